@@ -97,6 +97,7 @@ async fn make(store: Store, number: u32, placement: Placement, password_hash: Pa
         owner_id: account.id,
         owners: vec![account.id],
         members: 1,
+        roles: tenantry_domain::role::OwnRoles::default(),
         token_epoch: 0,
         delete_protection: false,
         legal_hold: false,
@@ -154,6 +155,7 @@ fn log_entry(organization_id: OrganizationId, now: Timestamp) -> OperationRecord
         refused: None,
         documents: None,
         member: None,
+        role: None,
         started_at: now,
         finished_at: Some(now),
     }

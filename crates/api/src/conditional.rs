@@ -17,6 +17,7 @@ use std::sync::Arc;
 use tenantry_documents::document::Revision;
 use tenantry_domain::app::documents::RevisionPrecondition;
 use tenantry_domain::app::members::MemberPrecondition;
+use tenantry_domain::app::roles::RolePrecondition;
 use tenantry_domain::app::{EntityTag, Precondition};
 use tenantry_domain::{Error, ErrorCode, Result};
 use utoipa::IntoParams;
@@ -157,8 +158,25 @@ impl FromRequestParts<Arc<Http>> for IfMember {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         refuse_if_none_match(&parts.headers)?;
-        let version = |text: &str| text.parse::<u64>().ok().filter(|version| version.to_string() == text);
         Ok(Self(MemberPrecondition(expected(&parts.headers, version)?)))
+    }
+}
+
+/// The versions of a role the caller has seen, if the change depends on one.
+#[derive(IntoParams)]
+#[into_params(names("If-Match"), parameter_in = Header)]
+pub struct IfRole(
+    /// The role's `ETag`, to change no later version.
+    #[param(value_type = Option<String>)]
+    pub RolePrecondition,
+);
+
+impl FromRequestParts<Arc<Http>> for IfRole {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        refuse_if_none_match(&parts.headers)?;
+        Ok(Self(RolePrecondition(expected(&parts.headers, version)?)))
     }
 }
 
@@ -224,6 +242,10 @@ fn expected<T>(headers: &HeaderMap, read: impl Fn(&str) -> Option<T>) -> Result<
         None | Some(Tags::Any) => Ok(None),
         Some(Tags::These(tags)) => Ok(Some(tags.into_iter().flatten().collect())),
     }
+}
+
+fn version(text: &str) -> Option<u64> {
+    text.parse::<u64>().ok().filter(|version| version.to_string() == text)
 }
 
 fn entity_tag(text: &str) -> Option<EntityTag> {

@@ -24,7 +24,7 @@ use tenantry_domain::app::auth::{OrganizationRef, Principal};
 use tenantry_domain::app::invitations::{AcceptOutcome, InviteePassword, IssuedInvitation, NewInvitation};
 use tenantry_domain::app::members::MemberAccess;
 use tenantry_domain::email::EmailAddress;
-use tenantry_domain::ids::{AccountId, InvitationId, OrganizationId};
+use tenantry_domain::ids::{AccountId, ApiKeyId, InvitationId, OrganizationId};
 use tenantry_domain::invitation::{Invitation, InvitationToken};
 use tenantry_domain::limits::INVITATION_LIFETIME_MAX;
 use tenantry_domain::page::PageLimit;
@@ -45,10 +45,13 @@ pub struct InvitationResponse<'a> {
     pub email: &'a str,
     /// The role it offers.
     #[schema(example = "member")]
-    pub role: &'static str,
-    /// The account that invites; null for the operator.
+    pub role: &'a str,
+    /// The account that invites; null for the operator and for a key.
     #[schema(required = true, value_type = Option<String>)]
     pub inviter: Option<AccountId>,
+    /// The service key or API key that invites; null for an account and for the operator.
+    #[schema(required = true, value_type = Option<String>)]
+    pub inviter_key: Option<ApiKeyId>,
     /// When it was made, RFC 3339 in UTC.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -64,6 +67,7 @@ impl<'a> From<&'a Invitation> for InvitationResponse<'a> {
             email: invitation.email.as_str(),
             role: invitation.role.as_str(),
             inviter: invitation.inviter,
+            inviter_key: invitation.inviter_key,
             created_at: invitation.created_at,
             expires_at: invitation.expires_at,
         }
@@ -103,7 +107,7 @@ request_fields! {
         /// The only address that can use it.
         #[schema(example = "new@techcorp.com")]
         pub email: EmailAddress = required(EmailAddress::parse),
-        /// The role it offers: `owner`, `admin`, `member` or `viewer`.
+        /// The role it offers: `owner`, `admin`, `member` or `viewer`, or one that the organization has defined.
         #[schema(example = "member")]
         pub role: Role = required(str::parse),
         /// Seconds it is good, at most 2592000 (30 days); 604800 (7 days) by default.

@@ -21,6 +21,7 @@ use tenantry_domain::app::accounts::OwnOrganization;
 use tenantry_domain::ids::{AccountId, OrganizationId};
 use tenantry_domain::page::PageLimit;
 use tenantry_domain::password::policy::{NewPassword, PresentedPassword};
+use tenantry_domain::permission::Permission;
 use utoipa::ToSchema;
 
 /// The signed-in account.
@@ -56,9 +57,12 @@ pub struct MembershipResponse<'a> {
     /// `active`, or `suspended`: then nobody signs in to it.
     #[schema(example = "active")]
     pub status: &'static str,
-    /// `owner`, `admin`, `member` or `viewer`.
+    /// `owner`, `admin`, `member` or `viewer`, or a role of the organization's own.
     #[schema(example = "owner")]
-    pub role: &'static str,
+    pub role: &'a str,
+    /// What the role allows there. `GET /v1/roles` explains each.
+    #[schema(example = json!(["documents:read", "organizations:read"]))]
+    pub permissions: Vec<&'static str>,
     /// Since when, RFC 3339 in UTC.
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
@@ -72,6 +76,12 @@ impl<'a> From<&'a OwnOrganization> for MembershipResponse<'a> {
             organization_identifier: own.organization.naming.identifier.as_str(),
             status: own.organization.status().as_str(),
             role: own.membership.role.as_str(),
+            permissions: own
+                .organization
+                .permissions_of(own.membership.role)
+                .iter()
+                .map(Permission::as_str)
+                .collect(),
             since: own.membership.since,
         }
     }

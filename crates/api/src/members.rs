@@ -35,9 +35,9 @@ pub struct MemberResponse<'a> {
     /// The address it signs in with.
     #[schema(example = "admin@techcorp.com")]
     pub email: &'a str,
-    /// `owner`, `admin`, `member` or `viewer`.
+    /// `owner`, `admin`, `member` or `viewer`, or a role of the organization's own.
     #[schema(example = "member")]
-    pub role: &'static str,
+    pub role: &'a str,
     /// Since when it is a member, RFC 3339 in UTC.
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
@@ -124,7 +124,7 @@ pub async fn get_member(
 request_fields! {
     /// What to change; what is absent or null stays.
     pub struct MemberPatch in body {
-        /// The new role: `owner`, `admin`, `member` or `viewer`.
+        /// The new role: `owner`, `admin`, `member` or `viewer`, or one that the organization has defined.
         #[schema(example = "member")]
         pub role: Option<Role> = optional(str::parse),
     }
@@ -132,7 +132,7 @@ request_fields! {
 
 /// Change the role of a member.
 ///
-/// Admins give and take roles up to `admin`; only owners and the operator make an owner of somebody, or something else of
+/// Admins give and take roles up to `admin`, and those of the organization's own; only owners and the operator make an owner of somebody, or something else of
 /// an owner. A role that allows less ends the member's sessions of this organization at once; those of others go on.
 #[utoipa::path(patch, path = "/v1/organizations/{organization}/members/{account}", operation_id = "changeMember",
     tag = "Members",

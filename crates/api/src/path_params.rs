@@ -13,6 +13,7 @@ use tenantry_documents::document::DocumentId;
 use tenantry_documents::index::IndexName;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::ids::{AccountId, ApiKeyId, InvitationId, OperationId, SessionId};
+use tenantry_domain::role::RoleName;
 use tenantry_domain::{Error, ErrorCode, Result};
 use utoipa::IntoParams;
 
@@ -141,6 +142,24 @@ impl FromRequestParts<Arc<Http>> for MemberPath {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         let id = segment(parts, "account")?.parse();
         Ok(Self(id.map_err(|_| ErrorCode::MemberNotFound)?))
+    }
+}
+
+/// The role of the organization's own in the path.
+#[derive(IntoParams)]
+#[into_params(names("role"), parameter_in = Path)]
+pub struct RolePath(
+    /// Its name.
+    #[param(value_type = String)]
+    pub RoleName,
+);
+
+impl FromRequestParts<Arc<Http>> for RolePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        let name = RoleName::parse(&segment(parts, "role")?);
+        Ok(Self(name.map_err(|_| ErrorCode::RoleNotFound)?))
     }
 }
 

@@ -145,7 +145,8 @@ pub struct OperationResponse {
     #[schema(value_type = String)]
     pub organization_id: tenantry_domain::ids::OrganizationId,
     /// `create`, `rename`, `update`, `suspend`, `reactivate`, `delete`, `restore`, `purge`, `import`,
-    /// `set_password`, `add_member`, `change_role` or `remove_member`.
+    /// `set_password`, `add_member`, `change_role` (of a member), `remove_member`, `create_role`, `update_role` or
+    /// `delete_role`.
     pub kind: &'static str,
     /// `running`, `succeeded` or `failed`.
     pub state: &'static str,
@@ -163,6 +164,10 @@ pub struct OperationResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, value_type = ChangedMember)]
     pub member: Option<ChangedMember>,
+    /// The role of the organization's own that it makes, changes or deletes; absent where it does none of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = String)]
+    pub role: Option<String>,
     /// When it began, RFC 3339 in UTC.
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
@@ -179,12 +184,15 @@ pub struct ChangedMember {
     pub account_id: tenantry_domain::ids::AccountId,
     /// The role from then on; null if the account is no member any more.
     #[schema(required = true)]
-    pub role: Option<&'static str>,
+    pub role: Option<String>,
 }
 
 impl From<MemberChange> for ChangedMember {
     fn from(change: MemberChange) -> Self {
-        Self { account_id: change.account_id, role: change.role.map(Role::as_str) }
+        Self {
+            account_id: change.account_id,
+            role: change.role.as_ref().map(Role::as_str).map(str::to_owned),
+        }
     }
 }
 
@@ -246,6 +254,7 @@ impl From<&OperationRecord> for OperationResponse {
             actor: record.actor.into(),
             documents_migrated: record.documents,
             member: record.member.map(ChangedMember::from),
+            role: record.role.map(|name| name.to_string()),
             started_at: record.started_at,
             finished_at: record.finished_at,
         }

@@ -126,6 +126,12 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(tokens::introspect_token))
         // Members
         .routes(routes!(roles::list_roles))
+        .routes(routes!(roles::list_organization_roles, roles::create_organization_role))
+        .routes(routes!(
+            roles::get_organization_role,
+            roles::change_organization_role,
+            roles::delete_organization_role
+        ))
         .routes(routes!(members::list_members))
         .routes(routes!(members::get_member, members::change_member, members::remove_member))
         .routes(routes!(password_reset::create_password_reset))

@@ -2,48 +2,10 @@
 
 use crate::email::{EmailAddress, EmailKey};
 use crate::ids::{AccountId, OperationId, OrganizationId, SessionId};
+use crate::role::OwnRoles;
+pub use crate::role::Role;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::str::FromStr;
-
-/// What a member may do inside one organization.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Reads.
-    Viewer,
-    /// Reads and writes data.
-    Member,
-    /// Also changes the organization itself.
-    Admin,
-    /// Also decides who is admin; an organization has at least one.
-    Owner,
-}
-
-impl Role {
-    /// Every role, the one that may do most first.
-    pub const ALL: [Self; 4] = [Self::Owner, Self::Admin, Self::Member, Self::Viewer];
-
-    /// Its name on the wire and in claims.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Member => "member",
-            Self::Admin => "admin",
-            Self::Owner => "owner",
-        }
-    }
-}
-
-impl FromStr for Role {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|role| role.as_str() == text);
-        found.ok_or_else(|| format!("Must be one of {}.", Self::ALL.map(Self::as_str).join(", ")))
-    }
-}
 
 /// An account inside one organization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -192,24 +154,31 @@ impl Account {
             || self.membership(organization_id).is_some_and(|m| m.last_operation == Some(operation))
     }
 
-    /// The next version of the account with that role in the organization, or without a membership there. A
-    /// role that allows less than the one before raises the membership's epoch, so that the sessions of that
+    /// The next version of the account with that role in the organization that has these roles of its own. A role
+    /// that allows less than the one before raises the membership's epoch, so that the sessions of that
     /// organization end; those of others go on.
     #[must_use]
-    pub fn with_role(&self, organization_id: OrganizationId, role: Option<Role>, now: Timestamp) -> Self {
+    pub fn with_role(
+        &self,
+        (organization_id, roles): (OrganizationId, &OwnRoles),
+        role: Role,
+        now: Timestamp,
+    ) -> Self {
         let mut next = self.successor(now);
-        match role {
-            None => next.memberships.retain(|m| m.organization_id != organization_id),
-            Some(role) => {
-                for membership in next.memberships.iter_mut().filter(|m| m.organization_id == organization_id)
-                {
-                    if !membership.role.permissions().is_subset_of(role.permissions()) {
-                        membership.epoch = membership.epoch.wrapping_add(1);
-                    }
-                    membership.role = role;
-                }
+        for membership in next.memberships.iter_mut().filter(|m| m.organization_id == organization_id) {
+            if !roles.permissions_of(membership.role).is_subset_of(roles.permissions_of(role)) {
+                membership.epoch = membership.epoch.wrapping_add(1);
             }
+            membership.role = role;
         }
+        next
+    }
+
+    /// The next version of the account without a membership in the organization.
+    #[must_use]
+    pub fn without_membership(&self, organization_id: OrganizationId, now: Timestamp) -> Self {
+        let mut next = self.successor(now);
+        next.memberships.retain(|membership| membership.organization_id != organization_id);
         next
     }
 
@@ -288,19 +257,21 @@ mod tests {
     /// Sessions of that organization end with the right that they had; sessions elsewhere go on.
     #[test]
     fn role_that_allows_less_raises_epoch_of_that_membership() {
-        for from in Role::ALL {
-            for to in Role::ALL {
-                let changed = account(from).with_role(HERE, Some(to), LATER);
-                let here = changed.membership(HERE).unwrap();
-                assert_eq!((here.role, here.epoch), (to, if to < from { 6 } else { 5 }), "{from:?} {to:?}");
-                assert_eq!(changed.membership(THERE), account(from).membership(THERE));
-            }
+        let ranked = Role::BUILT_IN.into_iter().zip(0..);
+        for ((from, rank), (to, rank_after)) in
+            ranked.clone().flat_map(|from| ranked.clone().map(move |to| (from, to)))
+        {
+            let changed = account(from).with_role((HERE, &OwnRoles::default()), to, LATER);
+            let here = changed.membership(HERE).unwrap();
+            let epoch = if rank_after > rank { 6 } else { 5 };
+            assert_eq!((here.role, here.epoch), (to, epoch), "{from:?} {to:?}");
+            assert_eq!(changed.membership(THERE), account(from).membership(THERE));
         }
     }
 
     #[test]
     fn membership_that_is_taken_leaves_the_others() {
-        let changed = account(Role::Admin).with_role(HERE, None, LATER);
+        let changed = account(Role::Admin).without_membership(HERE, LATER);
         assert_eq!(changed.membership(HERE), None);
         assert_eq!(changed.memberships, account(Role::Admin).memberships[..1]);
         assert_eq!(changed.email_key, account(Role::Admin).email_key);

@@ -20,6 +20,24 @@ pub enum Actor {
 }
 
 impl Actor {
+    /// The account, if it is one.
+    #[must_use]
+    pub const fn account_id(self) -> Option<AccountId> {
+        match self {
+            Self::Account(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// The key, if it is one.
+    #[must_use]
+    pub const fn key_id(self) -> Option<ApiKeyId> {
+        match self {
+            Self::ApiKey(id) => Some(id),
+            _ => None,
+        }
+    }
+
     /// The actor as lists are filtered by it: `operator`, `account:ID`.
     #[must_use]
     pub fn to_text(self) -> String {

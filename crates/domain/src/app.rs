@@ -26,6 +26,7 @@ pub mod organizations;
 mod passwords;
 mod policy;
 pub mod rate_limit;
+pub mod roles;
 pub mod sessions;
 pub mod tenant;
 pub mod token_exchange;
@@ -63,6 +64,7 @@ use operations::{Executor, Operations};
 use organizations::Organizations;
 use passwords::PasswordHasher;
 use rate_limit::RateLimiter;
+use roles::Roles;
 use sessions::Sessions;
 use std::sync::Arc;
 use token_exchange::TokenExchange;
@@ -109,6 +111,8 @@ pub struct App {
     pub organizations: Arc<Organizations>,
     /// Who belongs to an organization.
     pub members: Arc<Members>,
+    /// The roles that an organization defines.
+    pub roles: Roles,
     /// The way into an organization.
     pub invitations: Invitations,
     /// Taking over operations that a crash has left.
@@ -178,6 +182,7 @@ impl App {
             token_exchange: TokenExchange::new(store, auth, tokens, policy, sources),
             organizations: Arc::clone(organizations),
             members: Arc::clone(members),
+            roles: Roles::new(store, members, executor, sources),
             invitations,
             executor: Arc::clone(executor),
             operations: Operations::new(store, auth),

@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::ids::{AccountId, ApiKeyId, AuditEventId, InvitationId, OrganizationId, SessionId};
 use crate::operation::{Operation, OperationKind};
 use crate::organization::Organization;
+use crate::permission::PermissionSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -79,6 +80,9 @@ actions! {
     MemberAdded "member.added" "An account joined an organization.";
     MemberRoleChanged "member.role_changed" "A member got another role.";
     MemberRemoved "member.removed" "A member left or was removed.";
+    RoleCreated "role.created" "An organization defined a role.";
+    RoleUpdated "role.updated" "A role of an organization got other permissions, or another description.";
+    RoleDeleted "role.deleted" "A role of an organization was deleted.";
     InvitationCreated "invitation.created" "An address was invited.";
     InvitationRenewed "invitation.renewed" "An invitation got a new link.";
     InvitationRevoked "invitation.revoked" "An invitation was revoked.";
@@ -123,6 +127,9 @@ impl AuditAction {
             OperationKind::AddMember => Self::MemberAdded,
             OperationKind::ChangeRole => Self::MemberRoleChanged,
             OperationKind::RemoveMember => Self::MemberRemoved,
+            OperationKind::CreateRole => Self::RoleCreated,
+            OperationKind::UpdateRole => Self::RoleUpdated,
+            OperationKind::DeleteRole => Self::RoleDeleted,
         }
     }
 }
@@ -226,8 +233,13 @@ impl AuditEvent {
             count: None,
             details: BTreeMap::new(),
         };
-        let role = member.and_then(|member| member.role);
-        let event = event.detail("role", role.map(Role::as_str));
+        let change = operation.arguments.role();
+        let role = member.and_then(|member| member.role).or(change.map(|change| Role::Own(change.name)));
+        let event = event.detail("role", role.as_ref().map(Role::as_str));
+        let scope = |set: Option<PermissionSet>| set.map(PermissionSet::to_scope);
+        let event =
+            event.detail("permissions_before", scope(change.and_then(|change| change.permissions_before)));
+        let event = event.detail("permissions", scope(change.and_then(|change| change.permissions)));
         event.detail("name", operation.arguments.naming().map(|naming| naming.identifier.as_str()))
     }
 

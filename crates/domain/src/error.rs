@@ -137,6 +137,7 @@ error_table! {
     SessionNotFound, "session_not_found", NotFound, "The account has no such session.", "Check the id against the list of sessions: one that has ended is gone.";
     ResetInvalid, "reset_invalid", NotFound, "The link for a new password is good no more.", "It was used, has expired, or the account has changed since: ask the operator for another one.";
     MemberNotFound, "member_not_found", NotFound, "The organization has no such member.", "Check the id against the list of members.";
+    RoleNotFound, "role_not_found", NotFound, "The organization has no such role of its own.", "Check its name against the list of the organization's roles; those that every organization has are at `GET /v1/roles`, and stay as they are.";
     NameTaken, "name_taken", Conflict, "An organization with this name exists.", "Names are compared without case, spaces and punctuation: choose another.";
     OrganizationExists, "organization_exists", Conflict, "An organization of this id exists, or something of it is left.", "Import it under a new id, or purge the existing one first.";
     EmailTaken, "email_taken", Conflict, "This e-mail address is in use.", "Use another address, or sign in with this one.";
@@ -147,6 +148,9 @@ error_table! {
     TooManyOrganizations, "too_many_organizations", Conflict, "The account belongs to as many organizations as it may.", "Leave one of them first.";
     LastOwner, "last_owner", Conflict, "The account is the last owner of the organization.", "Make another member an owner first, or delete the organization.";
     TooManyMembers, "too_many_members", Conflict, "The organization has as many members, or as many owners, as it may have.", "Remove a member, or make an admin of an owner, first.";
+    RoleExists, "role_exists", Conflict, "The organization has a role of this name.", "Change that one, or choose another name.";
+    RoleInUse, "role_in_use", Conflict, "Members have this role.", "Give them another role first: `GET .../members` lists who has which.";
+    TooManyRoles, "too_many_roles", Conflict, "The organization has as many roles of its own as it may have.", "Delete one that nobody has.";
     OperationInProgress, "operation_in_progress", Conflict, "The organization is being changed.", "Wait for the running operation to finish and send the request again.";
     OrganizationNotDeleted, "organization_not_deleted", Conflict, "The organization is not deleted.", "Only a deleted organization can be restored or purged.";
     OrganizationNotActive, "organization_not_active", Conflict, "The organization is not in a state that allows this.", "Check its `status` first.";

@@ -1,8 +1,9 @@
 //! An invitation: the offer of a role in an organization to the person who has an address and the link.
 
-use crate::account::Role;
+use crate::actor::Actor;
 use crate::email::EmailAddress;
-use crate::ids::{AccountId, Entropy, InvitationId, OperationId, OrganizationId};
+use crate::ids::{AccountId, ApiKeyId, Entropy, InvitationId, OperationId, OrganizationId};
+use crate::role::{OwnRoles, Role};
 use crate::secret_text;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -85,11 +86,17 @@ pub struct Invitation {
     pub email: EmailAddress,
     /// The role it offers.
     pub role: Role,
+    /// Of a role that the organization has defined, [`crate::role::OwnRole::made_at_version`]: a later one of its name is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_made_at: Option<u64>,
     /// The SHA-256 of the secret in its link.
     #[serde(with = "hex::serde")]
     pub secret_hash: [u8; 32],
     /// The account that invites; `None` for the operator or a key.
     pub inviter: Option<AccountId>,
+    /// The key that invites. (Earlier versions did not note it.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inviter_key: Option<ApiKeyId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends.
@@ -114,16 +121,26 @@ impl Invitation {
         self.acceptance.is_none()
     }
 
+    /// Whether the role that it offers is there.
+    #[must_use]
+    pub fn offers_role_of(&self, roles: &OwnRoles) -> bool {
+        let own = self.role.own_name().map(|name| roles.get(name).map(|role| role.made_at_version));
+        own.is_none_or(|made_at| made_at.is_some() && made_at == self.role_made_at)
+    }
+
     /// Whether its time has ended.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at <= now
     }
 
-    /// The next version, with another token and another end: the token of before is good no more.
+    /// The next version, with another token and another end, for which `renewer` answers: the token of before is good
+    /// no more.
     #[must_use]
-    pub fn renewed(&self, token: &InvitationToken, expires_at: Timestamp) -> Self {
-        Self { secret_hash: token.hash(), expires_at, version: self.version + 1, ..self.clone() }
+    pub fn renewed(&self, token: &InvitationToken, expires_at: Timestamp, renewer: Actor) -> Self {
+        let (inviter, inviter_key) = (renewer.account_id(), renewer.key_id());
+        let version = self.version + 1;
+        Self { secret_hash: token.hash(), expires_at, inviter, inviter_key, version, ..self.clone() }
     }
 
     /// The next version, in use by that operation.
@@ -171,8 +188,10 @@ mod tests {
             organization_id: OrganizationId::from_bytes([1; 12]),
             email: EmailAddress::parse("new@example.com").unwrap(),
             role: Role::Member,
+            role_made_at: None,
             secret_hash: token.hash(),
             inviter: None,
+            inviter_key: None,
             created_at: at(0),
             expires_at: at(100),
             acceptance: None,
@@ -206,7 +225,7 @@ mod tests {
         let invitation = invitation(&token);
         assert!(invitation.accepts(&token, at(99)));
         assert!(!invitation.accepts(&token, at(100)) && !invitation.accepts(&other, at(99)));
-        let renewed = invitation.renewed(&other, at(200));
+        let renewed = invitation.renewed(&other, at(200), Actor::Operator);
         assert!(renewed.accepts(&other, at(199)) && !renewed.accepts(&token, at(99)));
         let acceptance = InvitationAcceptance {
             operation_id: OperationId::from_bytes([2; 12]),

@@ -37,6 +37,7 @@ pub mod processor;
 pub mod quota;
 pub mod rate_limit;
 pub mod refresh;
+pub mod role;
 pub mod secret_text;
 pub mod session;
 pub mod shared_mailbox;

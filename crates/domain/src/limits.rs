@@ -20,6 +20,12 @@ pub const PASSWORD_COMMON_GUESSES: u64 = 10_000;
 pub const MEMBERS_MAX: u32 = 100_000;
 /// The most owners of an organization: they are listed in its record.
 pub const OWNERS_MAX: usize = 100;
+/// The most roles that an organization defines: they are in its record, which every request reads.
+pub const ROLES_MAX: usize = 32;
+/// Bytes of the name of such a role.
+pub const ROLE_NAME_MAX_BYTES: usize = 32;
+/// Characters of its description.
+pub const ROLE_DESCRIPTION_MAX_CHARS: usize = 200;
 /// The most organizations of an account: they are listed in its record.
 pub const MEMBERSHIPS_MAX: usize = 1000;
 /// The most sessions of an account. Enough for programs that sign in for each run: of what is beyond, the

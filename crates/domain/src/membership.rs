@@ -1,9 +1,9 @@
 //! Who may change whose membership.
 
-use crate::account::Role;
-use crate::error::{ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::ids::AccountId;
 use crate::permission::{Permission, PermissionSet};
+use crate::role::{OwnRoles, Role};
 
 /// Who changes a membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,21 +25,38 @@ pub enum MemberManager {
 }
 
 impl MemberManager {
-    /// Checks that they may give that role. Nobody gives more than they may do themselves.
+    /// Checks that they may give that role in the organization that has these roles of its own. Nobody gives more
+    /// than they may do themselves.
     ///
     /// # Errors
     /// `role_insufficient`.
-    pub fn check_grant(&self, role: Role) -> Result<()> {
+    pub fn check_grant(&self, role: Role, roles: &OwnRoles) -> Result<()> {
+        let needed = if role == Role::Owner { Permission::OwnersWrite } else { Permission::MembersWrite };
+        self.check(needed, roles.permissions_of(role))
+    }
+
+    /// Checks that they may define a role with these permissions, or change or delete one.
+    ///
+    /// # Errors
+    /// `role_insufficient`.
+    pub fn check_define(&self, permissions: PermissionSet) -> Result<()> {
+        self.check(Permission::MembersWrite, permissions)
+    }
+
+    fn check(&self, needed: Permission, given: PermissionSet) -> Result<()> {
         let permissions = match self {
             Self::Operator => return Ok(()),
             Self::Key { permissions } | Self::Account { permissions, .. } => permissions,
         };
-        let needed = if role == Role::Owner { Permission::OwnersWrite } else { Permission::MembersWrite };
-        if permissions.contains(needed) && role.permissions().is_subset_of(*permissions) {
-            Ok(())
-        } else {
-            Err(ErrorCode::RoleInsufficient.into())
+        if permissions.contains(needed) && given.is_subset_of(*permissions) {
+            return Ok(());
         }
+        let excess = given.difference(*permissions);
+        let error = Error::new(ErrorCode::RoleInsufficient);
+        if excess.is_empty() || !permissions.contains(needed) {
+            return Err(error);
+        }
+        Err(error.detail(format!("It allows more than you may do: {}.", excess.listed())))
     }
 }
 
@@ -48,13 +65,19 @@ impl MemberManager {
 ///
 /// # Errors
 /// `role_insufficient`.
-pub fn check_change(manager: &MemberManager, account: AccountId, from: Role, to: Option<Role>) -> Result<()> {
+pub fn check_change(
+    manager: &MemberManager,
+    roles: &OwnRoles,
+    account: AccountId,
+    from: Role,
+    to: Option<Role>,
+) -> Result<()> {
     if to.is_none() && matches!(manager, MemberManager::Account { id, .. } if *id == account) {
         return Ok(());
     }
     // Who takes a role must be able to give it.
-    manager.check_grant(from)?;
-    to.map_or(Ok(()), |role| manager.check_grant(role))
+    manager.check_grant(from, roles)?;
+    to.map_or(Ok(()), |role| manager.check_grant(role, roles))
 }
 
 #[cfg(test)]
@@ -66,11 +89,11 @@ mod tests {
     const OTHER: AccountId = AccountId::from_bytes([2; 12]);
 
     fn member(role: Role) -> MemberManager {
-        MemberManager::Account { id: SELF, permissions: role.permissions() }
+        MemberManager::Account { id: SELF, permissions: OwnRoles::default().permissions_of(role) }
     }
 
     fn is_allowed(manager: &MemberManager, account: AccountId, from: Role, to: Option<Role>) -> bool {
-        match check_change(manager, account, from, to) {
+        match check_change(manager, &OwnRoles::default(), account, from, to) {
             Ok(()) => true,
             Err(error) => {
                 assert_eq!(error.code(), ErrorCode::RoleInsufficient);
@@ -83,7 +106,7 @@ mod tests {
     #[test]
     fn member_change_is_limited_by_both_roles() {
         let targets = [Some(Owner), Some(Admin), Some(Member), Some(Viewer), None];
-        for from in Role::ALL {
+        for from in Role::BUILT_IN {
             for to in targets {
                 let touches_owners = from == Owner || to == Some(Owner);
                 assert!(is_allowed(&MemberManager::Operator, OTHER, from, to));
@@ -98,7 +121,7 @@ mod tests {
 
     #[test]
     fn member_may_always_leave_and_never_promote_themselves() {
-        for role in Role::ALL {
+        for role in Role::BUILT_IN {
             assert!(is_allowed(&member(role), SELF, role, None), "{role:?}");
         }
         for (role, to) in [(Admin, Owner), (Member, Admin), (Viewer, Member), (Member, Viewer)] {
@@ -113,9 +136,25 @@ mod tests {
         use Permission as P;
         let permissions = PermissionSet::new(&[P::MembersWrite, P::DocumentsRead, P::OrganizationsRead]);
         let manager = MemberManager::Key { permissions };
-        assert!(manager.check_grant(Viewer).is_ok());
+        let roles = OwnRoles::default();
+        assert!(manager.check_grant(Viewer, &roles).is_ok());
         for role in [Member, Admin, Owner] {
-            assert!(manager.check_grant(role).is_err(), "{role:?}");
+            assert!(manager.check_grant(role, &roles).is_err(), "{role:?}");
         }
+    }
+
+    /// Whoever defines a role has every permission of it, and the one to manage members.
+    #[test]
+    fn role_definition_is_limited_by_its_maker() {
+        use Permission as P;
+        let both = PermissionSet::new(&[P::MembersWrite, P::DocumentsRead]);
+        let maker = MemberManager::Key { permissions: both };
+        assert!(maker.check_define(both).is_ok());
+        let wider =
+            maker.check_define(PermissionSet::new(&[P::DocumentsRead, P::DocumentsWrite])).unwrap_err();
+        assert_eq!(wider.particulars(), Some("It allows more than you may do: `documents:write`."));
+        let reader = MemberManager::Key { permissions: PermissionSet::new(&[P::DocumentsRead]) };
+        assert!(reader.check_define(PermissionSet::new(&[P::DocumentsRead])).is_err());
+        assert!(MemberManager::Operator.check_define(both).is_ok());
     }
 }

@@ -25,6 +25,7 @@ use crate::error::ErrorCode;
 use crate::ids::{AccountId, InvitationId, OperationId};
 use crate::naming::Naming;
 use crate::quota::Quota;
+use crate::role::RoleChange;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -58,11 +59,17 @@ pub enum OperationKind {
     ChangeRole,
     /// A member leaves or is removed.
     RemoveMember,
+    /// A role that the organization defines.
+    CreateRole,
+    /// Another description of such a role, or other permissions.
+    UpdateRole,
+    /// Such a role, which nobody has, is gone.
+    DeleteRole,
 }
 
 impl OperationKind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Create,
         Self::Rename,
         Self::Update,
@@ -76,13 +83,26 @@ impl OperationKind {
         Self::AddMember,
         Self::ChangeRole,
         Self::RemoveMember,
+        Self::CreateRole,
+        Self::UpdateRole,
+        Self::DeleteRole,
     ];
 
     /// Whether its intent only announces it: then the requested change becomes visible with a later step, or
     /// never.
     #[must_use]
     pub const fn is_deferred(self) -> bool {
-        !matches!(self, Self::Update | Self::Suspend | Self::Reactivate | Self::Delete | Self::Purge)
+        !matches!(
+            self,
+            Self::Update
+                | Self::Suspend
+                | Self::Reactivate
+                | Self::Delete
+                | Self::Purge
+                | Self::CreateRole
+                | Self::UpdateRole
+                | Self::DeleteRole
+        )
     }
 
     /// Its name on the wire and in crash points.
@@ -102,6 +122,9 @@ impl OperationKind {
             Self::AddMember => "add_member",
             Self::ChangeRole => "change_role",
             Self::RemoveMember => "remove_member",
+            Self::CreateRole => "create_role",
+            Self::UpdateRole => "update_role",
+            Self::DeleteRole => "delete_role",
         }
     }
 
@@ -115,7 +138,12 @@ impl OperationKind {
             Self::Rename => {
                 &[OperationStep::ChangeCredentials, OperationStep::RenameContainer, OperationStep::Record]
             }
-            Self::Update | Self::Suspend | Self::Reactivate => &[OperationStep::Record],
+            Self::Update
+            | Self::Suspend
+            | Self::Reactivate
+            | Self::CreateRole
+            | Self::UpdateRole
+            | Self::DeleteRole => &[OperationStep::Record],
             Self::Delete => &[
                 OperationStep::HideContainer,
                 OperationStep::ReleaseEmails,
@@ -186,7 +214,7 @@ pub enum OperationStep {
     HideContainer,
     /// Free the e-mail addresses of accounts that have no other organization.
     ReleaseEmails,
-    /// Remove the organization's API keys: a restore revives none.
+    /// Remove the organization's API keys and invitations: a restore revives none.
     RevokeKeys,
     /// Take those e-mail addresses back. Its save is the commit point of restore.
     ReserveEmails,
@@ -350,6 +378,12 @@ pub enum OperationArguments {
     ChangeRole(MemberChange),
     /// See [`OperationKind::RemoveMember`].
     RemoveMember(MemberChange),
+    /// See [`OperationKind::CreateRole`].
+    CreateRole(RoleChange),
+    /// See [`OperationKind::UpdateRole`].
+    UpdateRole(RoleChange),
+    /// See [`OperationKind::DeleteRole`].
+    DeleteRole(RoleChange),
 }
 
 impl OperationArguments {
@@ -372,6 +406,15 @@ impl OperationArguments {
         }
     }
 
+    /// The change of a role of the organization's own.
+    #[must_use]
+    pub const fn role(&self) -> Option<RoleChange> {
+        match self {
+            Self::CreateRole(change) | Self::UpdateRole(change) | Self::DeleteRole(change) => Some(*change),
+            _ => None,
+        }
+    }
+
     /// The kind of change they are for.
     #[must_use]
     pub const fn kind(&self) -> OperationKind {
@@ -389,6 +432,9 @@ impl OperationArguments {
             Self::AddMember(_) => OperationKind::AddMember,
             Self::ChangeRole(_) => OperationKind::ChangeRole,
             Self::RemoveMember(_) => OperationKind::RemoveMember,
+            Self::CreateRole(_) => OperationKind::CreateRole,
+            Self::UpdateRole(_) => OperationKind::UpdateRole,
+            Self::DeleteRole(_) => OperationKind::DeleteRole,
         }
     }
 }

@@ -10,7 +10,9 @@ use crate::ids::{AccountId, OrganizationId};
 use crate::limits::OWNERS_MAX;
 pub use crate::naming::{Naming, ReservedKey};
 use crate::operation::{Operation, OperationKind};
+use crate::permission::PermissionSet;
 pub use crate::quota::{Quota, QuotaChange, QuotaLimit, Usage};
+use crate::role::{OwnRoles, Role};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
@@ -142,6 +144,9 @@ pub struct Organization {
     /// How many members it has; in a record of a version that knew no other members, its owner alone.
     #[serde(default = "one_member")]
     pub members: u32,
+    /// The roles that it has defined.
+    #[serde(default, skip_serializing_if = "OwnRoles::is_empty")]
+    pub roles: OwnRoles,
     /// Sessions begun in an earlier epoch are invalid.
     pub token_epoch: u32,
     /// Whether a delete is refused.
@@ -182,6 +187,12 @@ impl Organization {
     #[must_use]
     pub fn owners(&self) -> &[AccountId] {
         if self.owners.is_empty() { std::slice::from_ref(&self.owner_id) } else { &self.owners }
+    }
+
+    /// What a member with that role may do here.
+    #[must_use]
+    pub fn permissions_of(&self, role: Role) -> PermissionSet {
+        self.roles.permissions_of(role)
     }
 
     /// Whether that account is one of its owners.

@@ -3,7 +3,7 @@
 //! Every check of a right asks for one permission. A role is a published set of them; a key and a token carry
 //! a set of their own, which is never wider than that of the person or key that made them.
 
-use crate::account::Role;
+use crate::role::Role;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -24,9 +24,9 @@ pub enum Permission {
     OrganizationsWrite,
     /// Export an organization as an archive.
     OrganizationsExport,
-    /// List members and invitations.
+    /// List members, invitations and roles of the organization.
     MembersRead,
-    /// Invite and remove members, and change their roles.
+    /// Invite and remove members, change their roles, and define roles.
     MembersWrite,
     /// Make an owner of a member, or a member of an owner.
     OwnersWrite,
@@ -92,8 +92,10 @@ impl Permission {
             Self::OrganizationsRead => "Read the record of an organization.",
             Self::OrganizationsWrite => "Rename an organization, change its settings, delete it.",
             Self::OrganizationsExport => "Export an organization as an archive.",
-            Self::MembersRead => "List members and invitations.",
-            Self::MembersWrite => "Invite and remove members, and change their roles.",
+            Self::MembersRead => "List members, invitations and roles of the organization.",
+            Self::MembersWrite => {
+                "Invite and remove members, change their roles, and define roles of the organization."
+            }
             Self::OwnersWrite => "Make an owner of a member, or a member of an owner.",
             Self::KeysRead => "List the API keys of the organization.",
             Self::KeysWrite => "Make, rotate and revoke API keys of the organization.",
@@ -196,6 +198,12 @@ impl PermissionSet {
         Permission::ALL.into_iter().filter(move |permission| self.contains(*permission))
     }
 
+    /// Their names, for a sentence.
+    #[must_use]
+    pub fn listed(self) -> String {
+        self.iter().map(|permission| format!("`{permission}`")).collect::<Vec<_>>().join(", ")
+    }
+
     /// Their names with a space between, as the claim `scope` has them.
     #[must_use]
     pub fn to_scope(self) -> String {
@@ -255,17 +263,22 @@ const OWNER: PermissionSet =
     ADMIN.union(PermissionSet::new(&[Permission::OwnersWrite, Permission::OrganizationsExport]));
 
 impl Role {
-    /// What a member with this role may do in the organization.
+    /// What a member with this role may do in every organization; `None` for a role that an organization has defined.
     #[must_use]
-    pub const fn permissions(self) -> PermissionSet {
+    pub const fn built_in_permissions(self) -> Option<PermissionSet> {
         match self {
-            Self::Viewer => VIEWER,
-            Self::Member => MEMBER,
-            Self::Admin => ADMIN,
-            Self::Owner => OWNER,
+            Self::Viewer => Some(VIEWER),
+            Self::Member => Some(MEMBER),
+            Self::Admin => Some(ADMIN),
+            Self::Owner => Some(OWNER),
+            Self::Own(_) => None,
         }
     }
 }
+
+/// What a role that an organization defines may allow: all that an admin may do. Owners stay a list of their own, and
+/// only they export: an archive holds the hash of an owner's password.
+pub const OWN_ROLE_PERMISSIONS: PermissionSet = ADMIN;
 
 /// What an exchanged token may carry: the organization's data, and reading. It never exchanges itself, makes
 /// keys, changes people or exports.
@@ -300,17 +313,16 @@ mod tests {
 
     #[test]
     fn each_role_has_what_the_lower_ones_have() {
-        let roles = [Role::Viewer, Role::Member, Role::Admin, Role::Owner];
-        for pair in roles.windows(2) {
-            assert!(pair[0].permissions().is_subset_of(pair[1].permissions()), "{pair:?}");
-            assert_ne!(pair[0].permissions(), pair[1].permissions());
+        let sets = [VIEWER, MEMBER, ADMIN, OWNER];
+        for pair in sets.windows(2) {
+            assert!(pair[0].is_subset_of(pair[1]), "{pair:?}");
+            assert_ne!(pair[0], pair[1]);
         }
     }
 
     #[test]
     fn permission_set_round_trips_through_json_and_scope() {
-        for role in [Role::Viewer, Role::Member, Role::Admin, Role::Owner] {
-            let set = role.permissions();
+        for set in [VIEWER, MEMBER, ADMIN, OWNER] {
             let json = serde_json::to_string(&set).unwrap();
             assert_eq!(serde_json::from_str::<PermissionSet>(&json).unwrap(), set);
             assert_eq!(PermissionSet::from_scope(&set.to_scope()), Some(set));
@@ -327,6 +339,9 @@ mod tests {
     #[test]
     fn tokens_and_keys_never_carry_power_over_people_or_keys() {
         use Permission as P;
+        for denied in [P::OwnersWrite, P::OrganizationsExport, P::TokensIssue, P::TokensIntrospect] {
+            assert!(!OWN_ROLE_PERMISSIONS.contains(denied), "{denied}");
+        }
         for denied in [P::KeysWrite, P::OwnersWrite, P::OrganizationsExport] {
             assert!(!SERVICE_KEY_PERMISSIONS.contains(denied), "{denied}");
         }

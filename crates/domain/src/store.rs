@@ -42,6 +42,7 @@ use crate::name::Identifier;
 use crate::operation::OperationRecord;
 use crate::organization::{ContainerId, Location, Organization, Placement, Status};
 use crate::rate_limit::{RateLimit, RateLimitDecision, RateLimitKey};
+use crate::role::RoleName;
 use crate::session::Session;
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -188,6 +189,9 @@ pub trait Accounts: Send + Sync {
         after: Option<AccountId>,
         limit: u32,
     ) -> Result<Vec<Arc<Account>>>;
+
+    /// Whether an account is a member of that organization with that role of its own.
+    async fn is_role_used(&self, organization_id: OrganizationId, role: RoleName) -> Result<bool>;
 
     /// Up to `limit` accounts that are being removed, the longest first.
     async fn list_accounts_being_removed(&self, limit: u32) -> Result<Vec<Arc<Account>>>;

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use tenantry_domain::{Error, Result};
 
 /// Fields with an id, or a list of ids.
-const ID_FIELDS: [&str; 14] = [
+const ID_FIELDS: [&str; 15] = [
     "id",
     "organization_id",
     "account_id",
@@ -35,6 +35,7 @@ const ID_FIELDS: [&str; 14] = [
     "organization",
     "organizations",
     "inviter",
+    "inviter_key",
 ];
 
 /// Fields with a time.

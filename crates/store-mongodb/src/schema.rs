@@ -10,6 +10,7 @@
 
 mod mailboxes;
 
+use super::accounts::OWN_ROLES;
 use super::client::Server;
 use super::engine_error::{EngineError, EngineResult};
 use super::record_codec::integer;
@@ -41,6 +42,7 @@ const STEPS: &[SchemaStep] = &[
     SchemaStep::Indexes(STEP_6),
     SchemaStep::Indexes(STEP_7),
     SchemaStep::Indexes(STEP_8),
+    SchemaStep::Indexes(STEP_9),
 ];
 
 /// What leads from one version to the next.
@@ -261,6 +263,11 @@ const STEP_8: &[Index] = &[Index {
     keys: &["removing_since"],
     kind: IndexKind::Present,
 }];
+
+/// Who has a role that an organization has defined. Versions of before do not start with it: they know no such roles,
+/// and would lose them.
+const STEP_9: &[Index] =
+    &[Index { collection: ACCOUNTS, name: "accounts_by_role", keys: &[OWN_ROLES], kind: IndexKind::Present }];
 
 /// Why the schema is not up to date.
 #[derive(Debug)]

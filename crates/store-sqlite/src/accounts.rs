@@ -7,14 +7,15 @@ use super::organizations::written;
 use super::statement::{Statement, encode, integer, statements};
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, named_params, params};
-use std::collections::BTreeSet;
+use rusqlite::{Connection, Row, named_params, params};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tenantry_domain::Result;
-use tenantry_domain::account::Account;
+use tenantry_domain::account::{Account, Membership};
 use tenantry_domain::audit::AuditEvent;
 use tenantry_domain::email::EmailKey;
 use tenantry_domain::ids::{AccountId, OrganizationId};
+use tenantry_domain::role::RoleName;
 use tenantry_domain::store::{Accounts, InsertOutcome, UpdateOutcome};
 
 statements! {
@@ -24,9 +25,10 @@ statements! {
     UPDATE = "UPDATE accounts SET version = :version, email_key = :email_key, \
         removing_since = :removing_since, record = :record WHERE id = :id AND version = :version - 1";
     DELETE = "DELETE FROM accounts WHERE id = ?1 AND version = ?2";
-    MEMBERSHIPS = "SELECT organization_id FROM memberships WHERE account_id = ?1";
-    JOIN = "INSERT INTO memberships (organization_id, account_id) VALUES (?1, ?2)";
+    MEMBERSHIPS = "SELECT organization_id, own_role FROM memberships WHERE account_id = ?1";
+    JOIN = "INSERT INTO memberships (organization_id, account_id, own_role) VALUES (?1, ?2, ?3)";
     LEAVE = "DELETE FROM memberships WHERE organization_id = ?1 AND account_id = ?2";
+    ROLE_USED = "SELECT 1 FROM memberships WHERE organization_id = ?1 AND own_role = ?2 LIMIT 1";
     GET = "SELECT record FROM accounts WHERE id = ?1";
     FIND = "SELECT record FROM accounts WHERE email_key = ?1";
     FIND_DUPLICATE = "SELECT record FROM accounts WHERE email_key >= ?1 AND email_key < ?2 LIMIT 1";
@@ -76,6 +78,15 @@ impl Accounts for Sqlite {
                 // No id is empty, so an empty key sorts before the first one.
                 let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
                 LIST_OF.records(connection, params![organization_id.as_bytes(), after, limit])
+            })
+            .await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization_id))]
+    async fn is_role_used(&self, organization_id: OrganizationId, role: RoleName) -> Result<bool> {
+        self.readers
+            .point(move |connection| {
+                Ok(ROLE_USED.finds(connection, params![organization_id.as_bytes(), role.as_str()])?)
             })
             .await
     }
@@ -141,14 +152,19 @@ fn save(connection: &Connection, statement: Statement, account: &Account) -> Eng
 /// Updates the membership rows of `account` to match its record; most updates change none of them.
 fn join(connection: &Connection, account: &Account) -> EngineResult<()> {
     let id = account.id.as_bytes();
-    let held: BTreeSet<[u8; 12]> = MEMBERSHIPS.all(connection, [id], |row| row.get(0))?.into_iter().collect();
-    let wanted: BTreeSet<[u8; 12]> =
-        account.memberships.iter().map(|membership| *membership.organization_id.as_bytes()).collect();
-    for organization in held.difference(&wanted) {
+    let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let held = MEMBERSHIPS.all(connection, [id], row)?;
+    let held: BTreeMap<[u8; 12], Option<String>> = held.into_iter().collect();
+    let own_role = |membership: &Membership| membership.role.own_name().map(|name| name.to_string());
+    let wanted = account.memberships.iter();
+    let wanted = wanted.map(|membership| (*membership.organization_id.as_bytes(), own_role(membership)));
+    let wanted: BTreeMap<[u8; 12], Option<String>> = wanted.collect();
+    // One with another role is removed first, and added again.
+    for (organization, _) in held.iter().filter(|(id, role)| wanted.get(*id) != Some(role)) {
         LEAVE.execute(connection, params![organization, id])?;
     }
-    for organization in wanted.difference(&held) {
-        JOIN.execute(connection, params![organization, id])?;
+    for (organization, role) in wanted.iter().filter(|(id, role)| held.get(*id) != Some(role)) {
+        JOIN.execute(connection, params![organization, id, role])?;
     }
     Ok(())
 }

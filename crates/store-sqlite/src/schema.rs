@@ -26,6 +26,7 @@ const STEPS: &[SchemaStep] = &[
     SchemaStep::Sql(STEP_5),
     SchemaStep::Sql(STEP_6),
     SchemaStep::Sql(STEP_7),
+    SchemaStep::Sql(STEP_8),
 ];
 
 /// One step from a version to the next.
@@ -212,6 +213,13 @@ CREATE INDEX sessions_by_end ON sessions (account_id, ends_at);
 const STEP_7: &str = "
 ALTER TABLE accounts ADD COLUMN removing_since INTEGER;
 CREATE INDEX accounts_removing ON accounts (removing_since) WHERE removing_since IS NOT NULL;
+";
+
+/// Who has a role that the organization has defined. Versions of before do not open what has it: they know no such
+/// roles, and would lose them.
+const STEP_8: &str = "
+ALTER TABLE memberships ADD COLUMN own_role TEXT;
+CREATE INDEX memberships_by_role ON memberships (organization_id, own_role) WHERE own_role IS NOT NULL;
 ";
 
 /// The newest version this program knows.

@@ -15,6 +15,7 @@ mod output;
 mod pages;
 mod print;
 mod remote;
+mod role;
 mod serve;
 mod terminal;
 #[cfg(feature = "mongodb")]
@@ -44,6 +45,7 @@ pub fn command() -> Command {
         .subcommand(key::command())
         .subcommand(member::command())
         .subcommand(invite::command())
+        .subcommand(role::command())
         .subcommand(operations::command())
         .subcommand(audit::command())
         .subcommand(doctor::command())
@@ -65,6 +67,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(("key", matches)) => return key::run(matches),
         Some(("member", matches)) => return member::run(matches),
         Some(("invite", matches)) => return invite::run(matches),
+        Some(("role", matches)) => return role::run(matches),
         Some(("operations", matches)) => return operations::run(matches),
         Some(("audit", matches)) => return audit::run(matches),
         Some(("doctor", matches)) => return doctor::run(matches),
@@ -103,7 +106,7 @@ mod tests {
     fn shown(name: &str) -> Option<&'static [&'static str]> {
         match name {
             "serve" => None,
-            "org" | "key" | "member" | "invite" | "operations" | "audit" => {
+            "org" | "key" | "member" | "invite" | "role" | "operations" | "audit" => {
                 Some(&["DATA_DIR", "SERVER_URL", "OPERATOR_KEY"])
             }
             "operator-key" => Some(&["DATA_DIR", "MONGO_URI", "MASTER_DB", "MONGO_TIMEOUT", "OPERATOR_KEY"]),

@@ -133,9 +133,11 @@ impl Access {
         Rule { access: self, permission: None, codes: codes.to_vec() }
     }
 
-    /// The rule of an operation that needs `permission`.
+    /// The rule of an operation that needs `permission`, which a role of an organization may lack, whichever it is.
     pub fn needs(self, permission: Permission) -> Rule {
-        Rule { access: self, permission: Some(permission), codes: Vec::new() }
+        let has_roles = matches!(self, Self::OperatorOrMember | Self::OwnMember);
+        let codes = if has_roles { vec![E::RoleInsufficient] } else { Vec::new() };
+        Rule { access: self, permission: Some(permission), codes }
     }
 
     pub(super) fn codes(self) -> Vec<ErrorCode> {

@@ -146,7 +146,7 @@ impl ApiKeys {
                 let membership = membership.ok_or(ErrorCode::OrganizationNotFound)?;
                 Ok(KeyAccess {
                     owner,
-                    ceiling: ORGANIZATION_KEY_PERMISSIONS.intersection(membership.role.permissions()),
+                    ceiling: ORGANIZATION_KEY_PERMISSIONS.intersection(member.permissions()),
                     maker: Some(ApiKeyMaker {
                         account_id: member.account.id,
                         membership_epoch: membership.epoch,
@@ -170,7 +170,7 @@ impl ApiKeys {
         }
         let excess = new.permissions.difference(access.ceiling);
         if !excess.is_empty() {
-            let detail = format!("This key cannot carry {}.", listed(excess));
+            let detail = format!("This key cannot carry {}.", excess.listed());
             return Err(Error::invalid_field("/permissions", detail));
         }
         self.confirm(access).await?;
@@ -310,8 +310,4 @@ impl ApiKeys {
         let Authorization::Member(member) = &access.authority else { return Ok(()) };
         self.auth.current_member(member).await?.require(Permission::KeysWrite)
     }
-}
-
-fn listed(permissions: PermissionSet) -> String {
-    permissions.iter().map(|permission| format!("`{permission}`")).collect::<Vec<_>>().join(", ")
 }

@@ -343,7 +343,7 @@ impl Auth {
         }
         let permissions = account
             .membership(organization.id)
-            .map_or(PermissionSet::EMPTY, |membership| membership.role.permissions());
+            .map_or(PermissionSet::EMPTY, |membership| organization.permissions_of(membership.role));
         let may_change = permissions.contains(Permission::OrganizationsWrite);
         if may_change { Ok(()) } else { Err(ErrorCode::RoleInsufficient.into()) }
     }

@@ -19,6 +19,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, InvitationId, OrganizationId};
 use crate::invitation::{Invitation, InvitationToken};
 use crate::limits::{INVITATION_LIFETIME, INVITATIONS_MAX, MEMBERS_MAX, MEMBERSHIPS_MAX, PAGE_MAX_ITEMS};
+use crate::membership::MemberManager;
 use crate::operation::{Actor, NewMember, OperationArguments, OperationRecord};
 use crate::organization::{Organization, State};
 use crate::page::{Page, PageLimit};
@@ -132,10 +133,12 @@ impl Invitations {
     ///
     /// # Errors
     /// `role_insufficient`, `already_member`, `invitation_exists`, `too_many_invitations`,
-    /// `organization_not_active`, `token_revoked`.
+    /// `organization_not_active`, `token_revoked`; `invalid_input` at `/role` for a role that the organization does
+    /// not have.
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %access.organization().id))]
     pub async fn invite(&self, access: &MemberAccess, new: NewInvitation) -> Result<IssuedInvitation> {
         let organization = self.managed(access, new.role).await?;
+        organization.roles.require(new.role)?;
         let account = self.mailboxes.find_account(&new.email).await?;
         if account.is_some_and(|account| account.membership(organization.id).is_some()) {
             return Err(ErrorCode::AlreadyMember.into());
@@ -148,8 +151,14 @@ impl Invitations {
             organization_id: organization.id,
             email: new.email,
             role: new.role,
+            role_made_at: new
+                .role
+                .own_name()
+                .and_then(|name| organization.roles.get(name))
+                .map(|role| role.made_at_version),
             secret_hash: token.hash(),
-            inviter: access.account_id(),
+            inviter: access.actor().account_id(),
+            inviter_key: access.actor().key_id(),
             created_at: now,
             expires_at: clock::after(now, new.lifetime.unwrap_or(INVITATION_LIFETIME)),
             acceptance: None,
@@ -231,10 +240,14 @@ impl Invitations {
     ) -> Result<IssuedInvitation> {
         loop {
             let invitation = self.pending(access, id).await?;
-            self.managed(access, invitation.role).await?;
+            let organization = self.managed(access, invitation.role).await?;
+            if !invitation.offers_role_of(&organization.roles) {
+                return Err(Error::new(ErrorCode::InvitationNotFound)
+                    .detail("The role that it offers is gone: revoke it, and invite the person again."));
+            }
             let token = InvitationToken::generate(id, self.sources.entropy());
             let expires_at = clock::after(self.sources.now(), lifetime.unwrap_or(INVITATION_LIFETIME));
-            let renewed = invitation.renewed(&token, expires_at);
+            let renewed = invitation.renewed(&token, expires_at, access.actor());
             let event = access.invitation_event(&self.sources, AuditAction::InvitationRenewed, &renewed);
             if self.invitations.update_invitation(&renewed, Some(&event)).await? == UpdateOutcome::Done {
                 return Ok(IssuedInvitation { invitation: renewed, token });
@@ -254,7 +267,7 @@ impl Invitations {
     async fn managed(&self, access: &MemberAccess, role: Role) -> Result<Arc<Organization>> {
         let found = self.organizations.get_organization(access.organization().id).await?;
         let organization = found.ok_or(ErrorCode::OrganizationNotFound)?;
-        self.members.manager(access, &organization).await?.check_grant(role)?;
+        self.members.manager(access, &organization).await?.check_grant(role, &organization.roles)?;
         if organization.state == State::Active {
             Ok(organization)
         } else {
@@ -358,6 +371,26 @@ impl Invitations {
             .ok_or_else(|| ErrorCode::InvitationInvalid.into())
     }
 
+    /// Whether who has made or renewed the invitation may still offer its role, in the `organization` as it is.
+    async fn is_still_offered(
+        &self,
+        invitation: &Invitation,
+        organization: &Arc<Organization>,
+    ) -> Result<bool> {
+        let permissions = match (invitation.inviter, invitation.inviter_key) {
+            (Some(account), _) => {
+                let found = self.accounts.get_account(account).await?;
+                let member = found.and_then(|account| Member::new(account, organization));
+                member.map(|member| organization.permissions_of(member.membership.role))
+            }
+            (None, Some(key)) => self.auth.current_key_permissions(key, organization).await?,
+            // The operator's, or one of an earlier version, which did not note keys.
+            (None, None) => return Ok(true),
+        };
+        let offer = permissions.map(|permissions| MemberManager::Key { permissions });
+        Ok(offer.is_some_and(|offer| offer.check_grant(invitation.role, &organization.roles).is_ok()))
+    }
+
     /// Makes a member of the organization of the invitee. Of several at once with one token, the first one
     /// joins: each begins when the one before has finished, and looks at the invitation again.
     async fn join(
@@ -377,6 +410,11 @@ impl Invitations {
             let invitation = self.valid(token).await?;
             if current.suspended {
                 return Err(ErrorCode::OrganizationSuspended.into());
+            }
+            if !invitation.offers_role_of(&current.roles)
+                || !self.is_still_offered(&invitation, &current).await?
+            {
+                return Err(ErrorCode::InvitationInvalid.into());
             }
             if let Invitee::Existing(account) = invitee {
                 let account = self.accounts.get_account(account.id).await?.ok_or(ErrorCode::TokenRevoked)?;

@@ -74,12 +74,9 @@ impl MemberAccess {
         &self.organization
     }
 
-    /// The caller's account, if it is one.
-    pub(super) fn account_id(&self) -> Option<AccountId> {
-        match &self.caller {
-            Principal::Operator(_) | Principal::Service(_) | Principal::Key(_) => None,
-            Principal::Member(member) => Some(member.account.id),
-        }
+    /// Who asks, for the log.
+    pub(super) fn actor(&self) -> Actor {
+        self.caller.actor()
     }
 
     /// The event of what the caller does to an invitation.
@@ -183,7 +180,8 @@ impl Members {
     ///
     /// # Errors
     /// `member_not_found`, `role_insufficient`, `last_owner`, `too_many_members` (owners),
-    /// `organization_not_active`, `operation_in_progress`, `version_mismatch`, `token_revoked`.
+    /// `organization_not_active`, `operation_in_progress`, `version_mismatch`, `token_revoked`; `invalid_input` at
+    /// `/role` for a role that the organization does not have.
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %access.organization.id))]
     pub async fn change_role(
         &self,
@@ -222,12 +220,13 @@ impl Members {
             let member = self.accounts.get_account(id).await?;
             let member = member.and_then(|account| Member::new(account, &current));
             let member = member.ok_or(ErrorCode::MemberNotFound)?;
-            check_change(&manager, id, member.membership.role, change.role)?;
+            change.role.map_or(Ok(()), |role| current.roles.require(role))?;
+            check_change(&manager, &current.roles, id, member.membership.role, change.role)?;
             if expected.0.as_ref().is_some_and(|versions| !versions.contains(&member.version())) {
                 return Err(ErrorCode::VersionMismatch.into());
             }
             let prepare = |next: &mut Organization| prepare(next, member.membership.role, change);
-            match self.executor.try_begin(&current, actor(&access.caller), prepare).await? {
+            match self.executor.try_begin(&current, access.actor(), prepare).await? {
                 Some(Outcome::Running(record)) => return Ok(MemberOutcome::Running(record)),
                 Some(Outcome::Done { record, .. }) => {
                     let account = self.accounts.get_account(id).await?;
@@ -269,7 +268,7 @@ impl Members {
         )?;
         let records = (session, account, Some(Arc::clone(organization)));
         let member = proven(records, self.sources.now()).ok_or(ErrorCode::TokenRevoked)?;
-        Ok(MemberManager::Account { id: member.account.id, permissions: member.role.permissions() })
+        Ok(MemberManager::Account { id: member.account.id, permissions: member.permissions() })
     }
 }
 
@@ -288,13 +287,4 @@ fn prepare(next: &mut Organization, from: Role, change: MemberChange) -> Result<
         Some(_) => OperationArguments::ChangeRole(change),
         None => OperationArguments::RemoveMember(change),
     })
-}
-
-fn actor(caller: &Principal) -> Actor {
-    match caller {
-        Principal::Operator(_) => Actor::Operator,
-        Principal::Service(service) => Actor::ApiKey(service.key.id),
-        Principal::Key(key) => Actor::ApiKey(key.key_id()),
-        Principal::Member(member) => Actor::Account(member.account.id),
-    }
 }

@@ -145,6 +145,7 @@ impl Organizations {
                 owner_id,
                 owners: vec![owner_id],
                 members: 1,
+                roles: crate::role::OwnRoles::default(),
                 token_epoch: 0,
                 delete_protection: false,
                 legal_hold: false,

@@ -9,7 +9,7 @@ use super::clock_and_entropy::ClockAndEntropy;
 use super::credentials::Credentials;
 use super::mailboxes::Mailboxes;
 use super::policy::Policy;
-use crate::account::{Account, Membership};
+use crate::account::{Account, Membership, Role};
 use crate::audit::{AuditAction, AuditEvent, AuditOutcome, AuditTarget};
 use crate::clock;
 use crate::email::{EmailAddress, EmailKey};
@@ -327,7 +327,7 @@ impl Sessions {
     ) -> Result<Grant> {
         let now = self.sources.now();
         let lifetime = self.policy.access_lifetime.min(clock::between(now, session.expires_at));
-        let role = account.membership(organization.id).map_or("", |membership| membership.role.as_str());
+        let role = account.membership(organization.id).map(|membership| membership.role);
         let claims = Claims {
             iss: self.tokens.issuer().to_owned(),
             sub: account.id.to_string(),
@@ -341,7 +341,7 @@ impl Sessions {
                 auth_time: session.signed_in_at.as_second(),
                 admin_id: account.id.to_string(),
                 email: account.email.as_str().to_owned(),
-                role: role.to_owned(),
+                role: role.as_ref().map_or("", Role::as_str).to_owned(),
                 sid: session.id.to_string(),
             }),
         };

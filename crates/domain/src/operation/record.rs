@@ -3,6 +3,7 @@
 use super::{Actor, MemberChange, Operation, OperationKind, OperationRefusal};
 use crate::ids::{OperationId, OrganizationId};
 use crate::organization::Organization;
+use crate::role::RoleName;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +55,9 @@ pub struct OperationRecord {
     /// The member that it changes, where it changes one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<MemberChange>,
+    /// The role of the organization that it defines, changes or deletes, where it does that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<RoleName>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it finished.
@@ -76,6 +80,7 @@ impl OperationRecord {
             refused: operation.refused,
             documents: operation.documents,
             member: operation.arguments.member(),
+            role: operation.arguments.role().map(|change| change.name),
             started_at: operation.started_at,
             finished_at: None,
         }

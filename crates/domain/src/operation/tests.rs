@@ -6,8 +6,10 @@ use crate::ids::{InvitationId, OrganizationId};
 use crate::name::OrganizationName;
 use crate::organization::{ContainerId, Organization, State};
 use crate::organization::{Placement, QuotaLimit, Status};
+use crate::permission::PermissionSet;
+use crate::role::{RoleChange, RoleName};
 
-const KINDS: [OperationKind; 13] = OperationKind::ALL;
+const KINDS: [OperationKind; 16] = OperationKind::ALL;
 
 fn naming(name: &str) -> Naming {
     Naming::new(OrganizationName::parse(name).unwrap(), "tenant_")
@@ -76,12 +78,20 @@ fn arguments(kind: OperationKind) -> OperationArguments {
             let account_id = AccountId::from_bytes([4; 12]);
             OperationArguments::RemoveMember(MemberChange { account_id, role: None })
         }
+        OperationKind::CreateRole => OperationArguments::CreateRole(role_change()),
+        OperationKind::UpdateRole => OperationArguments::UpdateRole(role_change()),
+        OperationKind::DeleteRole => OperationArguments::DeleteRole(role_change()),
         OperationKind::Import => {
             let quota = Quota { documents: QuotaLimit::new(3).ok(), ..Quota::default() };
             let settings = Settings { delete_protection: true, legal_hold: true, quota };
             OperationArguments::Import { owner: Box::new(owner()), settings, suspended: true }
         }
     }
+}
+
+fn role_change() -> RoleChange {
+    let name = RoleName::parse("billing").unwrap();
+    RoleChange { name, permissions_before: None, permissions: Some(PermissionSet::EMPTY) }
 }
 
 /// An organization for an account that is there goes the same way as one for a new account.
@@ -133,6 +143,7 @@ fn begun(kind: OperationKind) -> Organization {
         owner_id: AccountId::from_bytes([2; 12]),
         owners: Vec::new(),
         members: 2,
+        roles: crate::role::OwnRoles::default(),
         token_epoch: 3,
         delete_protection: false,
         legal_hold: false,
@@ -341,6 +352,13 @@ fn operation_log_names_the_member() {
     let logged = OperationRecord::finished(&record, record.operation.as_ref().unwrap(), at(9));
     let change = MemberChange { account_id: AccountId::from_bytes([4; 12]), role: Some(Role::Viewer) };
     assert_eq!(logged.member, Some(change));
+}
+
+#[test]
+fn operation_log_names_the_role() {
+    let record = begun(OperationKind::DeleteRole);
+    let logged = OperationRecord::finished(&record, record.operation.as_ref().unwrap(), at(9));
+    assert_eq!((logged.role, logged.member), (Some(role_change().name), None));
 }
 
 #[test]

@@ -21,6 +21,7 @@ fn organization() -> Organization {
         owner_id: account(1),
         owners: Vec::new(),
         members: 9,
+        roles: OwnRoles::default(),
         token_epoch: 0,
         delete_protection: false,
         legal_hold: false,

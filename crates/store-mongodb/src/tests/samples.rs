@@ -13,6 +13,7 @@ use tenantry_domain::operation::{
 };
 use tenantry_domain::organization::{ContainerId, Naming, Organization, Placement, State};
 use tenantry_domain::permission::{Permission, PermissionSet};
+use tenantry_domain::role::{OwnRole, RoleChange, RoleDescription, RoleName};
 use tenantry_domain::session::{Session, UsedToken};
 
 pub const NOW: Timestamp = Timestamp::constant(1_750_000_000, 123_000_000);
@@ -35,6 +36,7 @@ pub fn organization(number: u8) -> Organization {
         owner_id: AccountId::from_bytes([number; 12]),
         owners: vec![AccountId::from_bytes([number; 12]), AccountId::from_bytes([9; 12])],
         members: 7,
+        roles: [own_role("billing"), own_role("reader")].into_iter().collect(),
         token_epoch: 1,
         delete_protection: false,
         legal_hold: false,
@@ -45,6 +47,19 @@ pub fn organization(number: u8) -> Organization {
         purge_at: None,
         version: 1,
         operation: None,
+    }
+}
+
+/// A role of an organization's own, with that name.
+fn own_role(name: &str) -> OwnRole {
+    OwnRole {
+        name: RoleName::parse(name).unwrap(),
+        description: RoleDescription::parse("$Reads").unwrap(),
+        permissions: PermissionSet::new(&[Permission::DocumentsRead, Permission::AuditRead]),
+        created_at: NOW,
+        modified_at: NOW,
+        made_at_version: 1,
+        version: 1 << 40,
     }
 }
 
@@ -105,6 +120,11 @@ pub fn organizations() -> Vec<Organization> {
         OperationArguments::RemoveMember(MemberChange {
             account_id: AccountId::from_bytes([8; 12]),
             role: None,
+        }),
+        OperationArguments::UpdateRole(RoleChange {
+            name: own_role("billing").name,
+            permissions_before: Some(own_role("billing").permissions),
+            permissions: Some(PermissionSet::EMPTY),
         }),
     ]
     .into_iter()
@@ -186,9 +206,11 @@ pub fn invitation() -> Invitation {
         id: InvitationId::from_bytes([1; 12]),
         organization_id: OrganizationId::from_bytes([2; 12]),
         email: EmailAddress::parse("Guest@Example.com").unwrap(),
-        role: Role::Admin,
+        role: Role::Own(own_role("billing").name),
+        role_made_at: Some(1 << 40),
         secret_hash: [3; 32],
         inviter: Some(AccountId::from_bytes([4; 12])),
+        inviter_key: Some(ApiKeyId::from_bytes([8; 12])),
         created_at: NOW,
         expires_at: NOW,
         acceptance: Some(InvitationAcceptance {

@@ -9,6 +9,7 @@ use tenantry_domain::account::Account;
 use tenantry_domain::audit::AuditEvent;
 use tenantry_domain::email::EmailKey;
 use tenantry_domain::ids::{AccountId, OrganizationId};
+use tenantry_domain::role::RoleName;
 use tenantry_domain::store::{Accounts, InsertOutcome, UpdateOutcome};
 
 /// See [`super`].
@@ -70,6 +71,10 @@ impl Accounts for CachedAccounts {
         limit: u32,
     ) -> Result<Vec<Arc<Account>>> {
         self.inner.list_accounts_of(organization_id, after, limit).await
+    }
+
+    async fn is_role_used(&self, organization_id: OrganizationId, role: RoleName) -> Result<bool> {
+        self.inner.is_role_used(organization_id, role).await
     }
 
     async fn list_accounts_being_removed(&self, limit: u32) -> Result<Vec<Arc<Account>>> {

@@ -3,10 +3,11 @@
 use crate::engines::{Subject, in_parallel, on_every_engine};
 use crate::given::{self, Next, account, member, refusal};
 use std::sync::Arc;
-use tenantry_domain::account::{Account, PasswordHash};
+use tenantry_domain::account::{Account, PasswordHash, Role};
 use tenantry_domain::email::{EmailAddress, EmailKey};
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::ids::{AccountId, OrganizationId};
+use tenantry_domain::role::RoleName;
 use tenantry_domain::store::InsertOutcome::{Exists, New};
 use tenantry_domain::store::UpdateOutcome::{Done, Stale};
 
@@ -216,6 +217,41 @@ fn account_list_follows_membership_changes() {
         assert_eq!(subject.members(new, None, 10).await, [record.id]);
         let stored = subject.store.accounts.list_accounts_of(new, None, 10).await.unwrap();
         assert_eq!(*stored[0], record, "the lists have the whole record");
+    });
+}
+
+#[test]
+fn own_role_is_used_while_a_member_has_it() {
+    on_every_engine(|subject| async move {
+        let (here, there) = (organization_id(), organization_id());
+        let [billing, reader] = ["billing", "reader"].map(|name| RoleName::parse(name).unwrap());
+        let is_used =
+            async |organization, role| subject.store.accounts.is_role_used(organization, role).await.unwrap();
+        let with = |account: Account, roles: [Role; 2]| {
+            let mut account = member(account, &[here, there]);
+            account.memberships.iter_mut().zip(roles).for_each(|(membership, role)| membership.role = role);
+            account
+        };
+        let record = with(account("ada@example.com"), [Role::Own(billing), Role::Viewer]);
+        let record = subject.insert_account(&record).await;
+        assert_eq!(subject.account(record.id).await, Some(record.clone()));
+        let found =
+            [is_used(here, billing).await, is_used(there, billing).await, is_used(here, reader).await];
+        assert_eq!(found, [true, false, false]);
+
+        let roles = [Role::Own(reader), Role::Own(billing)];
+        let record = subject.change_account(&record, |next| *next = with(next.clone(), roles)).await;
+        let found =
+            [is_used(here, billing).await, is_used(there, billing).await, is_used(here, reader).await];
+        assert_eq!(found, [false, true, true]);
+        let record = subject.change_account(&record, |next| *next = member(next.clone(), &[here])).await;
+        assert!(!is_used(here, reader).await && !is_used(there, billing).await);
+
+        let last = [Role::Own(billing), Role::Own(billing)];
+        let record = subject.change_account(&record, |next| *next = with(next.clone(), last)).await;
+        assert!(is_used(here, billing).await && is_used(there, billing).await);
+        assert_eq!(subject.store.accounts.delete_account(record.id, record.version).await.unwrap(), Done);
+        assert!(!is_used(here, billing).await && !is_used(there, billing).await);
     });
 }
 

@@ -15,7 +15,8 @@ use tenantry_domain::operation::{
     Actor, MemberChange, NewMember, Operation, OperationArguments, OperationRecord, Settings,
 };
 use tenantry_domain::organization::{Naming, Organization, Placement, State};
-use tenantry_domain::permission::ORGANIZATION_KEY_PERMISSIONS;
+use tenantry_domain::permission::{ORGANIZATION_KEY_PERMISSIONS, Permission, PermissionSet};
+use tenantry_domain::role::{OwnRole, RoleChange, RoleDescription, RoleName};
 use tenantry_domain::session::{Session, UsedToken};
 
 /// The moment at which all records were made.
@@ -52,6 +53,7 @@ pub fn organization(name: &str) -> Organization {
         owner_id: AccountId::from_bytes(id()),
         owners: vec![AccountId::from_bytes(id()), AccountId::from_bytes(id())],
         members: 3,
+        roles: [own_role("billing"), own_role("reader")].into_iter().collect(),
         token_epoch: 0,
         delete_protection: false,
         legal_hold: false,
@@ -62,6 +64,19 @@ pub fn organization(name: &str) -> Organization {
         purge_at: None,
         version: 1,
         operation: None,
+    }
+}
+
+/// A role of an organization's own, with that name.
+pub fn own_role(name: &str) -> OwnRole {
+    OwnRole {
+        name: RoleName::parse(name).unwrap(),
+        description: RoleDescription::parse("Reads").unwrap(),
+        permissions: PermissionSet::new(&[Permission::DocumentsRead, Permission::AuditRead]),
+        created_at: START,
+        modified_at: START,
+        made_at_version: 1,
+        version: 1 << 40,
     }
 }
 
@@ -137,6 +152,11 @@ pub fn every_arguments() -> Vec<OperationArguments> {
         OperationArguments::RemoveMember(MemberChange {
             account_id: AccountId::from_bytes(id()),
             role: None,
+        }),
+        OperationArguments::DeleteRole(RoleChange {
+            name: own_role("billing").name,
+            permissions_before: Some(own_role("billing").permissions),
+            permissions: None,
         }),
     ]
 }
@@ -218,9 +238,11 @@ pub fn invitation(organization_id: OrganizationId, email: &str) -> Invitation {
         id: InvitationId::from_bytes(id()),
         organization_id,
         email: EmailAddress::parse(email).unwrap(),
-        role: Role::Admin,
+        role: Role::Own(own_role("billing").name),
+        role_made_at: Some(1),
         secret_hash: [5; 32],
         inviter: Some(AccountId::from_bytes(id())),
+        inviter_key: Some(ApiKeyId::from_bytes(id())),
         created_at: START,
         expires_at: at(1_000),
         acceptance: Some(InvitationAcceptance {

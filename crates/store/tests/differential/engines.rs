@@ -127,6 +127,7 @@ async fn home(store: &Store, placement: Placement) -> Organization {
         owner_id: AccountId::from_bytes([8; 12]),
         owners: Vec::new(),
         members: 1,
+        roles: tenantry_domain::role::OwnRoles::default(),
         token_epoch: 0,
         delete_protection: false,
         legal_hold: false,

@@ -51,6 +51,7 @@ pub async fn organization(store: &Store, number: u8, state: State) -> Organizati
         owner_id: AccountId::from_bytes([number; 12]),
         owners: Vec::new(),
         members: 1,
+        roles: tenantry_domain::role::OwnRoles::default(),
         token_epoch: 0,
         delete_protection: false,
         legal_hold: false,

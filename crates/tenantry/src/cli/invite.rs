@@ -39,6 +39,7 @@ struct Invitation {
     email: String,
     role: String,
     inviter: Option<String>,
+    inviter_key: Option<String>,
     created_at: Timestamp,
     expires_at: Timestamp,
 }
@@ -137,6 +138,11 @@ fn details(invitation: &Invitation) -> String {
     align(&rows)
 }
 
+fn inviter(invitation: &Invitation) -> String {
+    let key = invitation.inviter_key.as_ref().map(|id| format!("key {id}"));
+    invitation.inviter.clone().or(key).unwrap_or_else(|| "operator".to_owned())
+}
+
 fn table(invitations: &[Invitation]) -> String {
     if invitations.is_empty() {
         return "No invitations.".to_owned();
@@ -148,7 +154,7 @@ fn table(invitations: &[Invitation]) -> String {
             invitation.role.clone(),
             utc(invitation.created_at),
             utc(invitation.expires_at),
-            invitation.inviter.clone().unwrap_or_else(|| "operator".to_owned()),
+            inviter(invitation),
             invitation.email.clone(),
         ]
     };

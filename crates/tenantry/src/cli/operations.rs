@@ -77,6 +77,7 @@ pub struct LoggedOperation {
     error: Option<Refusal>,
     actor: Actor,
     member: Option<ChangedMember>,
+    role: Option<String>,
     started_at: Timestamp,
 }
 
@@ -113,7 +114,7 @@ fn row(operation: &LoggedOperation) -> [String; 6] {
         Some(role) => format!("{} as {role}", member.account_id),
         None => member.account_id.clone(),
     });
-    let about = [operation.error.as_ref().map(|error| error.code.clone()), member];
+    let about = [operation.error.as_ref().map(|error| error.code.clone()), member, operation.role.clone()];
     let actor = &operation.actor;
     [
         operation.id.clone(),

@@ -38,6 +38,8 @@ pub const SUBJECT_EMAIL: &str = "owner@subject.example";
 const OTHER_EMAIL: &str = "other@subject.example";
 const OTHER_PASSWORD: &str = "another horse battery";
 /// The organization whose owner is a member of the subject, too, where members change.
+/// The role of its own that the subject has, or gets.
+pub const ROLE: &str = "billing";
 const GUEST: &str = "Guest Org";
 const GUEST_EMAIL: &str = "owner@guest.example";
 /// Organizations that nobody changes: one in use, one suspended, one deleted.
@@ -175,6 +177,9 @@ macro_rules! every_undamaged_case {
             add_new_member: AddNewMember;
             change_role: ChangeRole;
             remove_member: RemoveMember;
+            create_role: CreateRole;
+            update_role: UpdateRole;
+            delete_role: DeleteRole;
             $($more)*
         }
     };
@@ -225,6 +230,11 @@ pub async fn operate(server: &Server, method: Method, path: &str) {
 
 fn email_of(name: &str) -> String {
     format!("owner@{}.example", name.to_lowercase().replace(' ', "-"))
+}
+
+/// The body that makes that role.
+pub fn own_role() -> Value {
+    json!({ "name": ROLE, "permissions": ["documents:read"] })
 }
 
 fn id_of(record: &Value) -> String {

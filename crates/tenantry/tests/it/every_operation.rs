@@ -78,6 +78,7 @@ impl Operation {
             ("{key}", "key_not_found"),
             ("{account_id}", "member_not_found"),
             ("{invitation_id}", "invitation_not_found"),
+            ("{role_name}", "role_not_found"),
             ("{session_id}", "session_not_found"),
         ];
         all.into_iter().filter(|(variable, _)| self.template.contains(variable)).collect()
@@ -94,6 +95,7 @@ impl Operation {
             .replace("{key}", target.key(self))
             .replace("{account_id}", target.account)
             .replace("{invitation_id}", target.invitation)
+            .replace("{role_name}", target.role)
             .replace("{session_id}", target.session)
             .replace("{code}", "name_taken");
         let path = match self.id.as_str() {
@@ -127,9 +129,11 @@ impl Operation {
             "createPasswordReset" => json!({}),
             "resetPassword" => json!({ "token": "garbage", "new_password": PASSWORD }),
             "createInvitation" => {
-                json!({ "email": format!("{}@new.example", target.fresh), "role": "viewer" })
+                json!({ "email": format!("{}@new.example", target.fresh), "role": target.role })
             }
             "renewInvitation" => json!({}),
+            "createOrganizationRole" => json!({ "name": "further", "permissions": ["members:write"] }),
+            "changeOrganizationRole" => json!({ "permissions": ["members:write"] }),
             "acceptInvitation" => json!({ "token": "garbage", "password": PASSWORD }),
             "restoreOrganization" => json!({}),
             "setOwnerPassword" => json!({ "password": PASSWORD }),
@@ -163,6 +167,7 @@ struct Target<'a> {
     account: &'a str,
     invitation: &'a str,
     session: &'a str,
+    role: &'a str,
     /// A name that nobody has.
     fresh: &'a str,
 }
@@ -178,6 +183,13 @@ impl<'a> Target<'a> {
 const COLLECTION: &str = "orders";
 const DOCUMENT: &str = "order-1";
 const INDEX: &str = "a_1";
+/// The role of its own that every organization in this file has: only who manages members may give it.
+const ROLE: &str = "helper";
+
+async fn define_role(client: &Client, path: &str) {
+    let body = json!({ "name": ROLE, "permissions": ["members:write"] });
+    client.post(&format!("{path}/roles"), &body).await.created();
+}
 
 async fn fill(owner: &Client, path: &str) {
     owner.post(&format!("{path}/collections"), &json!({ "name": COLLECTION })).await.created();
@@ -318,6 +330,7 @@ impl Scene {
         let organization_key = organization_key(&victim, &["documents:read"]).await;
         let foreign = ForeignPrograms::new(&app).await;
         let invitation = invite(&victim.owner, &victim.path()).await;
+        define_role(&victim.owner, &victim.path()).await;
         let session = session_of(&victim.owner).await;
         Self {
             app,
@@ -348,6 +361,7 @@ impl Scene {
             account: self.victim.owner_id(),
             invitation: &self.invitation,
             session: &self.session,
+            role: ROLE,
             fresh,
         }
     }
@@ -495,6 +509,7 @@ impl Scene {
             owner.get(&format!("{path}/collections")).await.ok(),
             owner.get(&format!("{path}/members")).await.ok(),
             owner.get(&format!("{path}/invitations")).await.ok(),
+            owner.get(&format!("{path}/roles")).await.ok(),
         ];
         for what in ["documents", "indexes"] {
             all.push(owner.get(&format!("{path}/collections/{COLLECTION}/{what}")).await.ok());
@@ -587,6 +602,8 @@ async fn operations_accept_every_caller_with_the_right() {
                     &format!("/v1/organizations/{}", made["id"].as_str().unwrap()),
                 )
                 .await;
+                let path = format!("/v1/organizations/{}", made["id"].as_str().unwrap());
+                define_role(&scene.app.operator(), &path).await;
                 let session = session_of(&client).await;
                 let target = Target {
                     id: made["id"].as_str().unwrap(),
@@ -601,6 +618,7 @@ async fn operations_accept_every_caller_with_the_right() {
                     account: made["admin_id"].as_str().unwrap(),
                     invitation: &invitation,
                     session: &session,
+                    role: ROLE,
                     fresh: &format!("fresh-{}-{number}", operation.id.replace('_', "-")),
                 };
                 let answer = operation.send(&client, &target).await;
@@ -653,6 +671,7 @@ async fn operations_on_unknown_names_in_own_organization_find_nothing() {
                     "{key}" => Target { service_key: name, organization_key: name, ..target },
                     "{account_id}" => Target { account: name, ..target },
                     "{invitation_id}" => Target { invitation: name, ..target },
+                    "{role_name}" => Target { role: name, ..target },
                     "{session_id}" => Target { session: name, ..target },
                     _ => Target { index: name, ..target },
                 };

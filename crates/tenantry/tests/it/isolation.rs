@@ -195,6 +195,7 @@ impl Route {
             .replace("{operation_id}", things.organization.id())
             .replace("{account_id}", things.organization.owner_id())
             .replace("{invitation_id}", things.organization.id())
+            .replace("{role_name}", "billing")
             .replace("{code}", "name_taken")
     }
 

@@ -49,6 +49,7 @@ mod quotas;
 mod rate_limit;
 mod real_data;
 mod reference_calls;
+mod roles;
 mod secret_rotation;
 mod set_password;
 mod sign_in;

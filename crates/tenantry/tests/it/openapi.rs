@@ -45,7 +45,8 @@ async fn operations(app: &App, acme: &Organization) -> Vec<Operation> {
                 .replace("{collection}", "documents")
                 .replace("{document_id}", "d")
                 .replace("{account_id}", acme.owner_id())
-                .replace("{invitation_id}", invitation["id"].as_str().unwrap());
+                .replace("{invitation_id}", invitation["id"].as_str().unwrap())
+                .replace("{role_name}", "viewer");
             let key = if template.contains("{organization}") { &organization_key } else { &other_key };
             let path = path.replace("{key}", key["id"].as_str().unwrap());
             let client = match description["x-access"].as_str().unwrap() {

@@ -133,6 +133,7 @@ impl Importer {
             owner_id: owner.id,
             owners: vec![owner.id],
             members: 1,
+            roles: crate::role::OwnRoles::default(),
             token_epoch: fresh_epoch(self.sources.entropy()),
             delete_protection: false,
             legal_hold: false,

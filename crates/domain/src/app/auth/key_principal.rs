@@ -144,7 +144,8 @@ pub(in crate::app) fn proven(
         Some(made) => {
             let membership = maker.filter(|account| account.id == made.account_id)?;
             let membership = membership.membership(organization.id)?;
-            (membership.epoch == made.membership_epoch).then(|| membership.role.permissions())?
+            (membership.epoch == made.membership_epoch)
+                .then(|| organization.permissions_of(membership.role))?
         }
         None => key.permissions,
     };

@@ -12,7 +12,8 @@ use crate::audit::RequestOrigin;
 use crate::error::{ErrorCode, Result};
 use crate::ids::ApiKeyId;
 use crate::operation::Actor;
-use crate::permission::Permission;
+use crate::organization::Organization;
+use crate::permission::{Permission, PermissionSet};
 use std::sync::Arc;
 
 impl Auth {
@@ -134,6 +135,24 @@ impl Auth {
             true => self.api_keys.get_recent_api_key(id).await,
             false => self.api_keys.get_api_key(id).await,
         }
+    }
+
+    /// What a key allows in the `organization`, as it is; `None` if it has ended.
+    pub(in crate::app) async fn current_key_permissions(
+        &self,
+        id: ApiKeyId,
+        organization: &Organization,
+    ) -> Result<Option<PermissionSet>> {
+        let Some(key) = self.api_key(id, false).await? else { return Ok(None) };
+        let (generation, organization_id) = (key.generation, organization.id);
+        if key.owner == ApiKeyOwner::Installation {
+            let is_valid =
+                key.accepts_generation(generation, self.sources.now()) && key.covers(organization_id);
+            return Ok(is_valid.then_some(key.permissions));
+        }
+        let grant = KeyGrant { key_id: id, generation, organization_id, token: None };
+        let principal = self.prove_grant(&grant, &key, false).await?;
+        Ok(principal.map(|principal| principal.permissions()))
     }
 
     /// Refuses a service key whose right has ended since it was proven.

@@ -38,7 +38,7 @@ impl AccountPrincipal {
     /// What its role allows.
     #[must_use]
     pub fn permissions(&self) -> PermissionSet {
-        self.role.permissions()
+        self.organization.permissions_of(self.role)
     }
 
     /// Checks that the account's role has `permission`.

@@ -213,6 +213,7 @@ mod tests {
             refused: None,
             documents: None,
             member: None,
+            role: None,
             started_at: Timestamp::UNIX_EPOCH,
             finished_at: None,
         }

@@ -109,7 +109,10 @@ impl Steps {
                 Ok(StepResult::Done)
             }
             (OperationStep::ReleaseEmails, _) => self.release_emails(organization, operation.id).await,
-            (OperationStep::RevokeKeys, _) => self.revoke_keys(organization.id, operation.id).await,
+            (OperationStep::RevokeKeys, _) => {
+                self.remove_keys_and_invitations(organization, operation.id).await?;
+                Ok(StepResult::Done)
+            }
             (OperationStep::ReserveEmails, OperationArguments::Restore { owner_email, .. }) => {
                 refusable(self.reserve_emails(organization, operation.id, owner_email.as_ref()).await)
             }
@@ -140,20 +143,9 @@ impl Steps {
         }
     }
 
-    /// Removes the API keys of an organization that is being deleted, unless it has been restored: the keys do
-    /// not say which operation they are from. A process that slept in between removes a key too many, never
+    /// Removes API keys and invitations in batches, unless the organization has come back, restored or under its id:
+    /// these do not say which operation they are from. A process that slept in between removes one too many, never
     /// one too few.
-    async fn revoke_keys(&self, id: OrganizationId, operation: OperationId) -> Result<StepResult> {
-        while !self.has_come_back(id, operation).await? {
-            if self.api_keys.delete_api_keys_of(id, PAGE_MAX_ITEMS).await?.is_empty() {
-                break;
-            }
-        }
-        Ok(StepResult::Done)
-    }
-
-    /// Removes API keys and invitations in batches, unless the organization has come back under its id: these
-    /// do not say which operation they are from.
     async fn remove_keys_and_invitations(
         &self,
         organization: &Organization,

@@ -9,6 +9,7 @@ use tenantry_domain::email::{EmailAddress, EmailKey};
 use tenantry_domain::ids::{AccountId, ApiKeyId, OperationId, OrganizationId, SessionId};
 use tenantry_domain::organization::{ContainerId, Naming, Organization, Placement, Quota, QuotaLimit, State};
 use tenantry_domain::permission::{Permission, PermissionSet};
+use tenantry_domain::role::{OwnRole, OwnRoles, RoleDescription, RoleName};
 use tenantry_domain::session::{Session, UsedToken};
 
 const STATES: [State; 4] = [State::Provisioning, State::Active, State::Deleted, State::Purging];
@@ -37,12 +38,18 @@ impl Encode for Organization {
         to.number(index_of(&PLACEMENTS, &self.placement));
         to.option(self.container.as_ref(), |to, container| to.bytes(&container.0));
         to.bytes(self.owner_id.as_bytes());
-        // Nearly all have one owner, the account they were created with: the lowest bit says so.
-        let is_usual = self.owners == [self.owner_id];
-        to.number(u64::from(self.members) << 1 | u64::from(is_usual));
-        if !is_usual {
+        // Nearly all have one owner, the account they were created with, and no roles of their own: the two lowest bits
+        // say so.
+        let has_usual_owner = self.owners == [self.owner_id];
+        let flags = u64::from(self.roles.is_empty()) << 1 | u64::from(has_usual_owner);
+        to.number(u64::from(self.members) << 2 | flags);
+        if !has_usual_owner {
             to.number(self.owners.len() as u64);
             self.owners.iter().for_each(|owner| to.bytes(owner.as_bytes()));
+        }
+        if !self.roles.is_empty() {
+            to.number(self.roles.as_slice().len() as u64);
+            self.roles.as_slice().iter().for_each(|role| role.pack(to));
         }
         to.number(self.token_epoch.into());
         to.flag(self.delete_protection);
@@ -65,7 +72,8 @@ impl Encode for Organization {
         let (state, suspended, placement) = (at(&STATES, from)?, from.flag()?, at(&PLACEMENTS, from)?);
         let container = from.option(|from| from.bytes().map(ContainerId))?;
         let owner_id = AccountId::from_bytes(from.bytes()?);
-        let (owners, members) = owners(owner_id, from)?;
+        let (members, flags) = from.number().map(|number| (number >> 2, number & 3))?;
+        let owners = if flags & 1 == 1 { vec![owner_id] } else { owners(from)? };
         Some(Self {
             id,
             reserved: naming.reserved(),
@@ -76,7 +84,8 @@ impl Encode for Organization {
             container,
             owner_id,
             owners,
-            members,
+            members: u32::try_from(members).ok()?,
+            roles: if flags & 2 == 2 { OwnRoles::default() } else { own_roles(from)? },
             token_epoch: from.small()?,
             delete_protection: from.flag()?,
             legal_hold: from.flag()?,
@@ -100,19 +109,15 @@ fn limit(from: &mut Reader<'_>) -> Option<QuotaLimit> {
     from.number().map(QuotaLimit::from_stored)
 }
 
-/// With the key that follows from its address, or none, or another one, as older accounts may have.
-/// The owners of an organization, and how many members it has.
-fn owners(first: AccountId, from: &mut Reader<'_>) -> Option<(Vec<AccountId>, u32)> {
-    let number = from.number()?;
-    let members = u32::try_from(number >> 1).ok()?;
-    if number & 1 == 1 {
-        return Some((vec![first], members));
-    }
-    let count = from.number()?;
-    let owners = (0..count).map(|_| from.bytes().map(AccountId::from_bytes)).collect::<Option<_>>()?;
-    Some((owners, members))
+fn owners(from: &mut Reader<'_>) -> Option<Vec<AccountId>> {
+    (0..from.number()?).map(|_| from.bytes().map(AccountId::from_bytes)).collect()
 }
 
+fn own_roles(from: &mut Reader<'_>) -> Option<OwnRoles> {
+    (0..from.number()?).map(|_| OwnRole::unpack(from)).collect()
+}
+
+/// With the key that follows from its address, or none, or another one, as older accounts may have.
 impl Encode for Account {
     fn pack(&self, to: &mut Writer) {
         to.bytes(self.id.as_bytes());
@@ -161,7 +166,13 @@ impl Encode for Account {
 impl Encode for Membership {
     fn pack(&self, to: &mut Writer) {
         to.bytes(self.organization_id.as_bytes());
-        to.number(index_of(&ROLES, &self.role));
+        match self.role {
+            Role::Own(name) => {
+                to.number(ROLES.len() as u64);
+                to.text(name.as_str());
+            }
+            built_in => to.number(index_of(&ROLES, &built_in)),
+        }
         to.number(self.epoch.into());
         to.moment(self.since);
         to.number(self.changed_at_version);
@@ -171,11 +182,38 @@ impl Encode for Membership {
     fn unpack(from: &mut Reader<'_>) -> Option<Self> {
         Some(Self {
             organization_id: OrganizationId::from_bytes(from.bytes()?),
-            role: at(&ROLES, from)?,
+            role: match from.small::<usize>()? {
+                index if index == ROLES.len() => Role::Own(from.parsed::<RoleName>()?),
+                index => *ROLES.get(index)?,
+            },
             epoch: from.small()?,
             since: from.moment()?,
             changed_at_version: from.number()?,
             last_operation: from.option(|from| from.bytes().map(OperationId::from_bytes))?,
+        })
+    }
+}
+
+impl Encode for OwnRole {
+    fn pack(&self, to: &mut Writer) {
+        to.text(self.name.as_str());
+        to.text(self.description.as_str());
+        pack_permissions(self.permissions, to);
+        to.moment(self.created_at);
+        to.moment(self.modified_at);
+        to.number(self.made_at_version);
+        to.number(self.version);
+    }
+
+    fn unpack(from: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            name: from.parsed()?,
+            description: RoleDescription::parse(from.text()?).ok()?,
+            permissions: unpack_permissions(from)?,
+            created_at: from.moment()?,
+            modified_at: from.moment()?,
+            made_at_version: from.number()?,
+            version: from.number()?,
         })
     }
 }

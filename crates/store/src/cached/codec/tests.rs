@@ -9,6 +9,7 @@ use tenantry_domain::ids::{AccountId, ApiKeyId, OperationId, OrganizationId, Ses
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::organization::{ContainerId, Naming, Organization, Placement, State};
 use tenantry_domain::permission::{Permission, PermissionSet, SERVICE_KEY_PERMISSIONS};
+use tenantry_domain::role::{OwnRole, RoleDescription, RoleName};
 use tenantry_domain::session::{Session, UsedToken};
 
 const HASH: &str =
@@ -31,6 +32,7 @@ fn organization() -> Organization {
         owner_id: AccountId::from_bytes([2; 12]),
         owners: vec![AccountId::from_bytes([2; 12])],
         members: 1,
+        roles: tenantry_domain::role::OwnRoles::default(),
         token_epoch: 0,
         delete_protection: false,
         legal_hold: false,
@@ -41,6 +43,18 @@ fn organization() -> Organization {
         purge_at: None,
         version: 2,
         operation: None,
+    }
+}
+
+fn own_role(number: usize) -> OwnRole {
+    OwnRole {
+        name: RoleName::parse(&format!("role-{number}")).unwrap(),
+        description: RoleDescription::parse(if number == 0 { "" } else { "読む" }).unwrap(),
+        permissions: PermissionSet::new(&Permission::ALL[..number % 14]),
+        created_at: moment(1),
+        modified_at: moment(2),
+        made_at_version: 3,
+        version: u64::MAX,
     }
 }
 
@@ -131,6 +145,7 @@ fn codec_round_trips_organizations() {
         container: Some(ContainerId([7; 16])),
         owners: vec![AccountId::from_bytes([2; 12]), AccountId::from_bytes([3; 12])],
         members: 100_000,
+        roles: (0..32).map(own_role).collect(),
         token_epoch: u32::MAX,
         delete_protection: true,
         legal_hold: true,
@@ -150,14 +165,14 @@ fn codec_round_trips_organizations() {
 #[test]
 fn codec_round_trips_accounts() {
     let shown = EmailAddress::parse("Admin@TechCorp.com").unwrap();
-    let roles = [Role::Viewer, Role::Member, Role::Admin, Role::Owner];
+    let roles = [Role::Viewer, Role::Member, Role::Admin, Role::Owner, Role::Own(own_role(7).name)];
     let changed = Account {
         email_key: Some(shown.key()),
         email: shown,
         credential_epoch: 7,
         last_organization: Some(OrganizationId::from_bytes([4; 12])),
         kept_session: Some(SessionId::from_bytes([8; 12])),
-        memberships: (0..200).map(|number| membership(number, roles[usize::from(number % 4)])).collect(),
+        memberships: (0..200).map(|number| membership(number, roles[usize::from(number % 5)])).collect(),
         last_operation: Some(OperationId::from_bytes([9; 12])),
         ..account()
     };

@@ -3,7 +3,6 @@
 use crate::cli::arguments::organization_argument;
 use crate::cli::print::switch;
 use crate::config;
-use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use tenantry_domain::account::Role;
 use tenantry_domain::email::EmailAddress;
@@ -96,12 +95,16 @@ pub fn account(arguments: &ArgMatches) -> &str {
 
 /// An argument that is a role.
 pub fn role_argument(name: &'static str) -> Arg {
-    Arg::new(name).value_parser(PossibleValuesParser::new(Role::ALL.map(Role::as_str)))
+    Arg::new(name).value_parser(parse_role)
 }
 
 /// The role that the arguments name.
 pub fn role(arguments: &ArgMatches) -> &str {
     arguments.get_one::<String>("role").map_or("", String::as_str)
+}
+
+fn parse_role(text: &str) -> Result<String, String> {
+    text.parse::<Role>().map(|_| text.to_owned())
 }
 
 fn parse_account(text: &str) -> Result<String, &'static str> {

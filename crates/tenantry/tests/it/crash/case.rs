@@ -1,6 +1,9 @@
 //! The changes that are killed, and what must be found after each.
 
-use super::{NEIGHBOURS, OTHER_EMAIL, OTHER_PASSWORD, RENAMED, SUBJECT, SUBJECT_EMAIL, Scenario, email_of};
+use super::{
+    NEIGHBOURS, OTHER_EMAIL, OTHER_PASSWORD, RENAMED, ROLE, SUBJECT, SUBJECT_EMAIL, Scenario, email_of,
+    own_role,
+};
 use crate::support::client::Answer;
 use crate::support::fixtures::{PASSWORD, new_organization};
 use crate::support::process::Server;
@@ -39,6 +42,9 @@ pub enum Case {
     /// From owner to viewer.
     ChangeRole,
     RemoveMember,
+    CreateRole,
+    UpdateRole,
+    DeleteRole,
 }
 
 /// The outcome of a change.
@@ -59,7 +65,7 @@ pub struct Expected {
 }
 
 impl Case {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Create,
         Self::CreateWithKey,
         Self::CreateOwn,
@@ -80,6 +86,9 @@ impl Case {
         Self::AddNewMember,
         Self::ChangeRole,
         Self::RemoveMember,
+        Self::CreateRole,
+        Self::UpdateRole,
+        Self::DeleteRole,
     ];
 
     /// The name of its operation in crash points and in the log.
@@ -98,6 +107,9 @@ impl Case {
             Self::AddMember | Self::AddNewMember => "add_member",
             Self::ChangeRole => "change_role",
             Self::RemoveMember => "remove_member",
+            Self::CreateRole => "create_role",
+            Self::UpdateRole => "update_role",
+            Self::DeleteRole => "delete_role",
         }
     }
 
@@ -149,7 +161,10 @@ impl Case {
     /// The state that must be found after the same request has been sent again.
     pub(super) fn after_asking_again(self, found: Expected) -> Expected {
         let is_begun_again = found.outcome == ChangeOutcome::Undone
-            || matches!(self, Self::Rename | Self::Update | Self::SetPassword | Self::ChangeRole);
+            || matches!(
+                self,
+                Self::Rename | Self::Update | Self::SetPassword | Self::ChangeRole | Self::UpdateRole
+            );
         let outcome = if self.is_refused() { ChangeOutcome::Undone } else { ChangeOutcome::Done };
         Expected { outcome, logged: found.logged + usize::from(is_begun_again) }
     }
@@ -225,6 +240,12 @@ impl Case {
                 operators(Method::PATCH, &scenario.guest(), Some(json!({ "role": "viewer" })))
             }
             Self::RemoveMember => operators(Method::DELETE, &scenario.guest(), None),
+            Self::CreateRole => operators(Method::POST, &format!("{subject}/roles"), Some(own_role())),
+            Self::UpdateRole => {
+                let body = json!({ "permissions": ["audit:read"] });
+                operators(Method::PATCH, &format!("{subject}/roles/{ROLE}"), Some(body))
+            }
+            Self::DeleteRole => operators(Method::DELETE, &format!("{subject}/roles/{ROLE}"), None),
         }
     }
 
@@ -238,9 +259,10 @@ impl Case {
             | (Self::Create | Self::CreateOwn | Self::Import, ChangeOutcome::Undone) => (201, None),
             (Self::Purge, ChangeOutcome::Undone) => (202, None),
             (Self::RemoveMember, ChangeOutcome::Undone) => (204, None),
-            (Self::AddNewMember, ChangeOutcome::Undone) => (201, None),
+            (Self::AddNewMember | Self::CreateRole, ChangeOutcome::Undone) => (201, None),
+            (Self::DeleteRole, ChangeOutcome::Undone) => (204, None),
             (Self::AddMember | Self::AddNewMember, ChangeOutcome::Done) => (404, Some("invitation_invalid")),
-            (Self::Rename | Self::Update | Self::SetPassword | Self::ChangeRole, _)
+            (Self::Rename | Self::Update | Self::SetPassword | Self::ChangeRole | Self::UpdateRole, _)
             | (_, ChangeOutcome::Undone) => (200, None),
             (Self::Create | Self::CreateOwn, _) => (409, Some("name_taken")),
             // It names the organization by a name that is gone.
@@ -250,6 +272,8 @@ impl Case {
             (Self::Restore, _) => (409, Some("organization_not_deleted")),
             (Self::Purge, _) => (404, Some("organization_not_found")),
             (Self::RemoveMember, _) => (404, Some("member_not_found")),
+            (Self::CreateRole, _) => (409, Some("role_exists")),
+            (Self::DeleteRole, _) => (404, Some("role_not_found")),
         }
     }
 
@@ -277,6 +301,9 @@ impl Case {
             | (Self::RemoveMember, ChangeOutcome::Undone)
             | (Self::ChangeRole, _) => with(json!({ "members": 2 })),
             (Self::Update, ChangeOutcome::Done) => with(json!({ "delete_protection": true })),
+            (Self::CreateRole, ChangeOutcome::Undone) | (Self::DeleteRole, ChangeOutcome::Done) => {
+                with(json!({ "roles": null }))
+            }
             (Self::Suspend, ChangeOutcome::Done) | (Self::Reactivate, ChangeOutcome::Undone) => {
                 with(json!({ "suspended": true }))
             }
@@ -297,6 +324,7 @@ impl Case {
             // Another member changes.
             (Self::AddMember | Self::AddNewMember | Self::ChangeRole | Self::RemoveMember, _) => Some(200),
             (Self::Rename | Self::RenameRefused | Self::Update, _) => Some(200),
+            (Self::CreateRole | Self::UpdateRole | Self::DeleteRole, _) => Some(200),
             (
                 Self::RenameWithCredentials | Self::Suspend | Self::SetPassword | Self::Delete,
                 ChangeOutcome::Undone,

@@ -2,7 +2,7 @@
 
 use super::{
     Case, ChangeOutcome, Expected, GUEST, GUEST_EMAIL, NEIGHBOURS, OTHER_EMAIL, OTHER_PASSWORD, RENAMED,
-    SUBJECT, SUBJECT_EMAIL, email_of, id_of, operate, recovered, token,
+    SUBJECT, SUBJECT_EMAIL, email_of, id_of, operate, own_role, recovered, token,
 };
 use crate::archives;
 use crate::support::checker::{Snapshot, put_documents, running_operations};
@@ -85,6 +85,10 @@ impl Scenario {
                 scenario.guest = Some(guest(&server).await);
             }
             _ => {}
+        }
+        if matches!(case, Case::UpdateRole | Case::DeleteRole) {
+            let path = format!("{}/roles", scenario.subject());
+            server.operator().post(&path, &own_role()).await.created();
         }
         match case {
             Case::AddMember => scenario.invite(&server, GUEST_EMAIL).await,

@@ -1,15 +1,16 @@
 //! Every permission by every operation: a caller that has one permission alone gets through where the document
 //! says that this one is needed, and nowhere else.
 
-use super::{COLLECTION, DOCUMENT, INDEX, Operation, Target, fill};
+use super::{COLLECTION, DOCUMENT, INDEX, Operation, ROLE, Target, define_role, fill};
 use crate::support::app::App;
 use crate::support::client::Client;
-use crate::support::fixtures::{Organization, organization, sign_in, with_access, with_role};
+use crate::support::fixtures::{Organization, invited, organization, sign_in, with_access, with_role};
 use crate::support::keys::{exchange, organization_key, service_key, with_key};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tenantry_domain::account::Role;
 use tenantry_domain::permission::{
-    ORGANIZATION_KEY_PERMISSIONS, Permission, PermissionSet, SERVICE_KEY_PERMISSIONS, TOKEN_PERMISSIONS,
+    ORGANIZATION_KEY_PERMISSIONS, OWN_ROLE_PERMISSIONS, Permission, PermissionSet, SERVICE_KEY_PERMISSIONS,
+    TOKEN_PERMISSIONS,
 };
 
 /// The operations that need a permission, the ones that end the organization last.
@@ -36,6 +37,7 @@ impl Scene {
     async fn new(app: &App, name: &str) -> Self {
         let acme = organization(app, name).await;
         fill(&acme.owner, &acme.path()).await;
+        define_role(&acme.owner, &acme.path()).await;
         let key = organization_key(&acme, &["documents:read"]).await;
         let service_key = service_key(app, &["documents:read"]).await;
         Self { acme, key, service_key }
@@ -57,6 +59,7 @@ impl Scene {
             account: "0123456789abcdef01234567",
             invitation: "0123456789abcdef01234567",
             session: "0123456789abcdef01234567",
+            role: ROLE,
             fresh: &format!("fresh {} {}", self.acme.name(), operation.id),
         };
         let answer = operation.send(client, &target).await;
@@ -127,6 +130,21 @@ async fn role_passes_where_it_has_the_permission() {
         let mut scene = Scene::new(&app, "Acme").await;
         let (app, client) = with_role(app, &scene.acme, role.as_str()).await;
         scene.acme.owner = with_access(&app, &sign_in(&app, scene.acme.email()).await);
-        check(&scene, &app, &client, "role", role.permissions(), "role_insufficient").await;
+        let permissions = role.built_in_permissions().unwrap();
+        check(&scene, &app, &client, "role", permissions, "role_insufficient").await;
+    }
+}
+
+#[tokio::test]
+async fn own_role_passes_where_its_permission_is_needed() {
+    let app = App::start().await;
+    for permission in OWN_ROLE_PERMISSIONS.iter() {
+        let name = permission.as_str().replace(':', "-");
+        let scene = Scene::new(&app, &format!("Own {name}")).await;
+        let guest = organization(&app, &format!("Guest {name}")).await;
+        let body = json!({ "name": name, "permissions": [permission.as_str()] });
+        scene.acme.owner.post(&format!("{}/roles", scene.acme.path()), &body).await.created();
+        let client = invited(&app, &guest, &scene.acme, &name).await;
+        check(&scene, &app, &client, "role", PermissionSet::new(&[permission]), "role_insufficient").await;
     }
 }

@@ -15,6 +15,7 @@ use super::test_env::StoredData;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
+use tenantry_domain::account::Role;
 use tenantry_domain::email::EmailAddress;
 
 /// How long the cleanup after a start may take.
@@ -289,6 +290,7 @@ impl Snapshot {
                 && email
                     .earlier_keys()
                     .is_some_and(|earlier| account["email_key"] == json!(earlier.duplicate));
+            problems.extend(self.roles_of_nobody(id, account));
             if organizations.iter().any(|id| !self.organizations.contains_key(*id)) {
                 problems.push(format!("account {id} belongs to what is gone"));
             } else if account["email_key"] != wanted && !is_duplicate {
@@ -301,12 +303,28 @@ impl Snapshot {
         problems
     }
 
+    /// Roles of an organization's own that the account has there, and that are not there.
+    fn roles_of_nobody(&self, id: &str, account: &Value) -> Vec<String> {
+        let is_there = |membership: &&Value| {
+            let organization = self.organizations.get(text(&membership["organization_id"]));
+            let roles = organization.and_then(|found| found["roles"].as_array()).into_iter().flatten();
+            roles.map(|role| &role["name"]).any(|name| *name == membership["role"])
+        };
+        let memberships = account["memberships"].as_array().unwrap().iter();
+        memberships
+            .filter(|membership| !Role::BUILT_IN_NAMES.contains(&text(&membership["role"])))
+            .filter(|membership| !is_there(membership))
+            .map(|membership| format!("account {id} has the role {}, which is not there", membership["role"]))
+            .collect()
+    }
+
     /// No operation is without its event, but those from before there were events; and no event of an operation is
     /// without it.
     fn operations_unlike_events(&self) -> Vec<String> {
         let of_operations = self.events.iter().filter(|(_, action)| {
             action.starts_with("organization.") && *action != "organization.exported"
                 || action.starts_with("member.")
+                || action.starts_with("role.")
                 || *action == "password.reset"
         });
         let of_operations: BTreeSet<&str> = of_operations.map(|(id, _)| id.as_str()).collect();

@@ -99,6 +99,15 @@ pub async fn joined(app: App, guest: &Organization, host: &Organization, role: &
     (app, client)
 }
 
+/// Invites the owner of `guest` into `host`, who joins with that role: their client there.
+pub async fn invited(app: &App, guest: &Organization, host: &Organization, role: &str) -> Client {
+    let body = json!({ "email": guest.email(), "role": role });
+    let made = host.owner.post(&format!("{}/invitations", host.path()), &body).await.created();
+    guest.owner.post("/v1/invitations/accept", &json!({ "token": made["token"] })).await.ok();
+    let body = json!({ "organization": host.id() });
+    with_access(app, &guest.owner.post("/v1/auth/switch", &body).await.ok())
+}
+
 /// The same client at the service that was started again.
 pub fn again(app: &App, client: &Client) -> Client {
     app.client().with_header("authorization", client.header("authorization").unwrap())

@@ -104,6 +104,7 @@ fn purging() -> Organization {
         owner_id: AccountId::from_bytes([2; 12]),
         owners: Vec::new(),
         members: 1,
+        roles: crate::role::OwnRoles::default(),
         token_epoch: 0,
         delete_protection: false,
         legal_hold: false,

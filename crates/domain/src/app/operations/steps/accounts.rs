@@ -161,7 +161,7 @@ impl Steps {
                     MemberCleanup::Late => {}
                     MemberCleanup::Membership => {
                         self.edit_account(member.id, organization, operation, |account| {
-                            Ok(Some(account.with_role(id, None, self.sources.now())))
+                            Ok(Some(account.without_membership(id, self.sources.now())))
                         })
                         .await?;
                     }
@@ -200,7 +200,11 @@ impl Steps {
             if is_done || !self.is_ours(organization, operation).await? {
                 return Ok(StepResult::Done);
             }
-            let mut next = account.with_role(organization.id, change.role, self.sources.now());
+            let now = self.sources.now();
+            let mut next = match change.role {
+                Some(role) => account.with_role((organization.id, &organization.roles), role, now),
+                None => account.without_membership(organization.id, now),
+            };
             let is_left_with_deleted = change.role.is_none()
                 && !next.memberships.is_empty()
                 && !self.belongs_elsewhere(&next, organization.id).await?;
@@ -418,6 +422,7 @@ mod tests {
             owner_id: AccountId::from_bytes([2; 12]),
             owners: Vec::new(),
             members: 1,
+            roles: crate::role::OwnRoles::default(),
             token_epoch: 0,
             delete_protection: false,
             legal_hold: false,

@@ -192,3 +192,47 @@ async fn reset_link_command_gives_a_new_password() {
         Some(2)
     );
 }
+
+#[tokio::test]
+async fn role_commands_define_change_and_delete() {
+    let (shell, server, _) = beside_acme();
+    assert_eq!(shell.run(&["role", "list", "acme"]).done(), "No roles of its own.\n");
+    let made = shell
+        .run(&[
+            "role",
+            "create",
+            "acme",
+            "billing",
+            "--permission",
+            "documents:read",
+            "--permission",
+            "audit:read",
+        ])
+        .done();
+    assert_eq!(made, "Created the role billing of acme. It allows documents:read, audit:read.\n");
+    let id = join(&shell, &server, "new@acme.com", "billing").await;
+    let changed = shell.run(&["member", "set-role", "acme", &id, "viewer"]).done();
+    assert_eq!(changed, "new@acme.com has the role viewer in acme now.\n");
+    let changed = shell.run(&["member", "set-role", "acme", &id, "billing", "--json"]).json();
+    assert_eq!(changed["role"], "billing");
+
+    let flags = ["--permission", "documents:read", "--description", "Reads invoices"];
+    let changed = shell.run(&[&["role", "update", "acme", "billing"][..], &flags].concat()).done();
+    assert_eq!(changed, "Changed the role billing of acme. It allows documents:read.\n");
+    let listed = shell.run(&["role", "list", "acme"]).done();
+    assert_eq!(rows(&listed)[0], ["NAME", "CHANGED", "PERMISSIONS", "DESCRIPTION"]);
+    assert!(listed.contains("documents:read  Reads invoices"), "{listed}");
+    assert_eq!(shell.run(&["role", "list", "acme", "--json"]).json()[0]["name"], "billing");
+
+    let refused = shell.run(&["role", "delete", "acme", "billing"]).refused();
+    assert!(refused.contains("\ncode: role_in_use\n"), "{refused}");
+    let refused = shell.run(&["member", "set-role", "acme", &id, "nothing"]).refused();
+    assert!(refused.contains("The organization has no role `nothing`."), "{refused}");
+    shell.run(&["member", "remove", "acme", &id]).done();
+    assert_eq!(
+        shell.run(&["role", "delete", "acme", "billing"]).done(),
+        "Deleted the role billing of acme.\n"
+    );
+    let logged = shell.run(&["org", "operations", "acme", "--limit", "1"]).done();
+    assert!(logged.contains("delete_role") && logged.contains("billing"), "{logged}");
+}

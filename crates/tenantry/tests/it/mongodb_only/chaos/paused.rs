@@ -2,7 +2,9 @@
 //! and finishes it; then other changes follow, and at last the first one wakes and continues as if nothing had happened.
 
 use super::{StoppedInstance, sound_at_last};
-use crate::crash::{Case, NEIGHBOURS, RENAMED, SUBJECT, Scenario, every_undamaged_case, sample};
+use crate::crash::{
+    Case, NEIGHBOURS, RENAMED, ROLE, SUBJECT, Scenario, every_undamaged_case, own_role, sample,
+};
 use crate::support::checker::{Snapshot, put_documents};
 use crate::support::fixtures::{PASSWORD, new_organization};
 use crate::support::process::{Launch, Server};
@@ -95,6 +97,12 @@ async fn rollback_insert(scenario: &Scenario, case: Case, id: &str, server: &Ser
         }
         Case::RenameRefused | Case::RestoreRefused | Case::Purge | Case::ImportDamaged => {}
         Case::ChangeRole => drop(operator.patch(&scenario.guest(), &json!({ "role": "owner" })).await.ok()),
+        Case::CreateRole => operator.delete(&format!("{path}/roles/{ROLE}")).await.done(),
+        Case::UpdateRole => {
+            let body = json!({ "permissions": ["documents:read"] });
+            operator.patch(&format!("{path}/roles/{ROLE}"), &body).await.ok();
+        }
+        Case::DeleteRole => drop(operator.post(&format!("{path}/roles"), &own_role()).await.created()),
         // Nobody is a member again without an invitation.
         Case::RemoveMember => {}
         Case::AddMember | Case::AddNewMember => {
