@@ -35,6 +35,8 @@ async fn operations(app: &App, acme: &Organization) -> Vec<Operation> {
     // One of them is rotated.
     let other_key = service_key(app, &["documents:read"]).await;
     let organization_key = organization_key(acme, &["documents:read"]).await;
+    let role = json!({ "name": "special", "permissions": ["documents:read"] });
+    acme.owner.post(&format!("{}/roles", acme.path()), &role).await.created();
     let invited = json!({ "email": "invited@acme.example", "role": "viewer" });
     let invitation = acme.owner.post(&format!("{}/invitations", acme.path()), &invited).await.created();
     let mut all = Vec::new();
@@ -46,7 +48,7 @@ async fn operations(app: &App, acme: &Organization) -> Vec<Operation> {
                 .replace("{document_id}", "d")
                 .replace("{account_id}", acme.owner_id())
                 .replace("{invitation_id}", invitation["id"].as_str().unwrap())
-                .replace("{role_name}", "viewer");
+                .replace("{role_name}", "special");
             let key = if template.contains("{organization}") { &organization_key } else { &other_key };
             let path = path.replace("{key}", key["id"].as_str().unwrap());
             let client = match description["x-access"].as_str().unwrap() {
