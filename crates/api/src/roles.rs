@@ -21,8 +21,8 @@ use tenantry_domain::account::Role;
 use tenantry_domain::app::auth::{OrganizationRef, Principal};
 use tenantry_domain::app::members::MemberAccess;
 use tenantry_domain::app::roles::{NewRole, RoleOutcome, RoleUpdate};
-use tenantry_domain::permission::{OWN_ROLE_PERMISSIONS, Permission, PermissionSet};
-use tenantry_domain::role::{OwnRole, RoleDescription, RoleName};
+use tenantry_domain::permission::{Permission, PermissionSet};
+use tenantry_domain::role::{OWN_ROLE_PERMISSIONS, OwnRole, RoleDescription, RoleName};
 use tenantry_domain::{Error, ErrorCode};
 use utoipa::ToSchema;
 

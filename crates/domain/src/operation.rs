@@ -12,16 +12,17 @@
 
 mod plan;
 mod record;
+mod refusal;
 
 pub use plan::{RecordUpdate, StepResult, next_save, save_of_progress};
 pub use record::{OperationRecord, OperationState};
+pub use refusal::OperationRefusal;
 
 pub use crate::actor::Actor;
 
 use crate::account::{Account, CredentialChange, Role};
 use crate::audit::Origin;
 use crate::email::EmailAddress;
-use crate::error::ErrorCode;
 use crate::ids::{AccountId, InvitationId, OperationId};
 use crate::naming::Naming;
 use crate::quota::Quota;
@@ -467,48 +468,6 @@ pub struct Operation {
     /// Where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
-}
-
-/// The refusals that are possible after an intent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OperationRefusal {
-    /// The e-mail address was taken meanwhile.
-    EmailTaken,
-    /// The account's credentials have changed since, or it was removed, which ended the session that asked.
-    SessionEnded,
-    /// The invitation was used, renewed or revoked meanwhile.
-    InvitationInvalid,
-    /// The account has joined as many organizations meanwhile as it may.
-    TooManyOrganizations,
-    /// A foreign collection or database occupies the container's name.
-    ContainerTaken,
-    /// The archive is damaged or incomplete.
-    ArchiveInvalid,
-    /// The documents of the archive break one of its unique indexes.
-    UniqueViolation,
-    /// The engine has no room for more collections.
-    CapacityReached,
-    /// The archive arrived too slowly or stopped arriving, or the process that read it is gone.
-    Interrupted,
-}
-
-impl OperationRefusal {
-    /// Its row of the error table.
-    #[must_use]
-    pub const fn code(self) -> ErrorCode {
-        match self {
-            Self::EmailTaken => ErrorCode::EmailTaken,
-            Self::SessionEnded => ErrorCode::TokenRevoked,
-            Self::InvitationInvalid => ErrorCode::InvitationInvalid,
-            Self::TooManyOrganizations => ErrorCode::TooManyOrganizations,
-            Self::ContainerTaken => ErrorCode::OrganizationExists,
-            Self::ArchiveInvalid => ErrorCode::ArchiveInvalid,
-            Self::UniqueViolation => ErrorCode::UniqueViolation,
-            Self::CapacityReached => ErrorCode::CapacityReached,
-            Self::Interrupted => ErrorCode::ImportInterrupted,
-        }
-    }
 }
 
 impl Operation {

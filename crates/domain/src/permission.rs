@@ -3,7 +3,6 @@
 //! Every check of a right asks for one permission. A role is a published set of them; a key and a token carry
 //! a set of their own, which is never wider than that of the person or key that made them.
 
-use crate::role::Role;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -244,42 +243,6 @@ impl<'de> Deserialize<'de> for PermissionSet {
     }
 }
 
-/// What a viewer may do.
-const VIEWER: PermissionSet = PermissionSet::new(&[Permission::DocumentsRead, Permission::OrganizationsRead]);
-/// What a member may do.
-const MEMBER: PermissionSet = VIEWER.union(PermissionSet::new(&[Permission::DocumentsWrite]));
-/// What an admin may do.
-const ADMIN: PermissionSet = MEMBER.union(PermissionSet::new(&[
-    Permission::CollectionsWrite,
-    Permission::OrganizationsWrite,
-    Permission::MembersRead,
-    Permission::MembersWrite,
-    Permission::KeysRead,
-    Permission::KeysWrite,
-    Permission::AuditRead,
-]));
-/// What an owner may do.
-const OWNER: PermissionSet =
-    ADMIN.union(PermissionSet::new(&[Permission::OwnersWrite, Permission::OrganizationsExport]));
-
-impl Role {
-    /// What a member with this role may do in every organization; `None` for a role that an organization has defined.
-    #[must_use]
-    pub const fn built_in_permissions(self) -> Option<PermissionSet> {
-        match self {
-            Self::Viewer => Some(VIEWER),
-            Self::Member => Some(MEMBER),
-            Self::Admin => Some(ADMIN),
-            Self::Owner => Some(OWNER),
-            Self::Own(_) => None,
-        }
-    }
-}
-
-/// What a role that an organization defines may allow: all that an admin may do. Owners stay a list of their own, and
-/// only they export: an archive holds the hash of an owner's password.
-pub const OWN_ROLE_PERMISSIONS: PermissionSet = ADMIN;
-
 /// What an exchanged token may carry: the organization's data, and reading. It never exchanges itself, makes
 /// keys, changes people or exports.
 pub const TOKEN_PERMISSIONS: PermissionSet = PermissionSet::new(&[
@@ -312,17 +275,8 @@ mod tests {
     }
 
     #[test]
-    fn each_role_has_what_the_lower_ones_have() {
-        let sets = [VIEWER, MEMBER, ADMIN, OWNER];
-        for pair in sets.windows(2) {
-            assert!(pair[0].is_subset_of(pair[1]), "{pair:?}");
-            assert_ne!(pair[0], pair[1]);
-        }
-    }
-
-    #[test]
     fn permission_set_round_trips_through_json_and_scope() {
-        for set in [VIEWER, MEMBER, ADMIN, OWNER] {
+        for set in [TOKEN_PERMISSIONS, ORGANIZATION_KEY_PERMISSIONS, SERVICE_KEY_PERMISSIONS] {
             let json = serde_json::to_string(&set).unwrap();
             assert_eq!(serde_json::from_str::<PermissionSet>(&json).unwrap(), set);
             assert_eq!(PermissionSet::from_scope(&set.to_scope()), Some(set));
@@ -339,9 +293,6 @@ mod tests {
     #[test]
     fn tokens_and_keys_never_carry_power_over_people_or_keys() {
         use Permission as P;
-        for denied in [P::OwnersWrite, P::OrganizationsExport, P::TokensIssue, P::TokensIntrospect] {
-            assert!(!OWN_ROLE_PERMISSIONS.contains(denied), "{denied}");
-        }
         for denied in [P::KeysWrite, P::OwnersWrite, P::OrganizationsExport] {
             assert!(!SERVICE_KEY_PERMISSIONS.contains(denied), "{denied}");
         }

@@ -6,11 +6,33 @@
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::limits::{ROLE_DESCRIPTION_MAX_CHARS, ROLE_NAME_MAX_BYTES, ROLES_MAX};
-use crate::permission::PermissionSet;
+use crate::permission::{Permission, PermissionSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
+
+/// What a viewer may do.
+const VIEWER: PermissionSet = PermissionSet::new(&[Permission::DocumentsRead, Permission::OrganizationsRead]);
+/// What a member may do.
+const MEMBER: PermissionSet = VIEWER.union(PermissionSet::new(&[Permission::DocumentsWrite]));
+/// What an admin may do.
+const ADMIN: PermissionSet = MEMBER.union(PermissionSet::new(&[
+    Permission::CollectionsWrite,
+    Permission::OrganizationsWrite,
+    Permission::MembersRead,
+    Permission::MembersWrite,
+    Permission::KeysRead,
+    Permission::KeysWrite,
+    Permission::AuditRead,
+]));
+/// What an owner may do.
+const OWNER: PermissionSet =
+    ADMIN.union(PermissionSet::new(&[Permission::OwnersWrite, Permission::OrganizationsExport]));
+
+/// What a role that an organization defines may allow: all that an admin may do. Owners stay a list of their own, and
+/// only they export: an archive holds the hash of an owner's password.
+pub const OWN_ROLE_PERMISSIONS: PermissionSet = ADMIN;
 
 /// What a member may do inside one organization. In records it is its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,6 +64,18 @@ impl Role {
             Self::Admin => "admin",
             Self::Owner => "owner",
             Self::Own(name) => name.as_str(),
+        }
+    }
+
+    /// What a member with this role may do in every organization; `None` for a role that an organization has defined.
+    #[must_use]
+    pub const fn built_in_permissions(self) -> Option<PermissionSet> {
+        match self {
+            Self::Viewer => Some(VIEWER),
+            Self::Member => Some(MEMBER),
+            Self::Admin => Some(ADMIN),
+            Self::Owner => Some(OWNER),
+            Self::Own(_) => None,
         }
     }
 
@@ -298,7 +332,6 @@ pub struct RoleChange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::permission::Permission;
 
     fn name(text: &str) -> RoleName {
         RoleName::parse(text).unwrap()
@@ -313,6 +346,23 @@ mod tests {
             modified_at: Timestamp::UNIX_EPOCH,
             made_at_version: 1,
             version: 1,
+        }
+    }
+
+    #[test]
+    fn each_role_has_what_the_lower_ones_have() {
+        let sets = [VIEWER, MEMBER, ADMIN, OWNER];
+        for pair in sets.windows(2) {
+            assert!(pair[0].is_subset_of(pair[1]), "{pair:?}");
+            assert_ne!(pair[0], pair[1]);
+        }
+    }
+
+    #[test]
+    fn own_role_has_no_power_over_owners_or_tokens() {
+        use Permission as P;
+        for denied in [P::OwnersWrite, P::OrganizationsExport, P::TokensIssue, P::TokensIntrospect] {
+            assert!(!OWN_ROLE_PERMISSIONS.contains(denied), "{denied}");
         }
     }
 

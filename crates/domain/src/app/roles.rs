@@ -10,8 +10,8 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::membership::MemberManager;
 use crate::operation::{OperationArguments, OperationRecord};
 use crate::organization::{Organization, State};
-use crate::permission::{OWN_ROLE_PERMISSIONS, PermissionSet};
-use crate::role::{OwnRole, RoleChange, RoleDescription, RoleName};
+use crate::permission::PermissionSet;
+use crate::role::{OWN_ROLE_PERMISSIONS, OwnRole, RoleChange, RoleDescription, RoleName};
 use crate::store::{self, Store};
 use std::sync::Arc;
 

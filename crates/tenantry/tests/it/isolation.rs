@@ -22,6 +22,8 @@ struct Home {
     collection: String,
     document: String,
     index: String,
+    /// A role of its own.
+    role: String,
     cursor: String,
     etag: String,
     /// An `Idempotency-Key` that it has used.
@@ -36,6 +38,7 @@ impl Home {
             collection: format!("{canary}-collection"),
             document: format!("{canary}-document"),
             index: format!("{canary}-index"),
+            role: format!("{canary}-role"),
             key: format!("{name}-key"),
             cursor: String::new(),
             etag: String::new(),
@@ -48,6 +51,9 @@ impl Home {
     async fn fill(mut self) -> Self {
         let (owner, path) = (self.organization.owner.clone(), self.organization.path());
         owner.post(&format!("{path}/collections"), &json!({ "name": self.collection })).await.created();
+        let role =
+            json!({ "name": self.role, "description": self.canary, "permissions": ["documents:read"] });
+        owner.post(&format!("{path}/roles"), &role).await.created();
         for collection in [self.collection.as_str(), "documents"] {
             let base = format!("{path}/collections/{collection}");
             owner
@@ -195,7 +201,7 @@ impl Route {
             .replace("{operation_id}", things.organization.id())
             .replace("{account_id}", things.organization.owner_id())
             .replace("{invitation_id}", things.organization.id())
-            .replace("{role_name}", "billing")
+            .replace("{role_name}", &things.role)
             .replace("{code}", "name_taken")
     }
 

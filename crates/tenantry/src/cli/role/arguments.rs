@@ -5,8 +5,8 @@ use crate::cli::print::switch;
 use crate::config;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgGroup, Command};
-use tenantry_domain::permission::{OWN_ROLE_PERMISSIONS, Permission};
-use tenantry_domain::role::RoleName;
+use tenantry_domain::permission::Permission;
+use tenantry_domain::role::{OWN_ROLE_PERMISSIONS, RoleName};
 
 const AFTER: &str = "\
 Every organization has the roles owner, admin, member and viewer (`GET /v1/roles`). These commands are about the roles \

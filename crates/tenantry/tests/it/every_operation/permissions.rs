@@ -9,9 +9,9 @@ use crate::support::keys::{exchange, organization_key, service_key, with_key};
 use serde_json::{Value, json};
 use tenantry_domain::account::Role;
 use tenantry_domain::permission::{
-    ORGANIZATION_KEY_PERMISSIONS, OWN_ROLE_PERMISSIONS, Permission, PermissionSet, SERVICE_KEY_PERMISSIONS,
-    TOKEN_PERMISSIONS,
+    ORGANIZATION_KEY_PERMISSIONS, Permission, PermissionSet, SERVICE_KEY_PERMISSIONS, TOKEN_PERMISSIONS,
 };
+use tenantry_domain::role::OWN_ROLE_PERMISSIONS;
 
 /// The operations that need a permission, the ones that end the organization last.
 fn operations(app: &App) -> Vec<(Operation, Permission)> {
