@@ -1,9 +1,10 @@
-//! Documents of an organization, one at a time; [`bulk`] and [`query`] handle many at once.
+//! Documents of an organization, one at a time; [`bulk`], [`query`] and [`aggregate`] handle many at once.
 //!
 //! # Pitfalls
 //! A document must not pass through `serde_json`, which rounds numbers and sorts members. Bodies go to the domain as
 //! text and come back as bytes.
 
+pub mod aggregate;
 mod batches;
 pub mod bulk;
 mod lines;

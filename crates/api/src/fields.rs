@@ -13,6 +13,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use strict_json::{Members, Strict};
+use tenantry_documents::aggregate::Pipeline;
 use tenantry_documents::document::{diagnosis, json_diagnosis};
 use tenantry_documents::filter::Filter;
 use tenantry_domain::organization::QuotaLimit;
@@ -25,6 +26,8 @@ const NAME_MAX_CHARS: usize = 100;
 
 /// The name of the body member and the query parameter that hold a filter.
 const FILTER: &str = "filter";
+/// The members of a body that are kept as text.
+const TEXTS: [&str; 2] = [FILTER, "pipeline"];
 
 /// The members of a JSON object, or the parameters of a query, while they are being read.
 pub struct Fields {
@@ -60,16 +63,17 @@ impl Fields {
         }
     }
 
-    /// The members of a JSON body, with the filter kept as text: parsing it as JSON would round numbers and sort members.
+    /// The members of a JSON body, with a filter and a pipeline kept as text: parsing them as JSON would round numbers
+    /// and sort members.
     ///
     /// # Errors
-    /// As [`Fields::of_json`], except that the filter is not checked.
+    /// As [`Fields::of_json`], except that these are not checked.
     pub fn of_json_with_filter(body: &[u8]) -> Result<Self> {
         let body = diagnosis::without_mark(body);
         let Members(raw) = serde_json::from_slice(body).map_err(|error| not_this_json(body, &error))?;
         let mut members = BTreeMap::new();
         for (name, value) in raw {
-            let value = if name == FILTER && value.get() != "null" {
+            let value = if TEXTS.contains(&name.as_str()) && value.get() != "null" {
                 Value::String(value.get().to_owned())
             } else {
                 let read = serde_json::from_str(value.get());
@@ -189,6 +193,13 @@ impl Fields {
 
     fn parse_filter(&mut self, name: &str, text: &str) -> Option<Filter> {
         let parsed = Filter::parse(text, &format!("{}{name}", self.at));
+        self.take(parsed)
+    }
+
+    /// A required pipeline.
+    pub fn pipeline(&mut self, name: &str) -> Option<Pipeline> {
+        let text: String = self.required(name, str::parse)?;
+        let parsed = Pipeline::parse(&text, &format!("{}{name}", self.at));
         self.take(parsed)
     }
 

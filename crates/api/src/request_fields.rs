@@ -26,6 +26,7 @@
 //! | `required_list(parse)`, `list(parse)` | an array of strings |
 //! | `flag` | a boolean that may be absent |
 //! | `filter`, `required_filter` | a filter: an object in a body, text in a query |
+//! | `pipeline` | a pipeline: a list of objects in a body |
 //! | `limit` | a limit of a quota: a number, absent, or null for none |
 //! | `object(Name)` | an object that may be absent, declared by the same macro |
 //!
@@ -118,6 +119,11 @@ macro_rules! request_fields {
     (@required_filter $head:tt $done:tt $member:tt $rest:tt) => {
         $crate::request_fields::request_fields! { @push
             $head $done $member [value_type = Object] [value_type = String] [?] $rest
+        }
+    };
+    (@pipeline $head:tt $done:tt $member:tt $rest:tt) => {
+        $crate::request_fields::request_fields! { @push
+            $head $done $member [value_type = Vec<Object>] [value_type = String] [?] $rest
         }
     };
     (@limit $head:tt $done:tt $member:tt $rest:tt) => {

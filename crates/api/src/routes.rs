@@ -155,6 +155,8 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(documents::query::query_documents))
         .routes(routes!(documents::query::count_documents, documents::query::count_matching_documents))
         .routes(routes!(documents::delete_matching_documents))
+        .routes(routes!(documents::aggregate::aggregate_documents))
+        .routes(routes!(documents::aggregate::list_distinct_values))
         .routes(routes!(
             documents::get_document,
             documents::replace_document,

@@ -35,13 +35,13 @@ pub use index_keys::{EntryBudget, IndexKey, IndexKeys, IndexKeysError, KeyFormat
 pub use patch::MergePatch;
 pub use path::Path;
 pub use stored::{Revision, StoredDocument};
-pub use write::{write_canonical_json, write_json};
+pub use write::{write_canonical_json, write_json, write_value as write_value_json};
 
 pub(crate) use extended::{ExtendedJsonReader, is_reference, is_wrapper};
 pub(crate) use field_errors::FieldErrors;
 pub(crate) use index_keys::cut;
 pub(crate) use json::Json;
-pub(crate) use number::is_nan;
+pub(crate) use number::{DecimalParts, decimal_parts, is_nan};
 pub(crate) use path::{Leaf, PathPart, visit};
 
 use crate::error::{Error, Result};

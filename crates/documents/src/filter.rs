@@ -23,10 +23,11 @@ pub use bounds::{Entries, Interval};
 pub use price::FilterPrice;
 pub use syntax::Filter;
 
-use crate::document::Path;
+use crate::document::{Json, Path};
 use crate::error::Result;
 use crate::fuel::{Fuel, Interruption};
 use bson::{Document, RawDocument};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use syntax::Clause;
 
@@ -37,6 +38,18 @@ impl Filter {
     /// `invalid_input` with everything that is not allowed.
     pub fn parse(json: &str, at: &str) -> Result<Self> {
         parse::parse(json, at)
+    }
+
+    /// Reads a filter within a larger input, of `bytes` bytes, that is already parsed.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub(crate) fn parse_members(
+        members: Vec<(Cow<'_, str>, Json<'_>)>,
+        at: &str,
+        bytes: usize,
+    ) -> Result<Self> {
+        parse::parse_members(members, at, bytes)
     }
 
     /// Whether it has no conditions, so that every document matches.

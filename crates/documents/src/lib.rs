@@ -4,6 +4,8 @@
 //! A library of its own: it does no I/O and knows neither organizations nor storage. Both engines use its
 //! queries and index keys, so that they return the same results. MongoDB defines what everything means.
 
+pub mod aggregate;
+pub mod decimal;
 pub mod document;
 pub mod error;
 pub mod filter;

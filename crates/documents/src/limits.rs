@@ -58,3 +58,24 @@ pub const INDEX_ENTRIES_MAX: usize = 50_000;
 pub const INDEX_KEY_PART_MAX_BYTES: usize = 1024;
 /// Bytes of the sort keys that a query holds at once, for a page and one more document.
 pub const SORT_MAX_BYTES: usize = 64 << 20;
+/// Stages of a pipeline.
+pub const PIPELINE_MAX_STAGES: usize = 32;
+/// Operators, values and fields of all expressions of a pipeline.
+pub const PIPELINE_MAX_NODES: usize = 512;
+/// Levels of objects and lists in the expressions of a stage.
+pub const PIPELINE_STAGE_MAX_LEVELS: usize = 16;
+/// Levels of objects and lists that all stages of a pipeline may add to a document: with those of a document,
+/// it has no more than MongoDB allows.
+pub const PIPELINE_ADDED_MAX_LEVELS: usize = 64;
+/// Keys of a `$sort`.
+pub const PIPELINE_SORT_MAX_KEYS: usize = 8;
+/// Groups of a `$group`, and values of a distinct.
+pub const AGGREGATE_MAX_GROUPS: usize = 100_000;
+/// Bytes that an aggregate holds at once: of groups, documents to sort, and results.
+pub const AGGREGATE_MAX_BYTES: usize = 32 << 20;
+/// Bytes of a document between two stages: those of the largest that MongoDB stores.
+pub const AGGREGATE_DOCUMENT_MAX_BYTES: usize = 16 << 20;
+/// Results of an aggregate, or values of a distinct.
+pub const AGGREGATE_MAX_RESULTS: usize = 10_000;
+/// Bytes of all results of an aggregate as BSON.
+pub const AGGREGATE_RESULTS_MAX_BYTES: usize = 4 << 20;

@@ -77,6 +77,12 @@ impl Sort {
         Ok(Self::new(keys))
     }
 
+    /// The order by these keys, and then by the `_id`.
+    #[must_use]
+    pub fn by_keys(keys: Vec<SortKey>) -> Self {
+        Self::new(keys)
+    }
+
     /// Drops the keys behind the `_id`: they decide nothing.
     fn new(mut keys: Vec<SortKey>) -> Self {
         match keys.iter().position(|key| key.path.as_str() == ID_FIELD) {
@@ -133,6 +139,11 @@ impl Sort {
             key::append(value, sort.direction, &mut bytes);
         }
         bytes
+    }
+
+    /// The order by these keys alone, for documents between the stages of a pipeline.
+    pub(crate) const fn by_keys_alone(keys: Vec<SortKey>) -> Self {
+        Self(keys)
     }
 
     /// The entry that decides the position of `document`.

@@ -4,6 +4,7 @@
 //! Never decode a document: it may be nested so deep that a recursive reader overflows the stack. Documents stay
 //! bytes.
 
+mod aggregate;
 mod checked;
 mod find;
 pub(crate) mod index_entries;
@@ -27,6 +28,7 @@ use insert::DocumentInserter;
 use remove::DocumentRemover;
 use std::sync::Arc;
 use std::time::Duration;
+use tenantry_documents::aggregate::{AggregateResult, Aggregation};
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
 use tenantry_documents::query::{DeleteResult, DocumentQuery, MatchCount, QueryPage};
@@ -133,6 +135,18 @@ impl store::Documents for Documents {
     ) -> Result<MatchCount> {
         let mut handle = self.placements.resolve(organization, collection).await?;
         self.finder.count(&mut handle, filter, time).await.map_err(EngineError::of_query)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
+    async fn aggregate_documents(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        aggregation: &Arc<Aggregation>,
+        time: Duration,
+    ) -> Result<AggregateResult> {
+        let mut handle = self.placements.resolve(organization, collection).await?;
+        self.finder.aggregate(&mut handle, aggregation, time).await.map_err(EngineError::of_query)
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]

@@ -1,5 +1,6 @@
 //! Documents of an organization.
 
+mod aggregate;
 mod budget;
 mod find;
 mod index_entries;
@@ -15,7 +16,9 @@ use super::engine_error::EngineResult;
 use async_trait::async_trait;
 use budget::Budget;
 use find::DocumentLookup;
+use std::sync::Arc;
 use std::time::Duration;
+use tenantry_documents::aggregate::{AggregateResult, Aggregation};
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::{Filter, FilterPrice};
 use tenantry_documents::query::{DeleteResult, DocumentQuery, MatchCount, QueryPage};
@@ -116,6 +119,24 @@ impl Documents for Sqlite {
         let (name, filter, price) = (collection.clone(), filter.clone(), filter.price());
         let count = move |scope: Scope<'_>, budget: Budget<'_>| find::count(scope, &name, &filter, budget);
         self.read(organization, price, time, count).await
+    }
+
+    /// Always on a blocking thread: its length is not known from its price.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
+    async fn aggregate_documents(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        aggregation: &Arc<Aggregation>,
+        time: Duration,
+    ) -> Result<AggregateResult> {
+        let (name, aggregation) = (collection.clone(), aggregation.clone());
+        let container = self.container(organization).await?;
+        metrics::counter!(QUERY_STARTS, "thread" => "blocking").increment(1);
+        let (budget, processor) = (Budget::until_after(time), self.processor.clone());
+        container
+            .scan(move |scope| aggregate::aggregate(scope, &name, &aggregation, budget.on(&processor)))
+            .await
     }
 
     /// Finds some documents and removes them, then the next ones: the writer checks each again.

@@ -234,7 +234,7 @@ fn write_page(page: &DocumentPage, projection: &Projection, with_revisions: bool
 }
 
 /// Adds the header [`FULL_SCAN`] to `response` if the query examined many documents.
-fn with_scan(http: &Http, mut response: Response, scanned: Option<u64>) -> Response {
+pub(super) fn with_scan(http: &Http, mut response: Response, scanned: Option<u64>) -> Response {
     if let Some(scanned) = scanned.filter(|scanned| *scanned > http.settings.full_scan_notice) {
         metrics::counter!(DOCUMENT_FULL_SCANS).increment(1);
         response.headers_mut().insert(FULL_SCAN, HeaderValue::from(scanned));

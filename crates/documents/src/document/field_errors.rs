@@ -50,6 +50,27 @@ impl FieldErrors {
         self.pointer.truncate(length);
     }
 
+    /// The pointer to the current position.
+    pub fn pointer(&self) -> &str {
+        &self.pointer
+    }
+
+    /// Adds the bad fields of a part that was read on its own; returns what it was read as.
+    pub fn absorb<T>(&mut self, result: Result<T>) -> Option<T> {
+        let error = match result {
+            Ok(value) => return Some(value),
+            Err(error) => error,
+        };
+        match error {
+            Error::Invalid(fields) => {
+                self.found.extend(fields);
+                self.found.truncate(BAD_FIELDS_MAX_NAMED);
+            }
+            other => self.refuse(other.to_string()),
+        }
+        None
+    }
+
     /// Records that the value at the current position is bad.
     pub fn refuse(&mut self, detail: impl Into<String>) {
         if self.found.len() < BAD_FIELDS_MAX_NAMED {

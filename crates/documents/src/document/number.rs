@@ -99,21 +99,15 @@ impl Number {
         Self::finite(negative, digits, exponent.parse::<i32>().unwrap_or(0) - 33, goes_on)
     }
 
-    /// The binary integer encoding of IEEE 754, in which BSON keeps decimals.
     fn of_decimal(value: Decimal128) -> Self {
-        const COEFFICIENTS: u128 = 10_u128.pow(DIGITS);
-        let bits = u128::from_le_bytes(value.bytes());
-        let negative = bits >> 127 == 1;
-        match (bits >> 122) & 0b11111 {
-            0b11111 => return Self::NaN,
-            0b11110 => return if negative { Self::Lowest } else { Self::Highest },
-            _ => {}
+        match decimal_parts(value) {
+            DecimalParts::NaN => Self::NaN,
+            DecimalParts::Infinite { negative: true } => Self::Lowest,
+            DecimalParts::Infinite { negative: false } => Self::Highest,
+            DecimalParts::Finite { negative, coefficient, exponent } => {
+                Self::finite(negative, coefficient, exponent, false)
+            }
         }
-        // The other layout only holds coefficients that are too large, and those count as zero.
-        let is_small = (bits >> 125) & 0b11 != 0b11;
-        let coefficient = if is_small { bits & ((1 << 113) - 1) } else { 0 };
-        let exponent = i32::try_from((bits >> 113) & 0x3fff).unwrap_or(0) - 6176;
-        Self::finite(negative, if coefficient < COEFFICIENTS { coefficient } else { 0 }, exponent, false)
     }
 
     /// `coefficient * 10^exponent`, and a little more if it goes on.
@@ -128,6 +122,46 @@ impl Number {
         let magnitude = Magnitude { exponent, digits, goes_on: goes_on || cut != 0 };
         if negative { Self::Negative(Reverse(magnitude)) } else { Self::Positive(magnitude) }
     }
+}
+
+/// The parts of a decimal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecimalParts {
+    /// Not a number.
+    NaN,
+    /// Infinity.
+    Infinite {
+        /// Whether it is below zero.
+        negative: bool,
+    },
+    /// `coefficient * 10^exponent`.
+    Finite {
+        /// Whether it is below zero, or minus zero.
+        negative: bool,
+        /// Up to 34 digits.
+        coefficient: u128,
+        /// From -6176 to 6111.
+        exponent: i32,
+    },
+}
+
+/// Reads the binary integer encoding of IEEE 754, in which BSON keeps decimals.
+pub fn decimal_parts(value: Decimal128) -> DecimalParts {
+    const COEFFICIENTS: u128 = 10_u128.pow(DIGITS);
+    let bits = u128::from_le_bytes(value.bytes());
+    let negative = bits >> 127 == 1;
+    match (bits >> 122) & 0b11111 {
+        0b11111 => return DecimalParts::NaN,
+        0b11110 => return DecimalParts::Infinite { negative },
+        _ => {}
+    }
+    // The other layout only holds coefficients that are too large, and those count as zero.
+    let is_small = (bits >> 125) & 0b11 != 0b11;
+    let coefficient = if is_small { bits & ((1 << 113) - 1) } else { 0 };
+    let exponent = i32::try_from((bits >> 113) & 0x3fff).unwrap_or(0) - 6176;
+    let coefficient = if coefficient < COEFFICIENTS { coefficient } else { 0 };
+    // The other layout has its exponent elsewhere, which may be beyond the range here.
+    DecimalParts::Finite { negative, coefficient, exponent: exponent.min(6111) }
 }
 
 /// Mantissa and exponent of a finite double: `mantissa * 2^exponent`, the mantissa odd or 0.

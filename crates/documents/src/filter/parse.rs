@@ -23,9 +23,14 @@ type ParsePath = fn(&str) -> std::result::Result<Path, String>;
 pub fn parse(json: &str, at: &str) -> Result<Filter> {
     // It is one parameter or member of a request, not its body.
     let members = Json::parse_object(json).map_err(|error| Error::invalid_field(at, error.to_string()))?;
+    parse_members(members, at, json.len())
+}
+
+/// Reads a filter whose JSON, of that many bytes, is already parsed.
+pub fn parse_members(members: Members<'_>, at: &str, bytes: usize) -> Result<Filter> {
     let mut parser = FilterParser {
         reader: ExtendedJsonReader::new(FieldErrors::new(at)),
-        price: FilterPrice { bytes: json.len(), ..FilterPrice::default() },
+        price: FilterPrice { bytes, ..FilterPrice::default() },
         is_beyond: false,
         levels: 0,
         path: Path::parse,

@@ -25,6 +25,7 @@ use bson::{RawDocument, RawDocumentBuf};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
+use tenantry_documents::aggregate::{AggregateResult, Aggregation};
 use tenantry_documents::document::{
     DocumentId, EntriesError, MergePatch, NewDocument, Revision, StoredDocument,
 };
@@ -333,6 +334,30 @@ impl Documents {
         let tenant = &self.auth.renew(tenant).await?;
         let time = self.query_time;
         self.documents.count_matching(tenant.organization(), collection, filter, time).await
+    }
+
+    /// What an aggregate computes from the documents.
+    ///
+    /// # Errors
+    /// `collection_not_found`, `query_too_slow`; `invalid_input` where a document gives a stage no result, or a bound is
+    /// exceeded.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
+    pub async fn aggregate_documents(
+        &self,
+        tenant: &TenantAccess<Read>,
+        collection: &CollectionName,
+        aggregation: Aggregation,
+    ) -> Result<AggregateResult> {
+        // As for a page.
+        let tenant = &self.auth.renew(tenant).await?;
+        let (organization, time) = (tenant.organization(), self.query_time);
+        if let Some((filter, name)) = aggregation.as_count() {
+            let counted = self.documents.count_matching(organization, collection, filter, time).await?;
+            return Ok(AggregateResult::of_count(name, counted));
+        }
+        let aggregation = Arc::new(aggregation);
+        let found = self.documents.aggregate_documents(organization, collection, &aggregation, time).await;
+        found.map_err(|error| error.moved(SORT_POINTER, &aggregation.source().sort_at))
     }
 
     /// Removes the documents that match: all, or as many as it finds within the time limit of a query.

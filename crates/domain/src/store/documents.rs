@@ -5,7 +5,9 @@ use crate::collection::CollectionName;
 use crate::error::Result;
 use crate::organization::Organization;
 use async_trait::async_trait;
+use std::sync::Arc;
 use std::time::Duration;
+use tenantry_documents::aggregate::{AggregateResult, Aggregation};
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
 use tenantry_documents::query::{DeleteResult, DocumentQuery, MatchCount, QueryPage};
@@ -71,6 +73,17 @@ pub trait Documents: Send + Sync {
         filter: &Filter,
         time: Duration,
     ) -> Result<MatchCount>;
+
+    /// What an aggregate computes. `query_too_slow`; `invalid_input` at the stage that has no result for a document, or
+    /// that would keep too much, and at [`tenantry_documents::query::SORT_POINTER`] for documents that cannot be sorted
+    /// as its source is.
+    async fn aggregate_documents(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        aggregation: &Arc<Aggregation>,
+        time: Duration,
+    ) -> Result<AggregateResult>;
 
     /// Removes documents that match, even at the moment of their removal: all, or as many as it finds in
     /// about `time`. `query_too_slow` if it found none in that time and has not searched everything.

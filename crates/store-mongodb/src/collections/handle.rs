@@ -10,6 +10,7 @@
 //! that this UUID has now, and the command may be sent there. If no collection has the UUID any more, another may
 //! have been created under the name, which is looked up once.
 
+pub(crate) mod fold;
 pub(crate) mod select;
 
 use super::command::{Amount, Command, elsewhere};

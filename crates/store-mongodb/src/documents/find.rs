@@ -38,8 +38,8 @@ const SHARED_COUNT_MAX: i64 = 100_000;
 
 /// Finds and counts documents.
 pub(super) struct DocumentFinder {
-    indexes: IndexCache,
-    processor: Arc<Processor>,
+    pub(super) indexes: IndexCache,
+    pub(super) processor: Arc<Processor>,
 }
 
 impl DocumentFinder {
@@ -111,7 +111,7 @@ impl DocumentFinder {
 }
 
 /// How many documents the collection has, approximately.
-async fn size_for_hint(handle: &mut CollectionHandle<'_>) -> EngineResult<u64> {
+pub(super) async fn size_for_hint(handle: &mut CollectionHandle<'_>) -> EngineResult<u64> {
     match handle.layout() {
         DocumentLayout::Plain { .. } => server_count(handle).await,
         DocumentLayout::Shared { .. } => {

@@ -17,6 +17,7 @@ use bson::spec::ElementType;
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
+use std::borrow::Cow;
 use tenantry_documents::document::{DocumentId, ID_FIELD, RESERVED_FIELD, Revision, StoredDocument};
 use tenantry_domain::{Error, ErrorCode};
 
@@ -237,6 +238,18 @@ impl DocumentLayout {
     pub(crate) fn deciding_fields<'a>(&self, found: &'a RawDocument) -> EngineResult<&'a RawDocument> {
         let fields = found.get_document("fields").map_err(unreadable)?;
         if is_readable(fields) { Ok(fields) } else { Err(unreadable_error(found).into()) }
+    }
+
+    /// The document, or those of its fields that were asked for, without what the service has added.
+    pub(crate) fn selected_fields<'a>(&self, found: &'a RawDocument) -> EngineResult<Cow<'a, RawDocument>> {
+        if !is_readable(found) {
+            return Err(unreadable_error(found).into());
+        }
+        Ok(match self {
+            Self::Plain { .. } if matches!(found.get(RESERVED_FIELD), Ok(None)) => Cow::Borrowed(found),
+            Self::Plain { .. } => Cow::Owned(decode_plain(found).body),
+            Self::Shared { .. } => Cow::Borrowed(found.get_document("document").map_err(unreadable)?),
+        })
     }
 
     /// The identity and size of a document that was found with that projection.

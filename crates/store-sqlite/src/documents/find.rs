@@ -72,6 +72,18 @@ fn document(row: &Row<'_>) -> EngineResult<StoredDocument> {
     Ok(StoredDocument { body, revision: revision(row.get(0)?) })
 }
 
+/// The document of that number, which the same snapshot has.
+pub(super) fn by_number(
+    connection: &Connection,
+    number: i64,
+    fuel: &Fuel<'_>,
+) -> EngineResult<StoredDocument> {
+    let found = BY_NUMBER.first(connection, [number], |row| Ok(document(row)))?;
+    let found = found.ok_or_else(|| Error::internal("a document has gone from a snapshot"))??;
+    fuel.begin_document(reading(&found.body))?;
+    Ok(found)
+}
+
 /// A page of documents. `query_too_slow` when the budget is spent.
 pub(super) fn find(
     scope: Scope<'_>,
@@ -101,7 +113,7 @@ fn find_within(
     Ok(QueryPage { documents: page.documents, more: page.more, scanned })
 }
 
-fn candidates(collection: &Collection) -> Vec<plan::Candidate<'_>> {
+pub(super) fn candidates(collection: &Collection) -> Vec<plan::Candidate<'_>> {
     collection
         .indexes
         .iter()
@@ -114,7 +126,7 @@ fn candidates(collection: &Collection) -> Vec<plan::Candidate<'_>> {
         .collect()
 }
 
-fn entries(plan: &Plan, collection: &Collection, number: i64) -> Entries {
+pub(super) fn entries(plan: &Plan, collection: &Collection, number: i64) -> Entries {
     match plan.access {
         AccessPath::Ids => Entries::Ids(number),
         AccessPath::Index(index) => Entries::Index(collection.indexes[index].number),
@@ -122,7 +134,7 @@ fn entries(plan: &Plan, collection: &Collection, number: i64) -> Entries {
 }
 
 /// How many documents are in the collection.
-fn count_all(connection: &Connection, collection: i64) -> EngineResult<u64> {
+pub(super) fn count_all(connection: &Connection, collection: i64) -> EngineResult<u64> {
     let count: Option<i64> = COUNT.first(connection, [collection], |row| row.get(0))?;
     Ok(count.unwrap_or_default().unsigned_abs())
 }
@@ -166,13 +178,7 @@ impl QuerySource<'_> {
             Ok(ControlFlow::Continue(()))
         })?;
         for number in first.numbers.into_values() {
-            let read = || {
-                let found = BY_NUMBER.first(self.scope.connection, [number], |row| Ok(document(row)))?;
-                let found = found.ok_or_else(|| Error::internal("a document has gone from a snapshot"))??;
-                self.fuel.begin_document(reading(&found.body))?;
-                Ok(found)
-            };
-            if page.add(read)?.is_break() {
+            if page.add(|| by_number(self.scope.connection, number, self.fuel))?.is_break() {
                 break;
             }
         }
@@ -180,7 +186,7 @@ impl QuerySource<'_> {
     }
 }
 
-fn sort_key(sort: &Sort, body: &RawDocument, fuel: &Fuel<'_>) -> Result<Vec<u8>, Error> {
+pub(super) fn sort_key(sort: &Sort, body: &RawDocument, fuel: &Fuel<'_>) -> Result<Vec<u8>, Error> {
     sort.key(body, fuel).map_err(|error| match error {
         EntriesError::Unsuitable(sentence) => Error::invalid_field(SORT_POINTER, sentence),
         EntriesError::Stopped(stopped) => stopped.into(),
@@ -188,20 +194,20 @@ fn sort_key(sort: &Sort, body: &RawDocument, fuel: &Fuel<'_>) -> Result<Vec<u8>,
 }
 
 /// Keeps the first documents of a sort order.
-struct TopDocuments {
+pub(super) struct TopDocuments {
     most: usize,
     /// Of the sort keys that are kept.
     bytes: usize,
     /// By their sort keys, which end with the `_id`: a document that comes twice is kept once.
-    numbers: BTreeMap<Vec<u8>, i64>,
+    pub(super) numbers: BTreeMap<Vec<u8>, i64>,
 }
 
 impl TopDocuments {
-    const fn new(most: usize) -> Self {
+    pub(super) const fn new(most: usize) -> Self {
         Self { most, bytes: 0, numbers: BTreeMap::new() }
     }
 
-    fn add(&mut self, key: Vec<u8>, number: i64) -> Result<(), Error> {
+    pub(super) fn add(&mut self, key: Vec<u8>, number: i64) -> Result<(), Error> {
         if self.numbers.len() == self.most
             && self.numbers.last_key_value().is_some_and(|(last, _)| key > *last)
         {
@@ -295,7 +301,7 @@ fn count_within(
 }
 
 /// Tells the first visit of a document from later ones, without remembering documents.
-struct FirstVisits<'a> {
+pub(super) struct FirstVisits<'a> {
     /// The index in use, if it may give a document more than once.
     index: Option<&'a StoredIndex>,
     intervals: &'a [Interval],
@@ -303,7 +309,7 @@ struct FirstVisits<'a> {
 }
 
 impl<'a> FirstVisits<'a> {
-    fn new(plan: &'a Plan, collection: &'a Collection, fuel: &'a Fuel<'a>) -> Self {
+    pub(super) fn new(plan: &'a Plan, collection: &'a Collection, fuel: &'a Fuel<'a>) -> Self {
         let index = match plan.access {
             AccessPath::Ids => None,
             AccessPath::Index(index) => Some(&collection.indexes[index]),
@@ -312,7 +318,7 @@ impl<'a> FirstVisits<'a> {
         Self { index, intervals: &plan.intervals, fuel }
     }
 
-    fn is_first(&self, entry: &ScannedEntry<'_>) -> EngineResult<bool> {
+    pub(super) fn is_first(&self, entry: &ScannedEntry<'_>) -> EngineResult<bool> {
         let Some(index) = self.index else { return Ok(true) };
         let keys = keys(index, entry.body, &mut EntryBudget::unbounded(), self.fuel);
         let keys = keys.map_err(IndexKeysError::unexpected)?.keys;

@@ -6,6 +6,7 @@ use super::write::Writes;
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
+use tenantry_documents::aggregate::{AggregateResult, Aggregation};
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
 use tenantry_documents::query::{DeleteResult, DocumentQuery, MatchCount, QueryPage};
@@ -121,6 +122,21 @@ impl Documents for LimitedDocuments {
         let query_permit = queued.begin().await?;
         let time = query_permit.as_ref().map_or(time, QueryPermit::time);
         self.inner.count_matching(organization, collection, filter, time).await
+    }
+
+    async fn aggregate_documents(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        aggregation: &Arc<Aggregation>,
+        time: Duration,
+    ) -> Result<AggregateResult> {
+        let filter = &aggregation.source().filter;
+        let queued = self.expensive.join(organization.id, filter, time).await?;
+        let _permit = self.limiter.acquire_read(organization.id).await?;
+        let query_permit = queued.begin().await?;
+        let time = query_permit.as_ref().map_or(time, QueryPermit::time);
+        self.inner.aggregate_documents(organization, collection, aggregation, time).await
     }
 
     async fn delete_matching(

@@ -29,7 +29,7 @@ fn parse(asked: &Document) -> Filter {
 }
 
 impl Subject {
-    async fn make(&self, name: &CollectionName, documents: &[Document]) {
+    pub async fn make(&self, name: &CollectionName, documents: &[Document]) {
         let made = self.store().collections.insert_collection(&self.organization, name).await;
         assert_eq!(made.unwrap(), InsertOutcome::New);
         let all = documents.iter().map(|document| stored(document, 1)).collect();

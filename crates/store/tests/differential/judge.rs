@@ -4,7 +4,7 @@ use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::options::{FindOptions, Hint};
 use mongodb::{Client, Collection, Database};
 use std::hash::{BuildHasher, RandomState};
-use tenantry_documents::document::write_json;
+use tenantry_documents::document::{write_canonical_json, write_json};
 
 /// A database of its own on the server.
 pub struct Judge {
@@ -16,6 +16,13 @@ impl Judge {
     pub async fn new() -> Self {
         let client = Client::with_uri_str(tenantry_test_mongod::shared_uri()).await.unwrap();
         Self { database: client.database(&format!("differential_{:016x}", RandomState::new().hash_one(0))) }
+    }
+
+    /// Makes the server run all pipelines in one of its two engines: by default it begins some in another, which has
+    /// other types for sums that overflow, and fails on some expressions.
+    pub async fn use_classic_engine(&self) {
+        let setting = doc! { "setParameter": 1, "internalQueryForceClassicEngine": true };
+        self.database.client().database("admin").run_command(setting).await.unwrap();
     }
 
     /// The collection `name` with `documents` and nothing else.
@@ -88,6 +95,13 @@ pub fn raw(documents: &[Document]) -> Vec<RawDocumentBuf> {
 pub fn json(document: &Document) -> String {
     let mut json = Vec::new();
     write_json(&RawDocumentBuf::try_from(document).unwrap(), &mut json);
+    String::from_utf8(json).unwrap()
+}
+
+/// Canonical Extended JSON, which tells the types of numbers apart.
+pub fn canonical_json(document: &Document) -> String {
+    let mut json = Vec::new();
+    write_canonical_json(&RawDocumentBuf::try_from(document).unwrap(), &mut json);
     String::from_utf8(json).unwrap()
 }
 

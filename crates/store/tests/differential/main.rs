@@ -1,9 +1,12 @@
 //! What the domain says of documents, held against a real MongoDB: which match a filter, how they sort, what a
-//! projection shows, which entries they make in an index. And whole engines, held against it in the same way.
+//! projection shows, which entries they make in an index, what a pipeline computes. And whole engines, held against it in the same way.
 //!
 //! Documents and questions are random, and made to collide: few names, equal numbers of different types, arrays
 //! in arrays. MongoDB is the judge. A failed run is repeated with the seed it has printed: `TENANTRY_TEST_SEED=…`.
 
+#[cfg(feature = "mongodb")]
+#[cfg(test)]
+mod aggregates;
 #[cfg(feature = "mongodb")]
 #[cfg(test)]
 mod chance;
@@ -34,6 +37,9 @@ mod limits;
 #[cfg(feature = "mongodb")]
 #[cfg(test)]
 mod patterns;
+#[cfg(feature = "mongodb")]
+#[cfg(test)]
+mod pipelines;
 #[cfg(feature = "mongodb")]
 #[cfg(test)]
 mod projections;

@@ -301,6 +301,23 @@ fn routes(app: &App, acme: &Organization, gone: &Organization, invitation: &str)
                 acme.owner.clone(),
             )
         },
+        Route {
+            fields: &[],
+            required: &["pipeline"],
+            limit: DOCUMENT_LIMIT,
+            ..route(
+                "aggregateDocuments",
+                Method::POST,
+                &format!("{collection}/aggregate"),
+                acme.owner.clone(),
+            )
+        },
+        Route {
+            fields: &["field"],
+            required: &["field"],
+            limit: DOCUMENT_LIMIT,
+            ..route("listDistinctValues", Method::POST, &format!("{collection}/distinct"), acme.owner.clone())
+        },
         document("insertDocument", Method::POST, &format!("{collection}/documents")),
         document("replaceDocument", Method::PUT, &format!("{collection}/documents/d")),
         document("patchDocument", Method::PATCH, &format!("{collection}/documents/d")),

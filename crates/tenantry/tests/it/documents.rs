@@ -1,5 +1,6 @@
 //! Documents of an organization: one at a time here, many at once and queries in files of their own.
 
+mod aggregates;
 mod bulk;
 mod conditional;
 mod queries;

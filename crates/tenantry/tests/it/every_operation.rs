@@ -147,6 +147,8 @@ impl Operation {
             "createIndex" => json!({ "keys": "a,-b" }),
             "queryDocuments" | "countMatchingDocuments" => json!({ "filter": { "a": 1 } }),
             "deleteMatchingDocuments" => json!({ "filter": {} }),
+            "aggregateDocuments" => json!({ "pipeline": [{ "$group": { "_id": "$a" } }] }),
+            "listDistinctValues" => json!({ "field": "a" }),
             "insertDocument" | "replaceDocument" | "patchDocument" => json!({ "a": 2 }),
             other => panic!("`{other}` reads a body: write down here what it is sent"),
         }

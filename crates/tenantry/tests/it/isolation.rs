@@ -213,6 +213,11 @@ impl Route {
             json!({ "filter": { "_id": things.document }, "sort": "n", "cursor": things.cursor }),
             json!({ "filter": { "org_id": id } }),
             json!({ "filter": { "$or": [{ "organization_id": id }, { "text": { "$exists": true } }] } }),
+            json!({ "pipeline": [{ "$match": { "org_id": id } }, { "$project": { "all": "$$ROOT" } }] }),
+            json!({ "pipeline": [{ "$group": { "_id": "$$ROOT" } }, { "$unwind": "$_id" }, { "$sort": { "_id.text": 1 } }] }),
+            json!({ "pipeline": [{ "$group": { "_id": "$document.text", "all": { "$push": "$document" } } }] }),
+            json!({ "field": "text", "filter": { "$or": [{ "org_id": id }, { "text": { "$exists": true } }] } }),
+            json!({ "field": "document.text" }),
             json!({ "name": things.collection, "keys": "n", "organization": id, "organization_id": id }),
             json!({ "organization_name": things.organization.name(), "org_id": id, "id": id }),
         ]
@@ -264,7 +269,8 @@ async fn aim(scene: &mut Scene, route: &Route, kind: &str, name: &str, things: u
         return;
     }
     // The caller could read its own copy of another organization's texts.
-    let only_reads = ["queryDocuments", "countMatchingDocuments"].contains(&route.id.as_str());
+    let only_reads = ["queryDocuments", "countMatchingDocuments", "aggregateDocuments", "listDistinctValues"]
+        .contains(&route.id.as_str());
     if kind == "own" && things != 0 && route.method != Method::GET && !only_reads {
         return;
     }

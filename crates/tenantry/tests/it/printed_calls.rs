@@ -2,7 +2,7 @@
 //! `docs/documents.md`.
 
 use crate::support::app::App;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -70,7 +70,9 @@ async fn readme_calls_lead_into_the_tour_of_documents() {
 
     let tour = block("docs/documents.md", "# An organization of its own");
     let answers = answers(&run(&tour, app.address()).await);
-    let [_, collection, index, document, changed, page, count, deleted, usage] = &answers[..] else {
+    let [_, collection, index, document, changed, totals, statuses, page, count, deleted, usage] =
+        &answers[..]
+    else {
         panic!("{answers:?}")
     };
     assert_eq!(
@@ -78,6 +80,8 @@ async fn readme_calls_lead_into_the_tour_of_documents() {
         (&Value::from("orders"), &Value::from("status,-placed"))
     );
     assert_eq!((&document["status"], &changed["status"]), (&Value::from("open"), &Value::from("paid")));
+    let total = json!({ "_id": "paid", "orders": 1, "total": { "$numberDecimal": "12.50" }, "last": document["placed"] });
+    assert_eq!((&totals["items"][0], &statuses["items"]), (&total, &json!(["paid"])));
     assert_eq!(page["items"].as_array().unwrap().len(), 1, "{page}");
     assert_eq!((&count["count"], &deleted["deleted"]), (&Value::from(0), &Value::from(1)));
     assert_eq!(usage["collections"], 2, "{usage}");

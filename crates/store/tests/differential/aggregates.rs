@@ -1,0 +1,266 @@
+//! Aggregates and distinct values: what the service computes, and what MongoDB does.
+//!
+//! A case is a random pipeline on random documents. Its results are compared with their types; where MongoDB promises no
+//! order, without one. What MongoDB refuses is refused here, and nothing else.
+
+use crate::chance::Chance;
+use crate::engines::{LONG, Subject, subjects};
+use crate::judge::{Judge, canonical_json, raw};
+use crate::pipelines::{Question, documents, question};
+use mongodb::Collection;
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use tenantry_documents::aggregate::{Aggregation, AggregationRun, Distinct, Pipeline};
+use tenantry_documents::document::Path;
+use tenantry_documents::filter::Filter;
+use tenantry_documents::fuel::Fuel;
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::error::ErrorCode;
+
+const DOCUMENTS: i32 = 30;
+/// Cases of the ordinary run on each collection of documents, and how many such collections.
+const CASES: usize = 40;
+const ROUNDS: usize = 25;
+
+/// Seeds of the long form, and collections for each: at least 20,000 cases in all.
+const SEEDS: usize = 10;
+const LONG_ROUNDS: usize = 80;
+
+/// How often a test runs, each time with a seed of its own, and with how many collections.
+fn runs() -> (usize, usize) {
+    #[expect(clippy::disallowed_methods, reason = "no setting: it makes a test longer")]
+    let is_long = std::env::var("TENANTRY_TEST_DIFFERENTIAL").is_ok_and(|form| form == "all");
+    if is_long { (SEEDS, LONG_ROUNDS) } else { (1, ROUNDS) }
+}
+
+/// Disagreements after which a run ends.
+const MAX_DISAGREEMENTS: usize = 12;
+
+#[tokio::test]
+async fn pipeline_computes_what_mongodb_computes() {
+    let (seeds, rounds) = runs();
+    let judge = Judge::new().await;
+    judge.use_classic_engine().await;
+    for _ in 0..seeds {
+        compare_pipelines(&judge, &mut Chance::of_this_run(), rounds).await;
+    }
+    judge.end().await;
+}
+
+async fn compare_pipelines(judge: &Judge, chance: &mut Chance, rounds: usize) {
+    let (mut computed, mut refused, mut disagreements) = (0, 0, Vec::new());
+    for _ in 0..rounds {
+        let documents = documents(chance, DOCUMENTS);
+        let collection = judge.fill("aggregates", &documents).await;
+        for _ in 0..CASES {
+            let question = question(chance);
+            let mut theirs = ask(&collection, &question).await;
+            let ours = compute(&question, &documents);
+            if !is_same(&ours, &theirs) {
+                theirs = ask_in_order(&collection, &question).await;
+            }
+            if !is_same(&ours, &theirs) {
+                disagreements.push(explain(judge, &question, documents.clone()).await);
+            } else if ours.is_ok() {
+                computed += 1;
+            } else {
+                refused += 1;
+            }
+            assert!(disagreements.len() < MAX_DISAGREEMENTS, "{}", disagreements.join("\n\n"));
+        }
+    }
+    assert!(disagreements.is_empty(), "{}", disagreements.join("\n\n"));
+    println!("{computed} computed, {refused} refused");
+    assert!(computed > 2 * refused && refused > 5, "{computed} {refused}");
+}
+
+fn is_same(ours: &Result<Vec<String>, String>, theirs: &Result<Vec<String>, String>) -> bool {
+    match (ours, theirs) {
+        (Ok(ours), Ok(theirs)) => ours == theirs,
+        (Err(_), Err(_)) => true,
+        _ => false,
+    }
+}
+
+/// The question with as few documents as needed for the two to disagree.
+async fn explain(judge: &Judge, question: &Question, mut documents: Vec<Document>) -> String {
+    let mut place = 0;
+    while place < documents.len() {
+        let mut fewer = documents.clone();
+        fewer.remove(place);
+        let collection = judge.fill("fewer", if fewer.is_empty() { &documents } else { &fewer }).await;
+        let theirs = ask_in_order(&collection, question).await;
+        if !fewer.is_empty() && !is_same(&compute(question, &fewer), &theirs) {
+            documents = fewer;
+        } else {
+            place += 1;
+        }
+    }
+    let collection = judge.fill("fewer", &documents).await;
+    let (ours, theirs) = (compute(question, &documents), ask_in_order(&collection, question).await);
+    format!("{}\n  ours   {ours:?}\n  theirs {theirs:.500?}\n  of {}", question.json(), dump(&documents))
+}
+
+/// Documents in each collection of the engines' test, and questions on each.
+const ENGINE_ROUNDS: usize = 4;
+const ENGINE_CASES: usize = 40;
+
+/// The engines select the documents; what they compute is what MongoDB computes, in each placement.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn engines_compute_what_mongodb_computes() {
+    let mut chance = Chance::of_this_run();
+    let judge = Judge::new().await;
+    judge.use_classic_engine().await;
+    let database = format!("engines_{:016x}", RandomState::new().hash_one(0));
+    let subjects = subjects(&database).await;
+    for round in 0..ENGINE_ROUNDS * runs().0 {
+        let name = CollectionName::parse(&format!("a{round}")).unwrap();
+        let documents = documents(&mut chance, DOCUMENTS);
+        let collection = judge.fill("aggregates", &documents).await;
+        for subject in &subjects {
+            subject.make(&name, &documents).await;
+        }
+        for _ in 0..ENGINE_CASES {
+            let question = question(&mut chance);
+            let mut theirs = ask(&collection, &question).await;
+            for subject in &subjects {
+                let ours = subject.compute(&name, &question).await;
+                if !is_same(&ours, &theirs) {
+                    theirs = ask_in_order(&collection, &question).await;
+                }
+                let what = || format!("{}: {}\n{}", subject.name, question.json(), dump(&documents));
+                assert!(is_same(&ours, &theirs), "{ours:?}, not {theirs:?}: {}", what());
+            }
+        }
+        for subject in &subjects {
+            let collections = &subject.store().collections;
+            assert!(collections.delete_collection(&subject.organization, &name).await.unwrap());
+        }
+    }
+    for subject in subjects {
+        subject.opened.close().await;
+    }
+    judge.end_with(&database).await;
+}
+
+impl Subject {
+    async fn compute(&self, name: &CollectionName, question: &Question) -> Result<Vec<String>, String> {
+        let pipeline = Pipeline::parse(&question.json(), "/pipeline").map_err(|error| error.to_string())?;
+        let aggregation = Arc::new(Aggregation::Pipeline(pipeline));
+        let documents = &self.store().documents;
+        let result = documents.aggregate_documents(&self.organization, name, &aggregation, LONG).await;
+        let result = result.map_err(|error| {
+            assert_eq!(error.code(), ErrorCode::InvalidInput, "{}: {error}", self.name);
+            error.to_string()
+        })?;
+        Ok(question.comparable(result.items.into_iter().map(document_of).collect()))
+    }
+}
+
+fn document_of(item: bson::RawBson) -> Document {
+    match item {
+        bson::RawBson::Document(document) => Document::try_from(&*document).unwrap(),
+        other => panic!("{other:?} is no document"),
+    }
+}
+
+fn dump(documents: &[Document]) -> String {
+    documents.iter().map(canonical_json).collect::<Vec<_>>().join("\n")
+}
+
+/// What the server computes, as comparable texts, or why it refuses.
+async fn ask(collection: &Collection<Document>, question: &Question) -> Result<Vec<String>, String> {
+    ask_stages(collection, question, question.stages.clone()).await
+}
+
+/// The same, stage by stage. Otherwise the server moves a `$match` before other stages, which then refuse fewer documents,
+/// and it merges conditions to some that it refuses.
+async fn ask_in_order(collection: &Collection<Document>, question: &Question) -> Result<Vec<String>, String> {
+    let apart = |stage: &Document| [stage.clone(), doc! { "$_internalInhibitOptimization": {} }];
+    ask_stages(collection, question, question.stages.iter().flat_map(apart).collect()).await
+}
+
+async fn ask_stages(
+    collection: &Collection<Document>,
+    question: &Question,
+    stages: Vec<Document>,
+) -> Result<Vec<String>, String> {
+    let cursor = collection.aggregate(stages).with_type::<RawDocumentBuf>().await;
+    let mut cursor = cursor.map_err(|error| error.to_string())?;
+    let mut found = Vec::new();
+    while cursor.advance().await.map_err(|error| error.to_string())? {
+        found.push(Document::try_from(cursor.current()).unwrap());
+    }
+    Ok(question.comparable(found))
+}
+
+fn compute(question: &Question, documents: &[Document]) -> Result<Vec<String>, String> {
+    let pipeline = Pipeline::parse(&question.json(), "/pipeline").map_err(|error| error.to_string())?;
+    let aggregation = Arc::new(Aggregation::Pipeline(pipeline));
+    let items = run(&aggregation, documents)?;
+    Ok(question.comparable(items.into_iter().map(document_of).collect()))
+}
+
+/// What an engine would do with the documents.
+fn run(aggregation: &Arc<Aggregation>, documents: &[Document]) -> Result<Vec<bson::RawBson>, String> {
+    let (source, fuel) = (aggregation.source(), Fuel::unlimited());
+    let mut chosen: Vec<RawDocumentBuf> =
+        raw(documents).into_iter().filter(|document| source.filter.matches(document)).collect();
+    if let Some(sort) = &source.sort {
+        let mut keyed = Vec::new();
+        for document in chosen {
+            keyed.push((sort.key(&document, &fuel).map_err(|error| format!("{error:?}"))?, document));
+        }
+        keyed.sort_by(|a, b| a.0.cmp(&b.0));
+        chosen = keyed.into_iter().map(|(_, document)| document).collect();
+    }
+    let most = source.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap());
+    let mut run = AggregationRun::new(aggregation.clone());
+    for document in chosen.into_iter().take(most) {
+        let document = match &source.heads {
+            Some(heads) => {
+                let fields = document.iter().map(Result::unwrap);
+                let mut part = RawDocumentBuf::new();
+                for (name, value) in fields.filter(|(name, _)| heads.contains(name.as_str())) {
+                    part.append(name, value);
+                }
+                part
+            }
+            None => document,
+        };
+        if run.add(&document, &fuel).map_err(|error| error.to_string())?.is_break() {
+            break;
+        }
+    }
+    run.finish(&fuel).map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn distinct_finds_what_mongodb_finds() {
+    let mut chance = Chance::of_this_run();
+    let judge = Judge::new().await;
+    for _ in 0..runs().1 {
+        let documents = crate::generate::documents(&mut chance, DOCUMENTS);
+        let collection = judge.fill("distinct", &documents).await;
+        for _ in 0..CASES / 4 {
+            let path = crate::generate::path(&mut chance);
+            let filter = crate::generate::filter(&mut chance, 2);
+            let theirs = collection.distinct(&path, filter.clone()).await.unwrap();
+            let filter = Filter::parse(&crate::judge::json(&filter), "").unwrap();
+            let distinct = Distinct::new(Path::parse(&path).unwrap(), filter, "/field");
+            let ours = run(&Arc::new(Aggregation::Distinct(distinct)), &documents).unwrap();
+            let mut ours: Vec<String> =
+                ours.into_iter().map(|value| text(&Bson::try_from(value).unwrap())).collect();
+            let mut theirs: Vec<String> = theirs.iter().map(text).collect();
+            ours.sort();
+            theirs.sort();
+            assert_eq!(ours, theirs, "{path}\n{}", dump(&documents));
+        }
+    }
+    judge.end().await;
+}
+
+fn text(value: &Bson) -> String {
+    canonical_json(&doc! { "v": value })
+}
