@@ -156,7 +156,7 @@ pub async fn create_member_link(
         body.fields()?.parse(CreateLinkRequest::from_fields)?;
     let new = NewLink { kind, email, lifetime: expires_in };
     let IssuedLink { account_id, link, token } =
-        http.app.account_links.issue(&operator, &which, account, new).await?;
+        http.app.account_links.issue(&operator, &which, account, &new).await?;
     let (url, link) = (url_of(&http, &token), LinkResponse::from(&link));
     Ok(json(StatusCode::CREATED, &IssuedLinkResponse { account_id, link, token: token.as_str(), url }))
 }

@@ -74,7 +74,7 @@ pub async fn create_password_reset(
     let NewPasswordResetRequest { expires_in } =
         body.optional_fields()?.parse(NewPasswordResetRequest::from_fields)?;
     let new = NewLink { kind: LinkKind::PasswordReset, email: None, lifetime: expires_in };
-    let issued = http.app.account_links.issue(&operator, &which, account, new).await?;
+    let issued = http.app.account_links.issue(&operator, &which, account, &new).await?;
     let body = PasswordResetResponse {
         account_id: issued.account_id,
         token: issued.token.as_str(),

@@ -90,7 +90,7 @@ impl AccountLinks {
     /// `token_revoked`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list_own_links(&self, member: &AccountPrincipal) -> Result<Vec<AccountLink>> {
-        Ok(self.good_links(&*self.auth.current_member(member).await?.account))
+        Ok(self.good_links(&self.auth.current_member(member).await?.account))
     }
 
     fn good_links(&self, account: &Account) -> Vec<AccountLink> {

@@ -5,10 +5,11 @@
 //! ([`plain`]); in HTML the templates escape them.
 
 use super::templates::{Field, WrittenMail};
-use lettre::message::header::{ContentTransferEncoding, Header, HeaderName, HeaderValue};
+use lettre::message::header::{ContentTransferEncoding, ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MessageBuilder, MultiPart, SinglePart};
 use lettre::{Address, Message};
 use std::collections::HashMap;
+use tenantry_domain::account_link::LinkKind;
 use tenantry_domain::mail::{Mail, MailKind};
 
 /// The recipient, with its domain in ASCII; `None` for an address that SMTP cannot carry.
@@ -34,7 +35,6 @@ pub fn fields(mail: &Mail, service: &str, public_url: &str) -> HashMap<Field, St
 
 /// The page of the product that takes the token of such a mail.
 const fn page(kind: MailKind) -> &'static str {
-    use tenantry_domain::account_link::LinkKind;
     match kind {
         MailKind::Invitation => "/invitations/accept",
         MailKind::EmailVerification => LinkKind::EmailVerification.page(),
@@ -76,22 +76,14 @@ pub fn encode(id: &str, from: &Mailbox, to: Address, mail: WrittenMail) -> Optio
         .message_id(Some(format!("<{id}@{}>", from.email.domain())))
         .header(AutoSubmitted);
     // Lines of any length, and any bytes, become lines of ASCII that every server takes.
-    let part = |part: SinglePart| part;
-    let text = part(
-        SinglePart::builder()
-            .header(lettre::message::header::ContentType::TEXT_PLAIN)
-            .header(ContentTransferEncoding::QuotedPrintable)
-            .body(mail.text),
-    );
+    let part = |content_type: ContentType, text: String| {
+        SinglePart::builder().header(content_type).header(ContentTransferEncoding::QuotedPrintable).body(text)
+    };
+    let text = part(ContentType::TEXT_PLAIN, mail.text);
     let message = match mail.html {
         None => builder.singlepart(text),
         Some(html) => builder.multipart(
-            MultiPart::alternative().singlepart(text).singlepart(
-                SinglePart::builder()
-                    .header(lettre::message::header::ContentType::TEXT_HTML)
-                    .header(ContentTransferEncoding::QuotedPrintable)
-                    .body(html),
-            ),
+            MultiPart::alternative().singlepart(text).singlepart(part(ContentType::TEXT_HTML, html)),
         ),
     };
     message.ok().map(|message| message.formatted())

@@ -48,11 +48,11 @@ impl AccountLinks {
         operator: &Operator,
         which: &OrganizationRef,
         account_id: AccountId,
-        new: NewLink,
+        new: &NewLink,
     ) -> Result<IssuedLink> {
         loop {
             let (organization, account) = self.member(operator, which, account_id).await?;
-            let (link, token) = self.new_link(&account, &new, LinkDelivery::Operator)?;
+            let (link, token) = self.new_link(&account, new, LinkDelivery::Operator)?;
             let action = match new.kind {
                 LinkKind::PasswordReset => AuditAction::ResetIssued,
                 LinkKind::EmailVerification | LinkKind::EmailChange => AuditAction::LinkIssued,

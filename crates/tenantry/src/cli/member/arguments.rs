@@ -3,6 +3,7 @@
 use crate::cli::arguments::organization_argument;
 use crate::cli::print::switch;
 use crate::config;
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use tenantry_domain::account::Role;
 use tenantry_domain::account_link::LinkKind;
