@@ -137,6 +137,8 @@ fn owner(number: u32, password_hash: PasswordHash, now: Timestamp) -> Result<Acc
         }],
         last_operation: None,
         removing_since: None,
+        email_verified_at: None,
+        links: Vec::new(),
         created_at: now,
         modified_at: now,
         version: 1,

@@ -74,17 +74,21 @@ impl<'a> From<&'a Invitation> for InvitationResponse<'a> {
     }
 }
 
-/// An invitation with its token, which is shown this once.
+/// An invitation with its token, which is shown this once, unless it was mailed.
 #[derive(Serialize, ToSchema)]
 #[schema(as = IssuedInvitation)]
 pub struct IssuedInvitationResponse<'a> {
     /// The invitation.
     #[serde(flatten)]
     pub invitation: InvitationResponse<'a>,
-    /// What the invited person sends to `POST /v1/invitations/accept`. It is shown once.
-    #[schema(example = "tnt_invitation_674f1c2e9b1d4a0c5e8f7a6b_...")]
-    pub token: &'a str,
-    /// A link that carries the token behind `#`, for a page of your product; null unless `PUBLIC_URL` is set.
+    /// `mail`: the link was mailed to the address, and nobody else sees it. `response`: you bring it.
+    #[schema(example = "response")]
+    pub delivery: &'static str,
+    /// What the invited person sends to `POST /v1/invitations/accept`. It is shown once; null if it was mailed.
+    #[schema(required = true, example = "tnt_invitation_674f1c2e9b1d4a0c5e8f7a6b_...")]
+    pub token: Option<&'a str>,
+    /// A link that carries the token behind `#`, for a page of your product; null if it was mailed, or unless `PUBLIC_URL`
+    /// is set.
     #[schema(required = true)]
     pub url: Option<String>,
 }
@@ -125,7 +129,7 @@ fn parse_lifetime(text: &str) -> Result<Duration, String> {
 
 /// Invite somebody into an organization.
 ///
-/// Answers the token of the link, once; you bring it to the person. Nobody gives a role that allows more than their own. The
+/// The link is mailed to the address; without SMTP, the answer has its token, once, and you bring it to the person. Nobody gives a role that allows more than their own. The
 /// answer does not tell whether the address has an account. It takes no `Idempotency-Key`: an address is invited once, and
 /// a second request is 409 `invitation_exists`.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/invitations", operation_id = "createInvitation",
@@ -136,7 +140,7 @@ fn parse_lifetime(text: &str) -> Result<Duration, String> {
         body = IssuedInvitationResponse<'static>)),
     extensions(("x-rule" = json!(Access::OperatorOrMember.needs(Permission::MembersWrite).refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::OrganizationNotFound, ErrorCode::OrganizationNotActive,
-        ErrorCode::AlreadyMember, ErrorCode::InvitationExists, ErrorCode::TooManyInvitations
+        ErrorCode::AlreadyMember, ErrorCode::InvitationExists, ErrorCode::TooManyInvitations, ErrorCode::TooManyMails
     ])))))]
 pub async fn create_invitation(
     State(http): State<Arc<Http>>,
@@ -232,7 +236,7 @@ request_fields! {
         body = IssuedInvitationResponse<'static>)),
     extensions(("x-rule" = json!(Access::OperatorOrMember.needs(Permission::MembersWrite).refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::OrganizationNotFound, ErrorCode::OrganizationNotActive,
-        ErrorCode::InvitationNotFound
+        ErrorCode::InvitationNotFound, ErrorCode::TooManyMails
     ])))))]
 pub async fn renew_invitation(
     State(http): State<Arc<Http>>,
@@ -287,7 +291,7 @@ pub struct JoinedResponse<'a> {
         (status = 201, description = "The account has joined: its tokens.", body = TokenResponse<'static>),
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationResponse)),
     extensions(("x-rule" = json!(Access::OptionalMember.refuses(&[
-        ErrorCode::InvitationInvalid, ErrorCode::InvitationForAnother, ErrorCode::AccountExists,
+        ErrorCode::InvitationInvalid, ErrorCode::InvitationForAnother, ErrorCode::EmailNotVerified, ErrorCode::AccountExists,
         ErrorCode::AlreadyMember, ErrorCode::TooManyMembers, ErrorCode::TooManyOrganizations, ErrorCode::EmailTaken,
         ErrorCode::OrganizationSuspended, ErrorCode::OrganizationNotActive, ErrorCode::OperationInProgress,
         ErrorCode::MemberNotFound, ErrorCode::TooManyAttempts, ErrorCode::SignInBusy
@@ -339,9 +343,13 @@ async fn access(
 }
 
 fn show(http: &Http, status: StatusCode, issued: &IssuedInvitation) -> Response {
-    let (token, public_url) = (issued.token.as_str(), &http.settings.public_url);
+    let (is_mailed, public_url) = (issued.invitation.mailed, &http.settings.public_url);
+    let token = (!is_mailed).then(|| issued.token.as_str());
     // Behind `#`, so that no server on the way logs it.
-    let url = (!public_url.is_empty()).then(|| format!("{public_url}/invitations/accept#{token}"));
+    let url = token
+        .filter(|_| !public_url.is_empty())
+        .map(|token| format!("{public_url}/invitations/accept#{token}"));
+    let delivery = if is_mailed { "mail" } else { "response" };
     let invitation = InvitationResponse::from(&issued.invitation);
-    json(status, &IssuedInvitationResponse { invitation, token, url })
+    json(status, &IssuedInvitationResponse { invitation, delivery, token, url })
 }

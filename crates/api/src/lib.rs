@@ -3,6 +3,7 @@
 //! A handler takes the proof of its caller's right, calls a use case, and converts the result into a response. No handler
 //! reaches a store, and this crate depends on none.
 
+mod account_links;
 mod api_keys;
 mod archives;
 mod audit;
@@ -25,6 +26,7 @@ mod indexes;
 mod invitations;
 mod line_clock;
 pub mod listen;
+mod mailed_links;
 mod malformed;
 mod me;
 mod members;

@@ -34,6 +34,9 @@ pub struct MeResponse<'a> {
     /// The address it signs in with.
     #[schema(example = "admin@techcorp.com")]
     pub email: &'a str,
+    /// When its person proved that the address is theirs, RFC 3339 in UTC; null if nobody has.
+    #[schema(required = true, value_type = Option<String>, format = DateTime)]
+    pub email_verified_at: Option<Timestamp>,
     /// When it was created, RFC 3339 in UTC.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -126,6 +129,7 @@ pub async fn get_me(
     let body = MeResponse {
         account_id: account.id,
         email: account.email.as_str(),
+        email_verified_at: account.email_verified_at,
         created_at: account.created_at,
         memberships: MembershipPage {
             items: page.items.iter().map(MembershipResponse::from).collect(),

@@ -1,5 +1,6 @@
 //! Links for a new password: made by the operator, used by the person who has forgotten the old one.
 
+use super::account_links::{parse_lifetime, parse_token, url_of};
 use super::auth::RequireOperator;
 use super::extract::JsonBody;
 use super::http::Http;
@@ -16,11 +17,11 @@ use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_domain::ErrorCode;
+use tenantry_domain::account_link::{LinkKind, LinkToken};
+use tenantry_domain::app::account_links::NewLink;
 use tenantry_domain::app::auth::OrganizationRef;
 use tenantry_domain::ids::AccountId;
-use tenantry_domain::limits::RESET_LIFETIME_MAX;
 use tenantry_domain::password::policy::NewPassword;
-use tenantry_domain::password_reset::PasswordResetToken;
 use utoipa::ToSchema;
 
 request_fields! {
@@ -29,14 +30,6 @@ request_fields! {
     pub struct NewPasswordResetRequest in body {
         /// Seconds it is good, at most 604800 (7 days); 86400 (a day) by default.
         pub expires_in: Option<Duration> = numeric(parse_lifetime),
-    }
-}
-
-fn parse_lifetime(text: &str) -> Result<Duration, String> {
-    let longest = RESET_LIFETIME_MAX.as_secs();
-    match text.parse() {
-        Ok(seconds) if (1..=longest).contains(&seconds) => Ok(Duration::from_secs(seconds)),
-        _ => Err(format!("Must be a whole number of seconds, from 1 to {longest}.")),
     }
 }
 
@@ -61,7 +54,7 @@ pub struct PasswordResetResponse<'a> {
 /// Make a link for a new password.
 ///
 /// For a member who has forgotten theirs. You bring it to the person. It is good for one use, and ends with any change of
-/// the account's password or address; it opens the account in all its organizations, so only the operator makes one.
+/// the account's password or address, or with another such link; it opens the account in all its organizations, so only the operator makes one.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/members/{account}/password-reset",
     operation_id = "createPasswordReset", tag = "Members",
     params(OrganizationPath, MemberPath),
@@ -80,12 +73,14 @@ pub async fn create_password_reset(
     let which = OrganizationRef::parse(&which)?;
     let NewPasswordResetRequest { expires_in } =
         body.optional_fields()?.parse(NewPasswordResetRequest::from_fields)?;
-    let issued = http.app.accounts.issue_password_reset(&operator, &which, account, expires_in).await?;
-    let public_url = &http.settings.public_url;
-    let token = issued.token.as_str();
-    let url = (!public_url.is_empty()).then(|| format!("{public_url}/reset-password#{token}"));
-    let body =
-        PasswordResetResponse { account_id: issued.account_id, token, url, expires_at: issued.expires_at };
+    let new = NewLink { kind: LinkKind::PasswordReset, email: None, lifetime: expires_in };
+    let issued = http.app.account_links.issue(&operator, &which, account, &new).await?;
+    let body = PasswordResetResponse {
+        account_id: issued.account_id,
+        token: issued.token.as_str(),
+        url: url_of(&http, &issued.token),
+        expires_at: issued.link.expires_at,
+    };
     Ok(json(StatusCode::CREATED, &body))
 }
 
@@ -95,8 +90,7 @@ request_fields! {
     pub struct ResetPasswordRequest(http: &Http) in body {
         /// As the link carries it.
         #[schema(example = "tnt_reset_674f1c2e9b1d4a0c5e8f7a6b_...")]
-        pub token: PasswordResetToken = required(|text| PasswordResetToken::parse(text)
-            .map_err(|_| "Is no token of a link for a new password, or is mistyped: copy it again, whole.".to_owned())),
+        pub token: LinkToken = required(|text| parse_token(LinkKind::PasswordReset, text)),
         /// At least 8 characters (setting `PASSWORD_MIN_LENGTH`), at most 256; not one of the most common.
         #[schema(example = "AnotherPassword456")]
         pub new_password: NewPassword = required(|text| http.new_password(text)),
@@ -113,6 +107,6 @@ request_fields! {
 pub async fn reset_password(State(http): State<Arc<Http>>, body: JsonBody) -> Result<Response, ApiError> {
     let ResetPasswordRequest { token, new_password } =
         body.fields()?.parse(|fields| ResetPasswordRequest::from_fields(fields, &http))?;
-    http.app.accounts.reset_password(&token, new_password).await?;
+    http.app.account_links.reset_password(&token, new_password).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

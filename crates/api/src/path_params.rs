@@ -11,6 +11,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_
 use std::sync::Arc;
 use tenantry_documents::document::DocumentId;
 use tenantry_documents::index::IndexName;
+use tenantry_domain::account_link::LinkKind;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::ids::{AccountId, ApiKeyId, InvitationId, OperationId, SessionId};
 use tenantry_domain::role::RoleName;
@@ -196,6 +197,24 @@ impl FromRequestParts<Arc<Http>> for SessionPath {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         let id = segment(parts, "session")?.parse();
         Ok(Self(id.map_err(|_| ErrorCode::SessionNotFound)?))
+    }
+}
+
+/// The link of an account in the path.
+#[derive(IntoParams)]
+#[into_params(names("link"), parameter_in = Path)]
+pub struct LinkPath(
+    /// Its kind: `password_reset`, `email_verification` or `email_change`.
+    #[param(value_type = String)]
+    pub LinkKind,
+);
+
+impl FromRequestParts<Arc<Http>> for LinkPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        let kind = segment(parts, "link")?.parse();
+        Ok(Self(kind.map_err(|_| ErrorCode::LinkNotFound)?))
     }
 }
 

@@ -13,9 +13,10 @@ use super::readiness::Readiness;
 use super::request_id::RequestIds;
 use super::settings::Settings;
 use super::{
-    api_keys, archives, audit, classic, collections, docs, documents, extract, health, idempotency, indexes,
-    invitations, malformed, me, members, openapi, operations, organizations, own_sessions, password_reset,
-    rate_limit, request_id, responses, roles, sessions, tokens, usage,
+    account_links, api_keys, archives, audit, classic, collections, docs, documents, extract, health,
+    idempotency, indexes, invitations, mailed_links, malformed, me, members, openapi, operations,
+    organizations, own_sessions, password_reset, rate_limit, request_id, responses, roles, sessions, tokens,
+    usage,
 };
 use crate::error_codes;
 use axum::body::Bytes;
@@ -99,6 +100,13 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(me::change_password))
         .routes(routes!(own_sessions::list_sessions, own_sessions::end_sessions))
         .routes(routes!(own_sessions::end_session))
+        .routes(routes!(mailed_links::request_email_change))
+        .routes(routes!(mailed_links::request_email_verification))
+        .routes(routes!(mailed_links::request_password_reset))
+        .routes(routes!(account_links::list_links))
+        .routes(routes!(account_links::revoke_link))
+        .routes(routes!(account_links::confirm_email))
+        .routes(routes!(account_links::verify_email))
         .routes(routes!(password_reset::reset_password))
         .routes(routes!(health::jwks))
         // Organizations
@@ -135,6 +143,8 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(members::list_members))
         .routes(routes!(members::get_member, members::change_member, members::remove_member))
         .routes(routes!(password_reset::create_password_reset))
+        .routes(routes!(account_links::list_member_links, account_links::create_member_link))
+        .routes(routes!(account_links::revoke_member_link))
         .routes(routes!(invitations::list_invitations, invitations::create_invitation))
         .routes(routes!(invitations::revoke_invitation))
         .routes(routes!(invitations::renew_invitation))

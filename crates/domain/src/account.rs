@@ -1,5 +1,8 @@
 //! An account: a person who can sign in, and the organizations they belong to.
 
+mod links;
+
+use crate::account_link::AccountLink;
 use crate::email::{EmailAddress, EmailKey};
 use crate::ids::{AccountId, OperationId, OrganizationId, SessionId};
 use crate::role::OwnRoles;
@@ -73,6 +76,12 @@ pub struct Account {
     /// Since when it is being removed: it owns nothing, nobody signs in with it, and it joins nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removing_since: Option<Timestamp>,
+    /// When its person proved that the address is theirs; `None` if nobody has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email_verified_at: Option<Timestamp>,
+    /// The links by which its person may prove an address or get a new password, at most one of each kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<AccountLink>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -110,6 +119,8 @@ impl Account {
             memberships: Vec::new(),
             last_operation: None,
             removing_since: None,
+            email_verified_at: None,
+            links: Vec::new(),
             created_at: now,
             modified_at: now,
             version: 1,
@@ -190,6 +201,7 @@ impl Account {
             email_key: None,
             credential_epoch: self.credential_epoch + 1,
             kept_session: None,
+            links: Vec::new(),
             ..self.successor(now)
         }
     }
@@ -215,7 +227,8 @@ impl Account {
         (*stored == earlier.spelled).then(|| (self.email.key(), earlier.duplicate))
     }
 
-    /// This account with new credentials: every session except the requesting one ends.
+    /// This account with new credentials: every session except the requesting one ends, and so do all links. Nobody
+    /// has proven another address yet.
     #[must_use]
     pub fn with_credentials(&self, change: &CredentialChange, now: Timestamp) -> Self {
         let mut account = self.successor(now);
@@ -225,6 +238,7 @@ impl Account {
             let is_same = account.email_key.is_some() && email.earlier_keys() == account.email.earlier_keys();
             if !is_same || email.key() != account.email.key() {
                 account.email_key = Some(email.key());
+                account.email_verified_at = None;
             }
             account.email = email.clone();
         }
@@ -233,6 +247,7 @@ impl Account {
         }
         account.credential_epoch += 1;
         account.kept_session = change.kept_session;
+        account.links.clear();
         account
     }
 }

@@ -3,8 +3,11 @@
 //! Handlers never touch the store. A use case that needs a right takes the value that proves it ([`auth`],
 //! [`tenant`]), and only this module can make such a value.
 
+pub mod account_links;
 pub mod account_removal;
 pub mod accounts;
+mod address_lookup;
+mod address_proof;
 pub mod api_keys;
 pub mod archives;
 pub mod audit;
@@ -17,6 +20,7 @@ pub mod idempotency;
 pub mod introspection;
 pub mod invitations;
 mod key_uses;
+pub mod mail;
 mod mailboxes;
 pub mod maintenance;
 pub mod members;
@@ -43,8 +47,11 @@ use crate::mac_keys::MacKeys;
 use crate::password::pool::HashPool;
 use crate::store::{self, Store};
 use crate::token::TokenKeys;
+use account_links::{AccountLinkParts, AccountLinks};
 use account_removal::AccountRemoval;
 use accounts::Accounts;
+use address_lookup::AddressLookup;
+use address_proof::AddressProof;
 use api_keys::ApiKeys;
 use archives::{Exporter, Importer};
 use audit::{AuditCounts, AuditTrail};
@@ -57,6 +64,7 @@ use idempotency::Idempotency;
 use introspection::Introspection;
 use invitations::{InvitationParts, Invitations};
 use key_uses::KeyUses;
+use mail::{MailTransport, Mailer};
 use mailboxes::Mailboxes;
 use maintenance::Maintenance;
 use members::Members;
@@ -85,6 +93,8 @@ pub struct AppParts {
     pub mac_keys: MacKeys,
     /// The key that signs checkpoints of the audit trail.
     pub checkpoint_key: CheckpointKey,
+    /// What mails are sent through; without it, none are.
+    pub mail: Option<Arc<dyn MailTransport>>,
     /// The rules.
     pub policy: Policy,
 }
@@ -99,6 +109,8 @@ pub struct App {
     pub sessions: Arc<Sessions>,
     /// Changing credentials.
     pub accounts: Accounts,
+    /// Proving addresses, and new passwords, by links.
+    pub account_links: AccountLinks,
     /// Removing accounts.
     pub account_removal: Arc<AccountRemoval>,
     /// Making, rotating and revoking keys.
@@ -113,6 +125,8 @@ pub struct App {
     pub members: Arc<Members>,
     /// The roles that an organization defines.
     pub roles: Roles,
+    /// The queue of mails.
+    pub mailer: Arc<Mailer>,
     /// The way into an organization.
     pub invitations: Invitations,
     /// Taking over operations that a crash has left.
@@ -142,7 +156,8 @@ impl App {
     /// Builds the application from its parts.
     #[must_use]
     pub fn new(parts: AppParts) -> Arc<Self> {
-        let AppParts { store, clock, entropy, hashes, tokens, mac_keys, checkpoint_key, policy } = parts;
+        let AppParts { store, clock, entropy, hashes, tokens, mac_keys, checkpoint_key, mail, policy } =
+            parts;
         let (store, policy, tokens) = (&store, &Arc::new(policy), &Arc::new(tokens));
         let sources = &ClockAndEntropy::new(clock, entropy);
         let mailboxes = &Mailboxes::new(store);
@@ -160,6 +175,21 @@ impl App {
         let sessions =
             &Arc::new(Sessions::new(store, mailboxes, credentials, tokens, mac_keys, policy, sources));
         let account_removal = &Arc::new(AccountRemoval::new(store, auth, executor, sources));
+        let lookup = AddressLookup::new(store, mailboxes, sources);
+        let mailer = &Arc::new(Mailer::new(store, lookup, mail, mac_keys, policy.throttle, sources));
+        let proof = &Arc::new(AddressProof::new(store, auth, passwords, sources));
+        let links = AccountLinks::new(&AccountLinkParts {
+            store,
+            auth,
+            mailboxes,
+            credentials,
+            passwords,
+            proof,
+            mailer,
+            rate_limiter,
+            mac_keys,
+            sources,
+        });
         let invitations = Invitations::new(&InvitationParts {
             store,
             auth,
@@ -168,6 +198,8 @@ impl App {
             mailboxes,
             credentials,
             passwords,
+            proof,
+            mailer,
             executor,
             sources,
         });
@@ -175,12 +207,14 @@ impl App {
             audit: Arc::clone(audit),
             auth: Arc::clone(auth),
             sessions: Arc::clone(sessions),
-            accounts: Accounts::new(store, auth, credentials, passwords, executor, mac_keys, sources),
+            accounts: Accounts::new(store, auth, credentials, passwords, executor, sources),
+            account_links: links,
             account_removal: Arc::clone(account_removal),
             api_keys: ApiKeys::new(store, auth, sources),
             introspection: Introspection::new(auth),
             token_exchange: TokenExchange::new(store, auth, tokens, policy, sources),
             organizations: Arc::clone(organizations),
+            mailer: Arc::clone(mailer),
             members: Arc::clone(members),
             roles: Roles::new(store, members, executor, sources),
             invitations,

@@ -77,6 +77,11 @@ actions! {
     PasswordChanged "password.changed" "An account changed its password.";
     AccountRemoved "account.removed" "An account removed itself, and leaves its organizations.";
     ResetIssued "password.reset_issued" "The operator made a link with which a member gives their account a new password.";
+    EmailVerified "email.verified" "The address of an account was proven, perhaps with a new password.";
+    EmailChanged "email.changed" "An account got another address by a link that was sent there.";
+    LinkIssued "link.issued" "The operator made a link with which a member proves an address.";
+    LinkRequested "link.requested" "An account, or somebody who named its address, asked for a link by mail.";
+    LinkRevoked "link.revoked" "A link of an account was revoked.";
     MemberAdded "member.added" "An account joined an organization.";
     MemberRoleChanged "member.role_changed" "A member got another role.";
     MemberRemoved "member.removed" "A member left or was removed.";

@@ -73,6 +73,14 @@ impl EmailAddress {
         &self.0
     }
 
+    /// The address as mail servers take it: with its domain in ASCII.
+    #[must_use]
+    pub fn with_ascii_domain(&self) -> String {
+        let ascii =
+            self.0.rsplit_once('@').and_then(|(local, domain)| Some((local, domain::to_ascii(domain)?)));
+        ascii.map_or_else(|| self.0.to_string(), |(local, domain)| format!("{local}@{domain}"))
+    }
+
     /// The mailbox: two addresses with one key are one mailbox.
     #[must_use]
     pub fn key(&self) -> EmailKey {

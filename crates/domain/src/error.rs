@@ -125,6 +125,8 @@ error_table! {
     OrganizationSuspended, "organization_suspended", Forbidden, "The organization is suspended.", "Ask the operator of the service to reactivate it.";
     MembersOnly, "members_only", Forbidden, "An organization's data is for its own people and programs.", "Sign in as a member of the organization, or exchange a service key for a token of it: neither the operator key nor a service key opens it.";
     InvitationForAnother, "invitation_for_another", Forbidden, "The invitation is for another address.", "Sign in with the account of the address that was invited, or ask for an invitation to yours.";
+    EmailNotVerified, "email_not_verified", Forbidden, "Nobody has proven the address of the account.", "Prove it first: the account, or the operator for it, gets a link for that. Then accept the invitation.";
+    LinkForAnother, "link_for_another", Forbidden, "The link is for another account.", "Sign in with the account that the link was made for.";
     QuotaExceeded, "quota_exceeded", Forbidden, "The organization has as much as it may have.", "Delete something, or have the operator raise the quota; `detail` says which.";
     OrganizationNotFound, "organization_not_found", NotFound, "There is no such organization.", "Check the name or id.";
     OperationNotFound, "operation_not_found", NotFound, "There is no such operation.", "Check the id.";
@@ -136,12 +138,16 @@ error_table! {
     InvitationInvalid, "invitation_invalid", NotFound, "The invitation is good no more.", "It was used, renewed or revoked, or has expired: ask for another one.";
     SessionNotFound, "session_not_found", NotFound, "The account has no such session.", "Check the id against the list of sessions: one that has ended is gone.";
     ResetInvalid, "reset_invalid", NotFound, "The link for a new password is good no more.", "It was used, has expired, or the account has changed since: ask the operator for another one.";
+    LinkNotFound, "link_not_found", NotFound, "The account has no such link.", "Check its kind against the list of links: one that was used or has expired is gone.";
+    LinkInvalid, "link_invalid", NotFound, "The link is good no more.", "It was used, replaced or revoked, has expired, or the account has changed since: ask for another one.";
     MemberNotFound, "member_not_found", NotFound, "The organization has no such member.", "Check the id against the list of members.";
     RoleNotFound, "role_not_found", NotFound, "The organization has no such role of its own.", "Check its name against the list of the organization's roles; those that every organization has are at `GET /v1/roles`, and stay as they are.";
     NameTaken, "name_taken", Conflict, "An organization with this name exists.", "Names are compared without case, spaces and punctuation: choose another.";
     OrganizationExists, "organization_exists", Conflict, "An organization of this id exists, or something of it is left.", "Import it under a new id, or purge the existing one first.";
     EmailTaken, "email_taken", Conflict, "This e-mail address is in use.", "Use another address, or sign in with this one.";
     AccountExists, "account_exists", Conflict, "The invited address has an account already.", "Sign in and accept then, or send the password of that account.";
+    EmailAlreadyVerified, "email_already_verified", Conflict, "The address of the account is proven already.", "There is nothing to do.";
+    MailNotConfigured, "mail_not_configured", Conflict, "This installation sends no mail.", "Ask its operator: they make such a link by hand, or set SMTP_URL.";
     AlreadyMember, "already_member", Conflict, "The account is a member of the organization.", "Change its role instead.";
     InvitationExists, "invitation_exists", Conflict, "The address is invited already.", "Renew that invitation, or revoke it first.";
     TooManyInvitations, "too_many_invitations", Conflict, "The organization has as many invitations as it may have.", "Revoke some that nobody will use.";
@@ -171,6 +177,7 @@ error_table! {
     DocumentUnreadable, "document_unreadable", Unprocessable, "A stored document is not well-formed and cannot be read whole.", "Another program wrote it: correct or delete the document that `detail` names.";
     TooManyIdempotencyKeys, "too_many_idempotency_keys", RateLimited, "You have used as many Idempotency-Keys as an account or network may within 24 hours.", "Wait, or send the request without a key: keys that already have a response stay valid.";
     TooManyAttempts, "too_many_attempts", RateLimited, "Too many attempts.", "Wait, then try again.";
+    TooManyMails, "too_many_mails", RateLimited, "As many mails were sent as may be for now.", "Wait, then try again.";
     Internal, "internal", Internal, "Something went wrong on our side.", "Report it to the operator of the service.";
     CapacityReached, "capacity_reached", NoCapacity, "The server bears no more containers of their own.", "Ask for the placement `shared`, or have the operator raise MAX_NAMESPACES or add a server.";
     SignInBusy, "sign_in_busy", Unavailable, "Too many sign-ins are waiting.", "Try again in a moment.";

@@ -185,6 +185,10 @@ id!(
     InvitationId
 );
 id!(
+    /// Identifies a mail.
+    MailId
+);
+id!(
     /// Identifies an event of the audit trail.
     AuditEventId
 );

@@ -101,10 +101,18 @@ pub struct Invitation {
     pub created_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
+    /// Whether its token was mailed to the address, and nobody else has seen it: then using it proves the address.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub mailed: bool,
     /// Its use: an invitation is good for one.
     pub acceptance: Option<InvitationAcceptance>,
     /// Counts the changes of this record.
     pub version: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's `skip_serializing_if` takes a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 impl Invitation {
@@ -134,13 +142,19 @@ impl Invitation {
         self.expires_at <= now
     }
 
-    /// The next version, with another token and another end, for which `renewer` answers: the token of before is good
-    /// no more.
+    /// The next version, with another token, which is `mailed` or not, and another end, for which `renewer` answers: the
+    /// token of before is good no more.
     #[must_use]
-    pub fn renewed(&self, token: &InvitationToken, expires_at: Timestamp, renewer: Actor) -> Self {
+    pub fn renewed(
+        &self,
+        token: &InvitationToken,
+        mailed: bool,
+        expires_at: Timestamp,
+        renewer: Actor,
+    ) -> Self {
         let (inviter, inviter_key) = (renewer.account_id(), renewer.key_id());
         let version = self.version + 1;
-        Self { secret_hash: token.hash(), expires_at, inviter, inviter_key, version, ..self.clone() }
+        Self { secret_hash: token.hash(), mailed, expires_at, inviter, inviter_key, version, ..self.clone() }
     }
 
     /// The next version, in use by that operation.
@@ -194,6 +208,7 @@ mod tests {
             inviter_key: None,
             created_at: at(0),
             expires_at: at(100),
+            mailed: false,
             acceptance: None,
             version: 1,
         }
@@ -225,7 +240,7 @@ mod tests {
         let invitation = invitation(&token);
         assert!(invitation.accepts(&token, at(99)));
         assert!(!invitation.accepts(&token, at(100)) && !invitation.accepts(&other, at(99)));
-        let renewed = invitation.renewed(&other, at(200), Actor::Operator);
+        let renewed = invitation.renewed(&other, false, at(200), Actor::Operator);
         assert!(renewed.accepts(&other, at(199)) && !renewed.accepts(&token, at(99)));
         let acceptance = InvitationAcceptance {
             operation_id: OperationId::from_bytes([2; 12]),

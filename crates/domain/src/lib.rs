@@ -7,6 +7,7 @@
 //! A rule that spans several records belongs in an operation ([`operation`]), never in a store method.
 
 pub mod account;
+pub mod account_link;
 pub mod actor;
 pub mod api_key;
 pub mod app;
@@ -22,6 +23,7 @@ pub mod ids;
 pub mod invitation;
 pub mod limits;
 pub mod mac_keys;
+pub mod mail;
 pub mod membership;
 pub mod metrics;
 pub mod name;

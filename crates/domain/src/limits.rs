@@ -39,10 +39,32 @@ pub const INVITATION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long an invitation is good at most.
 pub const INVITATION_LIFETIME_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// How long a link for a new password is good unless the operator says otherwise.
-pub const RESET_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// How long a link that the operator makes for a member is good unless they say otherwise.
+pub const LINK_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// How long such a link is good at most.
-pub const RESET_LIFETIME_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+pub const LINK_LIFETIME_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How long a link for a new password that somebody asked for by mail is good.
+pub const MAILED_RESET_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// Mails of an installation that wait to be sent.
+pub const MAILS_MAX: u32 = 10_000;
+/// How long a mail is tried at most.
+pub const MAIL_LIFETIME: Duration = Duration::from_secs(48 * 3600);
+/// How long an instance has to send a mail before another may try. More than [`MAIL_SEND_TIMEOUT`].
+pub const MAIL_LEASE: Duration = Duration::from_secs(45);
+/// How long sending one mail may take in all.
+pub const MAIL_SEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// Mails that an instance sends at once.
+pub const MAIL_WORKERS: usize = 4;
+/// How often each instance looks for mails that are due. Its own new ones do not wait for that.
+pub const MAIL_INTERVAL: Duration = Duration::from_secs(5);
+/// After how long a mail is tried again for the first time; each further time takes twice as long.
+pub const MAIL_BACKOFF: Duration = Duration::from_secs(15);
+/// The longest time between two tries.
+pub const MAIL_BACKOFF_MAX: Duration = Duration::from_secs(1800);
+/// How long word of a change waits, so that the change is there before it is told.
+pub const MAIL_NOTICE_DELAY: Duration = Duration::from_secs(10);
 
 /// Items of a page when the caller names no limit.
 pub const PAGE_DEFAULT_ITEMS: u32 = 50;

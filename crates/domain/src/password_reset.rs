@@ -1,9 +1,7 @@
-//! The token of a link with which a person gives their account a new password, because they have forgotten the old
-//! one.
+//! The tokens of links for a new password that earlier versions made, which are good until their end.
 //!
-//! Nothing is stored for it: the token is authenticated, and names the state of the account that it is for. So it is
-//! good for one use: the new password begins another epoch of the account, and with any other change of its password
-//! or address the token ends, too.
+//! Nothing is stored of these: such a token is authenticated, and names the state of the account that it is for. What
+//! is made now is in the account's record ([`crate::account_link`]).
 
 use crate::account::Account;
 use crate::ids::AccountId;
@@ -35,8 +33,8 @@ impl std::fmt::Debug for PasswordResetToken {
 
 impl PasswordResetToken {
     /// The token for `account`, as it is now, until `expires_at`, to the second.
-    #[must_use]
-    pub fn new(account: &Account, expires_at: Timestamp, mac_key: &[u8; 32]) -> Self {
+    #[cfg(test)]
+    fn new(account: &Account, expires_at: Timestamp, mac_key: &[u8; 32]) -> Self {
         let seconds = u32::try_from(expires_at.as_second()).unwrap_or(u32::MAX).to_be_bytes();
         let mut secret = Zeroizing::new([0; 32]);
         secret[..TIME_BYTES].copy_from_slice(&seconds);

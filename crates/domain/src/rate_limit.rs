@@ -28,6 +28,14 @@ pub const SIGN_IN_STRANGERS: RateLimit = RateLimit { burst: 30, period: Duration
 pub const SIGN_IN_NETWORK: RateLimit = RateLimit { burst: 60, period: Duration::from_secs(10) };
 /// Organizations created from one network.
 pub const CREATE_NETWORK: RateLimit = RateLimit { burst: 20, period: Duration::from_secs(60) };
+/// Mails to one address.
+pub const MAIL_ADDRESS: RateLimit = RateLimit { burst: 5, period: Duration::from_secs(720) };
+/// Mails on behalf of one organization.
+pub const MAIL_ORGANIZATION: RateLimit = RateLimit { burst: 200, period: Duration::from_secs(36) };
+/// Mails of an installation.
+pub const MAIL_INSTALLATION: RateLimit = RateLimit { burst: 2000, period: Duration::from_secs(3) };
+/// Requests from one network for a link for a new password.
+pub const FORGOT_NETWORK: RateLimit = RateLimit { burst: 20, period: Duration::from_secs(60) };
 /// How long a network counts as known to the account after a sign-in: one "attempt" of this limit.
 pub const KNOWN_NETWORK: RateLimit = RateLimit { burst: 1, period: Duration::from_secs(90 * 24 * 3600) };
 

@@ -23,6 +23,7 @@ mod documents;
 pub mod full_scan;
 pub mod invalidation;
 mod invitations;
+mod mails;
 mod named_containers;
 
 pub use api_keys::ApiKeys;
@@ -30,6 +31,7 @@ pub use audit::{AppendOutcome, Audit, AuditQuery};
 pub use collections::{CollectionInfo, Collections};
 pub use documents::Documents;
 pub use invitations::Invitations;
+pub use mails::Mails;
 pub use named_containers::NamedContainers;
 
 use crate::account::Account;
@@ -418,6 +420,8 @@ pub struct Store {
     pub api_keys: Arc<dyn ApiKeys>,
     /// See [`Invitations`].
     pub invitations: Arc<dyn Invitations>,
+    /// See [`Mails`].
+    pub mails: Arc<dyn Mails>,
     /// See [`Operations`].
     pub operations: Arc<dyn Operations>,
     /// See [`Audit`].

@@ -24,6 +24,7 @@ mod idempotency;
 mod inspect;
 mod installation;
 mod invitations;
+mod mails;
 mod names;
 mod operations;
 mod organization_records;
@@ -57,6 +58,7 @@ use full_scan::FullScan;
 use idempotency::IdempotencyKeys;
 use installation::Installation;
 use invitations::Invitations;
+use mails::Mails;
 use operations::Operations;
 use organization_records::OrganizationRecords;
 use organizations::Organizations;
@@ -120,6 +122,7 @@ impl MongoDb {
             sessions: Arc::new(Sessions::new(&connection)),
             api_keys: Arc::new(ApiKeys::new(&connection)),
             invitations: Arc::new(Invitations::new(&connection)),
+            mails: Arc::new(Mails::new(&connection)),
             operations: Arc::new(Operations::new(&connection)),
             audit: Arc::new(Audit::new(&connection)),
             containers: Arc::new(containers),

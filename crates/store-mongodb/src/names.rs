@@ -10,6 +10,8 @@ pub(crate) const SESSIONS: &str = "sessions";
 pub(crate) const API_KEYS: &str = "api_keys";
 /// Records of invitations.
 pub(crate) const INVITATIONS: &str = "invitations";
+/// Mails that wait to be sent.
+pub(crate) const MAILS: &str = "mails";
 /// The log of finished operations.
 pub(crate) const OPERATIONS: &str = "operations";
 /// Events of the audit trail that ride in no other document and are in no chain yet.
@@ -45,6 +47,8 @@ pub(crate) const SESSIONS_BY_END: &str = "sessions_by_end";
 pub(crate) const API_KEYS_OF: &str = "api_keys_of";
 /// No two keys of one owner have the same slot.
 pub(crate) const API_KEYS_BY_SLOT: &str = "api_keys_by_slot";
+/// Mails, those first that are due first.
+pub(crate) const MAILS_DUE: &str = "mails_due";
 /// The invitations of one organization, in the order of their ids.
 pub(crate) const INVITATIONS_OF: &str = "invitations_of";
 /// No two invitations of one organization have the same slot.

@@ -39,17 +39,19 @@ const ID_FIELDS: [&str; 15] = [
 ];
 
 /// Fields with a time.
-const TIME_FIELDS: [&str; 15] = [
+const TIME_FIELDS: [&str; 17] = [
     "created_at",
     "modified_at",
     "deleted_at",
     "removing_since",
+    "email_verified_at",
     "purge_at",
     "since",
     "started_at",
     "finished_at",
     "signed_in_at",
     "expires_at",
+    "due_at",
     "idle_expires_at",
     "used_at",
     "last_used_at",

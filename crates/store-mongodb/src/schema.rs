@@ -19,7 +19,7 @@ use crate::names::{
     ACCOUNTS, ACCOUNTS_BY_EMAIL, ACCOUNTS_EVENTS, API_KEYS, API_KEYS_BY_SLOT, API_KEYS_EVENTS, API_KEYS_OF,
     AUDIT_ENTRIES, AUDIT_ENTRIES_BY_ACTION, AUDIT_ENTRIES_BY_ACTOR, AUDIT_ENTRIES_BY_EVENT, AUDIT_OUTBOX,
     AUDIT_OUTBOX_EVENTS, INSTALLATION, INVITATIONS, INVITATIONS_BY_ADDRESS, INVITATIONS_BY_SLOT,
-    INVITATIONS_EVENTS, INVITATIONS_OF, OPERATIONS, OPERATIONS_EVENTS, ORGANIZATIONS,
+    INVITATIONS_EVENTS, INVITATIONS_OF, MAILS, MAILS_DUE, OPERATIONS, OPERATIONS_EVENTS, ORGANIZATIONS,
     ORGANIZATIONS_BY_STATUS, ORGANIZATIONS_RESERVED, REQUESTS, SESSIONS, SESSIONS_BY_ACCOUNT,
     SESSIONS_BY_END, SESSIONS_EVENTS, SHARED_DOCUMENTS, THROTTLES, VERSION_ID,
 };
@@ -43,6 +43,7 @@ const STEPS: &[SchemaStep] = &[
     SchemaStep::Indexes(STEP_7),
     SchemaStep::Indexes(STEP_8),
     SchemaStep::Indexes(STEP_9),
+    SchemaStep::Indexes(STEP_10),
 ];
 
 /// What leads from one version to the next.
@@ -268,6 +269,9 @@ const STEP_8: &[Index] = &[Index {
 /// and would lose them.
 const STEP_9: &[Index] =
     &[Index { collection: ACCOUNTS, name: "accounts_by_role", keys: &[OWN_ROLES], kind: IndexKind::Present }];
+
+const STEP_10: &[Index] =
+    &[Index { collection: MAILS, name: MAILS_DUE, keys: &["due_at"], kind: IndexKind::Plain }];
 
 /// Why the schema is not up to date.
 #[derive(Debug)]

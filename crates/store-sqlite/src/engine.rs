@@ -87,6 +87,7 @@ impl Sqlite {
             sessions: engine.clone(),
             api_keys: engine.clone(),
             invitations: engine.clone(),
+            mails: engine.clone(),
             operations: engine.clone(),
             audit: engine.clone(),
             containers: engine.clone(),

@@ -11,8 +11,11 @@ use serde::de::DeserializeOwned;
 use tenantry_documents::document::{DocumentId, ID_FIELD};
 use tenantry_domain::account::Account;
 use tenantry_domain::api_key::ApiKey;
-use tenantry_domain::ids::{AccountId, ApiKeyId, InvitationId, OperationId, OrganizationId, SessionId};
+use tenantry_domain::ids::{
+    AccountId, ApiKeyId, InvitationId, MailId, OperationId, OrganizationId, SessionId,
+};
 use tenantry_domain::invitation::Invitation;
+use tenantry_domain::mail::QueuedMail;
 use tenantry_domain::operation::OperationRecord;
 use tenantry_domain::organization::Organization;
 use tenantry_domain::session::Session;
@@ -25,11 +28,12 @@ statements! {
     SESSIONS = "SELECT record FROM sessions WHERE id > ?1 ORDER BY id LIMIT ?2";
     API_KEYS = "SELECT record, last_used_at FROM api_keys WHERE id > ?1 ORDER BY id LIMIT ?2";
     INVITATIONS = "SELECT record FROM invitations WHERE id > ?1 ORDER BY id LIMIT ?2";
+    MAILS = "SELECT record FROM mails WHERE id > ?1 ORDER BY id LIMIT ?2";
     OPERATIONS = "SELECT record FROM operations WHERE id > ?1 ORDER BY id LIMIT ?2";
 }
 
 /// Rows that belong to other records are deleted with them, by their foreign keys.
-const CLEAR: &str = "DELETE FROM sessions; DELETE FROM api_keys; DELETE FROM invitations; \
+const CLEAR: &str = "DELETE FROM sessions; DELETE FROM api_keys; DELETE FROM invitations; DELETE FROM mails; \
     DELETE FROM operations; DELETE FROM audit_outbox; DELETE FROM audit_entries; DELETE FROM accounts; DELETE FROM organizations";
 /// Without those that are being removed: their names are below `0`.
 const COLLECTIONS: &str = "SELECT name FROM collections WHERE name >= '0' ORDER BY name";
@@ -70,6 +74,11 @@ impl FullScan for Sqlite {
     #[tracing::instrument(level = "debug", skip_all)]
     async fn invitations(&self, after: Option<InvitationId>) -> Result<Vec<Invitation>> {
         self.page(INVITATIONS, after.map(|id| *id.as_bytes())).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn mails(&self, after: Option<MailId>) -> Result<Vec<QueuedMail>> {
+        self.page(MAILS, after.map(|id| *id.as_bytes())).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

@@ -24,6 +24,7 @@ mod idempotency;
 mod inspect;
 mod installation;
 mod invitations;
+mod mails;
 mod operations;
 mod organizations;
 mod rate_limits;

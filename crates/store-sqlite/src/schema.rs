@@ -27,6 +27,7 @@ const STEPS: &[SchemaStep] = &[
     SchemaStep::Sql(STEP_6),
     SchemaStep::Sql(STEP_7),
     SchemaStep::Sql(STEP_8),
+    SchemaStep::Sql(STEP_9),
 ];
 
 /// One step from a version to the next.
@@ -222,6 +223,18 @@ ALTER TABLE memberships ADD COLUMN own_role TEXT;
 CREATE INDEX memberships_by_role ON memberships (organization_id, own_role) WHERE own_role IS NOT NULL;
 ";
 
+/// The mails that wait to be sent, and until when somebody sends each.
+const STEP_9: &str = "
+CREATE TABLE mails (
+    id BLOB PRIMARY KEY NOT NULL,
+    version INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    lease_until INTEGER NOT NULL,
+    record TEXT NOT NULL
+) STRICT;
+CREATE INDEX mails_due ON mails (due_at, lease_until);
+";
+
 /// The newest version this program knows.
 pub(super) const NEWEST_VERSION: i64 = STEPS.len() as i64;
 
@@ -293,7 +306,7 @@ mod tests {
     use super::*;
     use crate::statement::tests::check_plans;
     use crate::{
-        accounts, api_keys, audit, idempotency, installation, invitations, operations, organizations,
+        accounts, api_keys, audit, idempotency, installation, invitations, mails, operations, organizations,
         rate_limits, sessions, startup,
     };
 
@@ -311,6 +324,7 @@ mod tests {
             sessions::STATEMENTS,
             api_keys::STATEMENTS,
             invitations::STATEMENTS,
+            mails::STATEMENTS,
             operations::STATEMENTS,
             audit::STATEMENTS,
             idempotency::STATEMENTS,

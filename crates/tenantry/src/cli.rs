@@ -7,6 +7,7 @@ mod docs;
 mod doctor;
 mod invite;
 mod key;
+mod mail;
 mod member;
 mod operations;
 mod operator_key;
@@ -48,6 +49,7 @@ pub fn command() -> Command {
         .subcommand(role::command())
         .subcommand(operations::command())
         .subcommand(audit::command())
+        .subcommand(mail::command())
         .subcommand(doctor::command())
         .subcommand(operator_key::command());
     #[cfg(feature = "mongodb")]
@@ -71,6 +73,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(("operations", matches)) => return operations::run(matches),
         Some(("audit", matches)) => return audit::run(matches),
         Some(("doctor", matches)) => return doctor::run(matches),
+        Some(("mail", matches)) => mail::run(matches),
         Some(("operator-key", matches)) => operator_key::run(matches),
         #[cfg(feature = "mongodb")]
         Some(("transfer", matches)) => transfer::run(matches),

@@ -12,6 +12,7 @@ mod reference;
 mod secret;
 mod secret_file;
 mod setting;
+mod smtp;
 mod table;
 mod value;
 mod warnings;
@@ -21,6 +22,7 @@ pub use public_url::PublicUrl;
 pub use reference::{SETTINGS_POINTER, client_flags, flags, flags_showing, markdown};
 pub use secret::{SECRET_MIN_BYTES, Secret, SigningSecret};
 pub use setting::Setting;
+pub use smtp::{MailFrom, SmtpSecurity, SmtpUrl};
 pub use table::{ClientConfig, Config, SETTINGS};
 pub use value::{DatabaseName, Origin, TenantPrefix};
 pub use warnings::{Warning, warnings};
@@ -178,6 +180,9 @@ fn refusals(draft: &Draft) -> Vec<String> {
         previous_secret_without_use(draft),
         previous_secret_repeated(draft),
         idle_longer_than_absolute(draft),
+        mail_without_sender(draft),
+        mail_password_misplaced(draft),
+        mail_password_in_clear(draft),
     ]
     .into_iter()
     .flatten()
@@ -249,6 +254,43 @@ fn idle_longer_than_absolute(draft: &Draft) -> Option<String> {
     (idle > absolute).then(|| {
         "REFRESH_IDLE_LIFETIME is longer than REFRESH_ABSOLUTE_LIFETIME and could never run out: \
          make it at most as long."
+            .to_owned()
+    })
+}
+
+/// A mail has a sender, and its links begin with what only the settings know: no header of a request is trusted for that.
+fn mail_without_sender(draft: &Draft) -> Option<String> {
+    draft.smtp_url.as_ref()?.as_ref()?;
+    let missing = match (draft.mail_from.as_ref()?, draft.public_url.as_ref()?) {
+        (Some(_), Some(_)) => return None,
+        (None, _) => "MAIL_FROM is not: set it to the address that mails come from",
+        (_, None) => "PUBLIC_URL is not: links in mails begin with it, so set it to that of your product",
+    };
+    Some(format!("SMTP_URL is set and {missing}."))
+}
+
+fn mail_password_misplaced(draft: &Draft) -> Option<String> {
+    let password = draft.smtp_password.as_ref()?.is_some();
+    let Some(url) = draft.smtp_url.as_ref()? else {
+        return password.then(|| "SMTP_PASSWORD is set and SMTP_URL is not: set it, too.".to_owned());
+    };
+    let problem = match (&url.user, &url.password, password) {
+        (_, Some(_), true) => "SMTP_PASSWORD is set, and SMTP_URL has a password, too: remove one of them",
+        (None, _, true) => "SMTP_PASSWORD is set, and SMTP_URL names no user: write `user@` before the host",
+        (Some(_), None, false) => {
+            "SMTP_URL names a user and there is no password: set SMTP_PASSWORD or SMTP_PASSWORD_FILE"
+        }
+        _ => return None,
+    };
+    Some(format!("{problem}."))
+}
+
+fn mail_password_in_clear(draft: &Draft) -> Option<String> {
+    let url = draft.smtp_url.as_ref()?.as_ref()?;
+    let is_clear = url.security == SmtpSecurity::Off && url.user.is_some() && !url.is_loopback();
+    is_clear.then(|| {
+        "SMTP_URL has `tls=off` and a user: the password would cross the network in clear. Remove `?tls=off`, or use a \
+         mail server on this machine."
             .to_owned()
     })
 }

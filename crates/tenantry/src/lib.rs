@@ -11,6 +11,7 @@ mod failpoints;
 pub mod fd_limit;
 pub mod huge_pages;
 mod keys;
+mod mail;
 mod operator_key;
 pub mod service;
 pub mod system;

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::keys::{self, Keys};
+use crate::mail::Postman;
 use crate::{engine, huge_pages, operator_key, telemetry};
 use anyhow::Result;
 use futures_util::FutureExt;
@@ -10,12 +11,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tenantry_api::listen::Handlers;
 use tenantry_api::settings::Settings;
+use tenantry_domain::app::mail::{MailRound, MailTransport};
 use tenantry_domain::app::{App, AppParts, Policy};
 use tenantry_domain::audit::checkpoint::CheckpointKey;
 use tenantry_domain::clock::Clock;
 use tenantry_domain::ids::Entropy;
-use tenantry_domain::limits::{AUDIT_INTERVAL, AUDIT_ROUNDS, MAINTENANCE_INTERVAL, RECOVERY_INTERVAL};
-use tenantry_domain::metrics::OPERATION_RECOVERIES;
+use tenantry_domain::limits::{
+    AUDIT_INTERVAL, AUDIT_ROUNDS, MAIL_INTERVAL, MAINTENANCE_INTERVAL, RECOVERY_INTERVAL,
+};
+use tenantry_domain::metrics::{MAILS_WAITING, OPERATION_RECOVERIES};
 use tenantry_domain::organization::Quota;
 use tenantry_domain::password::pool::HashPool;
 use tenantry_domain::store::Store;
@@ -49,6 +53,7 @@ impl Service {
         telemetry::record_start(clock.now());
         // Before the engine is opened, which makes a data directory.
         operator_key::given(config)?;
+        let postman = Postman::new(config)?;
         let opened = engine::open(config, Arc::clone(&clock)).await?;
         let keys = keys::load(config, &*entropy)?;
         let mut background = JoinSet::new();
@@ -67,6 +72,7 @@ impl Service {
             tokens: token_keys(config, &keys)?,
             mac_keys: keys.mac,
             checkpoint_key: CheckpointKey::new(&keys.checkpoint, config.jwt_issuer.as_str())?,
+            mail: postman.map(|postman| Arc::new(postman) as Arc<dyn MailTransport>),
             policy: policy(config),
         });
         let handlers = tenantry_api::handlers(tenantry_api::ApiParts {
@@ -81,6 +87,10 @@ impl Service {
         background.spawn(keep_running("recovery", move || recover(Arc::clone(&recovered))));
         background.spawn(keep_running("housekeeping", move || maintain(Arc::clone(&kept))));
         background.spawn(keep_running("audit trail", move || collect_events(Arc::clone(&audited))));
+        if app.mailer.is_enabled() {
+            let mailing = Arc::clone(&app);
+            background.spawn(keep_running("mail", move || send_mails(Arc::clone(&mailing))));
+        }
         Ok(Self { app, handlers, operator_key, opened, background })
     }
 
@@ -214,6 +224,28 @@ async fn collect_events(app: Arc<App>) {
         if let Err(error) = app.audit.collect_if_due(is_due).await {
             tracing::warn!(%error, "events of the audit trail wait for their chains");
         }
+    }
+}
+
+/// How long to leave a mail server alone that cannot be used, at first and at most.
+const MAIL_SERVER_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// Sends the mails that are due. A server that cannot be used is left alone for longer and longer.
+async fn send_mails(app: Arc<App>) {
+    let mut pause = MAIL_SERVER_PAUSE.0;
+    loop {
+        match app.mailer.send_due().await {
+            Ok(MailRound::Done) => pause = MAIL_SERVER_PAUSE.0,
+            Ok(MailRound::Unreachable) => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(MAIL_SERVER_PAUSE.1);
+            }
+            Err(error) => tracing::warn!(%error, "mails wait, because the store cannot be used"),
+        }
+        if let Ok(waiting) = app.mailer.waiting().await {
+            metrics::gauge!(MAILS_WAITING).set(waiting as f64);
+        }
+        app.mailer.wait(MAIL_INTERVAL).await;
     }
 }
 

@@ -1,29 +1,23 @@
 //! Accounts: their credentials, apart from signing in.
 
-use super::auth::{AccountPrincipal, Auth, Authorization, Operator, OrganizationRef, Principal};
+use super::auth::{AccountPrincipal, Auth, Authorization, Operator};
 use super::clock_and_entropy::ClockAndEntropy;
 use super::credentials::Credentials;
 use super::operations::{Executor, Outcome};
 use super::passwords::PasswordHasher;
 use super::view::{OrganizationView, Precondition};
-use crate::account::{Account, CredentialChange, Membership};
-use crate::audit::{AuditAction, AuditTarget, home_of};
-use crate::clock;
+use crate::account::{CredentialChange, Membership};
+use crate::audit::{AuditAction, AuditTarget};
 use crate::email::EmailAddress;
 use crate::error::{ErrorCode, Result};
-use crate::ids::{AccountId, OrganizationId};
-use crate::limits::RESET_LIFETIME;
-use crate::mac_keys::MacKeys;
+use crate::ids::OrganizationId;
 use crate::operation::{Actor, OperationArguments};
 use crate::organization::{Organization, State};
 use crate::page::{Page, PageLimit};
 use crate::password::policy::{NewPassword, PresentedPassword};
-use crate::password_reset::PasswordResetToken;
 use crate::rate_limit::ClientNetwork;
 use crate::store::{self, Store, UpdateOutcome};
-use jiff::Timestamp;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// An organization that an account belongs to.
 #[derive(Debug)]
@@ -32,17 +26,6 @@ pub struct OwnOrganization {
     pub organization: Arc<Organization>,
     /// The account's membership.
     pub membership: Membership,
-}
-
-/// The token of a link for a new password, which is shown once. Its `Debug` shows none.
-#[derive(Debug)]
-pub struct IssuedPasswordReset {
-    /// The account that it is for.
-    pub account_id: AccountId,
-    /// The token.
-    pub token: PasswordResetToken,
-    /// When it ends.
-    pub expires_at: Timestamp,
 }
 
 /// Accounts, as themselves.
@@ -54,8 +37,6 @@ pub struct Accounts {
     credentials: Arc<Credentials>,
     passwords: Arc<PasswordHasher>,
     executor: Arc<Executor>,
-    audit: Arc<dyn store::Audit>,
-    mac_keys: MacKeys,
 }
 
 impl Accounts {
@@ -65,7 +46,6 @@ impl Accounts {
         credentials: &Arc<Credentials>,
         passwords: &Arc<PasswordHasher>,
         executor: &Arc<Executor>,
-        mac_keys: MacKeys,
         sources: &ClockAndEntropy,
     ) -> Self {
         Self {
@@ -76,8 +56,6 @@ impl Accounts {
             credentials: credentials.clone(),
             passwords: passwords.clone(),
             executor: executor.clone(),
-            audit: store.audit.clone(),
-            mac_keys,
         }
     }
 
@@ -142,62 +120,6 @@ impl Accounts {
                 return Ok(());
             }
         }
-    }
-
-    /// The token of a link with which a member of that organization gives their account a new password. For the
-    /// operator alone: who has the token has the account, in all its organizations.
-    ///
-    /// # Errors
-    /// `organization_not_found`, `member_not_found`.
-    #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn issue_password_reset(
-        &self,
-        operator: &Operator,
-        which: &OrganizationRef,
-        account_id: AccountId,
-        lifetime: Option<Duration>,
-    ) -> Result<IssuedPasswordReset> {
-        let organization = self.auth.visible(&Principal::Operator(*operator), which).await?;
-        let account = self.accounts.get_account(account_id).await?;
-        let account = account.filter(|account| account.membership(organization.id).is_some());
-        let account = account.ok_or(ErrorCode::MemberNotFound)?;
-        let expires_at = clock::after(self.sources.now(), lifetime.unwrap_or(RESET_LIFETIME));
-        let token = PasswordResetToken::new(&account, expires_at, self.mac_keys.current());
-        let event = self.sources.event(Some(organization.id), AuditAction::ResetIssued, Actor::Operator);
-        self.audit.insert_event(&event.on(AuditTarget::Account(account_id))).await?;
-        Ok(IssuedPasswordReset { account_id, token, expires_at })
-    }
-
-    /// Gives an account a new password by the token of a link. That ends every session of the account. Of several
-    /// at once with one token, one succeeds.
-    ///
-    /// # Errors
-    /// `reset_invalid`, `sign_in_busy`.
-    #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn reset_password(&self, token: &PasswordResetToken, new: NewPassword) -> Result<()> {
-        // Before the hash: what is no good token costs no work.
-        self.resettable(token).await?;
-        let password_hash = Some(self.passwords.hash(new).await?);
-        loop {
-            let account = self.resettable(token).await?;
-            let change = CredentialChange { password_hash: password_hash.clone(), ..Default::default() };
-            let next = account.with_credentials(&change, self.sources.now());
-            let actor = Actor::Account(account.id);
-            let event = self.sources.event(home_of(&account), AuditAction::PasswordChanged, actor);
-            let event = event.on(AuditTarget::Account(account.id)).detail("by", Some("reset_link"));
-            if self.accounts.update_account(&next, Some(&event)).await? == UpdateOutcome::Done {
-                return Ok(());
-            }
-        }
-    }
-
-    async fn resettable(&self, token: &PasswordResetToken) -> Result<Arc<Account>> {
-        let account = self.accounts.get_account(token.account_id()).await?;
-        let now = self.sources.now();
-        let is_good =
-            |account: &Arc<Account>| self.mac_keys.accepted().any(|key| token.is_good_for(account, now, key));
-        let account = account.filter(is_good);
-        account.ok_or_else(|| ErrorCode::ResetInvalid.into())
     }
 
     /// New credentials for the caller's own account, hashed and ready for a change of the organization. That

@@ -3,29 +3,31 @@
 //! Nothing here tells whether an address has an account, but to who holds the link: it was sent to that
 //! address.
 
-use super::auth::{AccountPrincipal, Auth};
+mod accept;
+
+pub use accept::{AcceptOutcome, InviteePassword};
+
+use super::address_proof::AddressProof;
+use super::auth::Auth;
 use super::clock_and_entropy::ClockAndEntropy;
 use super::credentials::Credentials;
+use super::mail::Mailer;
 use super::mailboxes::Mailboxes;
-use super::members::{Member, MemberAccess, Members};
-use super::operations::{Executor, Outcome};
+use super::members::{MemberAccess, Members};
+use super::operations::Executor;
 use super::passwords::PasswordHasher;
-use super::sessions::{Grant, Sessions};
-use crate::account::{Account, Role};
+use super::sessions::Sessions;
+use crate::account::Role;
 use crate::audit::AuditAction;
 use crate::clock;
 use crate::email::EmailAddress;
 use crate::error::{Error, ErrorCode, Result};
-use crate::ids::{AccountId, InvitationId, OrganizationId};
+use crate::ids::InvitationId;
 use crate::invitation::{Invitation, InvitationToken};
-use crate::limits::{INVITATION_LIFETIME, INVITATIONS_MAX, MEMBERS_MAX, MEMBERSHIPS_MAX, PAGE_MAX_ITEMS};
-use crate::membership::MemberManager;
-use crate::operation::{Actor, NewMember, OperationArguments, OperationRecord};
+use crate::limits::{INVITATION_LIFETIME, INVITATIONS_MAX, PAGE_MAX_ITEMS};
+use crate::mail::{Mail, MailKind};
 use crate::organization::{Organization, State};
 use crate::page::{Page, PageLimit};
-use crate::password::policy::{NewPassword, PresentedPassword};
-use crate::rate_limit::ClientNetwork;
-use crate::session::fresh_epoch;
 use crate::store::{self, BoundedInsert, Store, UpdateOutcome};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -50,40 +52,6 @@ pub struct IssuedInvitation {
     pub token: InvitationToken,
 }
 
-/// The password that comes with an invitation's token: of an account that exists, or for a new one.
-pub struct InviteePassword {
-    /// As the password of an account.
-    pub presented: PresentedPassword,
-    /// As a new password, or the rule that it breaks.
-    pub new: Result<NewPassword, String>,
-}
-
-/// The outcome of an acceptance, as far as the request waited for it.
-#[derive(Debug)]
-pub enum AcceptOutcome {
-    /// A signed-in account has joined.
-    Joined(OperationRecord, Member, Arc<Organization>),
-    /// An account has joined and is signed in there.
-    Granted(Grant),
-    /// It is still running; it can be watched.
-    Running(OperationRecord),
-}
-
-/// Who accepts.
-enum Invitee {
-    Existing(Arc<Account>),
-    New(Box<Account>),
-}
-
-impl Invitee {
-    fn id(&self) -> AccountId {
-        match self {
-            Self::Existing(account) => account.id,
-            Self::New(account) => account.id,
-        }
-    }
-}
-
 /// The invitations of organizations.
 pub struct Invitations {
     invitations: Arc<dyn store::Invitations>,
@@ -95,6 +63,8 @@ pub struct Invitations {
     mailboxes: Mailboxes,
     credentials: Arc<Credentials>,
     passwords: Arc<PasswordHasher>,
+    proof: Arc<AddressProof>,
+    mailer: Arc<Mailer>,
     executor: Arc<Executor>,
     sources: ClockAndEntropy,
 }
@@ -108,6 +78,8 @@ pub(super) struct InvitationParts<'a> {
     pub(super) mailboxes: &'a Mailboxes,
     pub(super) credentials: &'a Arc<Credentials>,
     pub(super) passwords: &'a Arc<PasswordHasher>,
+    pub(super) proof: &'a Arc<AddressProof>,
+    pub(super) mailer: &'a Arc<Mailer>,
     pub(super) executor: &'a Arc<Executor>,
     pub(super) sources: &'a ClockAndEntropy,
 }
@@ -124,6 +96,8 @@ impl Invitations {
             mailboxes: parts.mailboxes.clone(),
             credentials: parts.credentials.clone(),
             passwords: parts.passwords.clone(),
+            proof: parts.proof.clone(),
+            mailer: parts.mailer.clone(),
             executor: parts.executor.clone(),
             sources: parts.sources.clone(),
         }
@@ -132,7 +106,7 @@ impl Invitations {
     /// Invites the person who has that address. The answer is the same whether the address has an account.
     ///
     /// # Errors
-    /// `role_insufficient`, `already_member`, `invitation_exists`, `too_many_invitations`,
+    /// `role_insufficient`, `already_member`, `invitation_exists`, `too_many_invitations`, `too_many_mails`,
     /// `organization_not_active`, `token_revoked`; `invalid_input` at `/role` for a role that the organization does
     /// not have.
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %access.organization().id))]
@@ -161,17 +135,54 @@ impl Invitations {
             inviter_key: access.actor().key_id(),
             created_at: now,
             expires_at: clock::after(now, new.lifetime.unwrap_or(INVITATION_LIFETIME)),
+            mailed: self.mailer.is_enabled(),
             acceptance: None,
             version: 1,
         };
         let event = access.invitation_event(&self.sources, AuditAction::InvitationCreated, &invitation);
+        self.count_mail(&invitation).await?;
         loop {
             match self.invitations.insert_invitation(&invitation, INVITATIONS_MAX, Some(&event)).await? {
-                BoundedInsert::New => return Ok(IssuedInvitation { invitation, token }),
+                BoundedInsert::New => break,
                 BoundedInsert::Full => return Err(ErrorCode::TooManyInvitations.into()),
                 BoundedInsert::Exists => self.remove_expired(&invitation, now).await?,
             }
         }
+        if let Err(error) = self.send(&organization, &invitation, &token).await {
+            // So that the same request can be sent again.
+            let _ = self.invitations.delete_invitation(invitation.id, invitation.version, None).await?;
+            return Err(error);
+        }
+        Ok(IssuedInvitation { invitation, token })
+    }
+
+    /// Counts the mail of an invitation, if it is mailed.
+    async fn count_mail(&self, invitation: &Invitation) -> Result<()> {
+        if !self.mailer.is_enabled() {
+            return Ok(());
+        }
+        self.mailer.count(&invitation.email.key(), Some(invitation.organization_id)).await
+    }
+
+    /// Mails the link of an invitation, if mails are sent.
+    async fn send(
+        &self,
+        organization: &Organization,
+        invitation: &Invitation,
+        token: &InvitationToken,
+    ) -> Result<()> {
+        if !invitation.mailed {
+            return Ok(());
+        }
+        let mail = Mail {
+            token: Some(token.as_str().to_owned()),
+            link_expires_at: Some(invitation.expires_at),
+            organization_name: Some(organization.naming.name.as_str().to_owned()),
+            role: Some(invitation.role),
+            invitation_id: Some(invitation.id),
+            ..Mail::new(MailKind::Invitation, invitation.email.clone())
+        };
+        self.mailer.enqueue(&mail, Some(invitation.organization_id), Duration::ZERO).await
     }
 
     /// Removes the invitation of the same address, if it has expired.
@@ -238,6 +249,7 @@ impl Invitations {
         id: InvitationId,
         lifetime: Option<Duration>,
     ) -> Result<IssuedInvitation> {
+        let mut is_counted = false;
         loop {
             let invitation = self.pending(access, id).await?;
             let organization = self.managed(access, invitation.role).await?;
@@ -245,11 +257,16 @@ impl Invitations {
                 return Err(Error::new(ErrorCode::InvitationNotFound)
                     .detail("The role that it offers is gone: revoke it, and invite the person again."));
             }
+            if !std::mem::replace(&mut is_counted, true) {
+                self.count_mail(&invitation).await?;
+            }
             let token = InvitationToken::generate(id, self.sources.entropy());
             let expires_at = clock::after(self.sources.now(), lifetime.unwrap_or(INVITATION_LIFETIME));
-            let renewed = invitation.renewed(&token, expires_at, access.actor());
+            let is_mailed = self.mailer.is_enabled();
+            let renewed = invitation.renewed(&token, is_mailed, expires_at, access.actor());
             let event = access.invitation_event(&self.sources, AuditAction::InvitationRenewed, &renewed);
             if self.invitations.update_invitation(&renewed, Some(&event)).await? == UpdateOutcome::Done {
+                self.send(&organization, &renewed, &token).await?;
                 return Ok(IssuedInvitation { invitation: renewed, token });
             }
         }
@@ -274,187 +291,4 @@ impl Invitations {
             Err(ErrorCode::OrganizationNotActive.into())
         }
     }
-
-    /// Lets the signed-in account join. It must be the one of the invited address.
-    ///
-    /// # Errors
-    /// `invitation_invalid`, `invitation_for_another`, `already_member`, `too_many_organizations`,
-    /// `too_many_members`, `organization_suspended`, `organization_not_active`, `operation_in_progress`,
-    /// `token_revoked`.
-    #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn accept_as(
-        &self,
-        member: &AccountPrincipal,
-        token: &InvitationToken,
-    ) -> Result<AcceptOutcome> {
-        let invitation = self.valid(token).await?;
-        let account = self.auth.renew_principal(member).await?.account;
-        if account.email.key() != invitation.email.key() {
-            return Err(ErrorCode::InvitationForAnother.into());
-        }
-        let organization = invitation.organization_id;
-        match self.join(token, organization, &Invitee::Existing(account)).await? {
-            Outcome::Running(record) => Ok(AcceptOutcome::Running(record)),
-            Outcome::Done { record, view } => {
-                let organization = view.ok_or(ErrorCode::InvitationInvalid)?.organization;
-                let account = self.accounts.get_account(member.account.id).await?;
-                let member = account.and_then(|account| Member::new(account, &organization));
-                let member = member.ok_or(ErrorCode::MemberNotFound)?;
-                Ok(AcceptOutcome::Joined(record, member, organization))
-            }
-        }
-    }
-
-    /// Lets the holder of the link join with a password: that of the account which the invited address has, or
-    /// one for a new account.
-    ///
-    /// # Errors
-    /// As [`Self::accept_as`]; `account_exists` if the address has an account with another password;
-    /// `invalid_input` at `/password`; `too_many_attempts`, `sign_in_busy`.
-    #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn accept_with_password(
-        &self,
-        token: &InvitationToken,
-        password: Option<InviteePassword>,
-        network: ClientNetwork,
-    ) -> Result<AcceptOutcome> {
-        let invitation = self.valid(token).await?;
-        let found = self.mailboxes.find_account(&invitation.email).await?;
-        let invitee = match (found, password) {
-            (Some(account), Some(password)) => {
-                let key = invitation.email.key();
-                let checked =
-                    self.credentials.check_password(&key, Some(&account), password.presented, network).await;
-                match checked {
-                    Err(error) if error.code() == ErrorCode::InvalidCredentials => {
-                        return Err(ErrorCode::AccountExists.into());
-                    }
-                    checked => {
-                        let _: Option<u32> = checked?;
-                    }
-                }
-                Invitee::Existing(account)
-            }
-            (Some(_), None) => return Err(ErrorCode::AccountExists.into()),
-            (None, None) => return Err(Error::invalid_field("/password", "Is required.")),
-            (None, Some(password)) => {
-                let password = password.new.map_err(|rule| Error::invalid_field("/password", rule))?;
-                let hash = self.passwords.hash(password).await?;
-                let (now, entropy) = (self.sources.now(), self.sources.entropy());
-                let id = AccountId::new(now, entropy);
-                Invitee::New(Box::new(Account::new(id, invitation.email.clone(), hash, now)))
-            }
-        };
-        match self.join(token, invitation.organization_id, &invitee).await? {
-            Outcome::Running(record) => Ok(AcceptOutcome::Running(record)),
-            Outcome::Done { view, .. } => {
-                let organization = view.ok_or(ErrorCode::InvitationInvalid)?.organization;
-                let account = self.accounts.get_account(invitee.id()).await?;
-                let account = account.ok_or(ErrorCode::MemberNotFound)?;
-                match self.sessions.begin(account, organization).await {
-                    // It was removed again before it could be signed in.
-                    Err(error) if error.code() == ErrorCode::InvalidCredentials => {
-                        Err(ErrorCode::MemberNotFound.into())
-                    }
-                    granted => granted.map(AcceptOutcome::Granted),
-                }
-            }
-        }
-    }
-
-    /// The invitation of the token, if it can be used now.
-    async fn valid(&self, token: &InvitationToken) -> Result<Arc<Invitation>> {
-        let found = self.invitations.get_invitation(token.id()).await?;
-        let now = self.sources.now();
-        found
-            .filter(|invitation| invitation.accepts(token, now))
-            .ok_or_else(|| ErrorCode::InvitationInvalid.into())
-    }
-
-    /// Whether who has made or renewed the invitation may still offer its role, in the `organization` as it is.
-    async fn is_still_offered(
-        &self,
-        invitation: &Invitation,
-        organization: &Arc<Organization>,
-    ) -> Result<bool> {
-        let permissions = match (invitation.inviter, invitation.inviter_key) {
-            (Some(account), _) => {
-                let found = self.accounts.get_account(account).await?;
-                let member = found.and_then(|account| Member::new(account, organization));
-                member.map(|member| organization.permissions_of(member.membership.role))
-            }
-            (None, Some(key)) => self.auth.current_key_permissions(key, organization).await?,
-            // The operator's, or one of an earlier version, which did not note keys.
-            (None, None) => return Ok(true),
-        };
-        let offer = permissions.map(|permissions| MemberManager::Key { permissions });
-        Ok(offer.is_some_and(|offer| offer.check_grant(invitation.role, &organization.roles).is_ok()))
-    }
-
-    /// Makes a member of the organization of the invitee. Of several at once with one token, the first one
-    /// joins: each begins when the one before has finished, and looks at the invitation again.
-    async fn join(
-        &self,
-        token: &InvitationToken,
-        organization: OrganizationId,
-        invitee: &Invitee,
-    ) -> Result<Outcome> {
-        let epoch = fresh_epoch(self.sources.entropy());
-        loop {
-            let current = match self.executor.idle(organization).await {
-                Err(error) if error.code() == ErrorCode::OrganizationNotFound => {
-                    return Err(ErrorCode::InvitationInvalid.into());
-                }
-                current => current?,
-            };
-            let invitation = self.valid(token).await?;
-            if current.suspended {
-                return Err(ErrorCode::OrganizationSuspended.into());
-            }
-            if !invitation.offers_role_of(&current.roles)
-                || !self.is_still_offered(&invitation, &current).await?
-            {
-                return Err(ErrorCode::InvitationInvalid.into());
-            }
-            if let Invitee::Existing(account) = invitee {
-                let account = self.accounts.get_account(account.id).await?.ok_or(ErrorCode::TokenRevoked)?;
-                if account.membership(organization).is_some() {
-                    return Err(ErrorCode::AlreadyMember.into());
-                }
-                if account.memberships.len() >= MEMBERSHIPS_MAX {
-                    return Err(ErrorCode::TooManyOrganizations.into());
-                }
-            }
-            let new = NewMember {
-                account_id: invitee.id(),
-                role: invitation.role,
-                epoch,
-                invitation_id: invitation.id,
-                invitation_version: invitation.version,
-                account: match invitee {
-                    Invitee::New(account) => Some(account.clone()),
-                    Invitee::Existing(_) => None,
-                },
-            };
-            let actor = Actor::Account(new.account_id);
-            if let Some(outcome) = self.executor.try_begin(&current, actor, |next| prepare(next, new)).await?
-            {
-                return Ok(outcome);
-            }
-        }
-    }
-}
-
-fn prepare(next: &mut Organization, new: NewMember) -> Result<OperationArguments> {
-    if next.state != State::Active {
-        return Err(ErrorCode::OrganizationNotActive.into());
-    }
-    if next.members >= MEMBERS_MAX {
-        return Err(ErrorCode::TooManyMembers.into());
-    }
-    if new.role == Role::Owner {
-        // Only whether there is room: it is an owner once the account has the role.
-        next.clone().add_owner(new.account_id)?;
-    }
-    Ok(OperationArguments::AddMember(Box::new(new)))
 }

@@ -9,7 +9,7 @@ use super::clock_and_entropy::ClockAndEntropy;
 use crate::email::EmailKey;
 use crate::error::{Error, ErrorCode, Result};
 use crate::rate_limit::{
-    CREATE_NETWORK, ClientNetwork, KNOWN_NETWORK, RateLimit, RateLimitDecision, RateLimitKey,
+    CREATE_NETWORK, ClientNetwork, FORGOT_NETWORK, KNOWN_NETWORK, RateLimit, RateLimitDecision, RateLimitKey,
     SIGN_IN_NETWORK, SIGN_IN_PAIR, SIGN_IN_STRANGERS,
 };
 use crate::store::{self, Store};
@@ -126,6 +126,18 @@ impl RateLimiter {
         let key = RateLimitKey::new("create", &[&network.text()]);
         match self.counters.take(&key, CREATE_NETWORK, self.sources.now()).await? {
             RateLimitDecision::Allowed { remaining } => Ok(Some(remaining)),
+            RateLimitDecision::Refused { wait } => Err(refusal(wait)),
+        }
+    }
+
+    /// Counts a request for a link for a new password, or refuses it.
+    pub(super) async fn count_forgotten(&self, network: ClientNetwork) -> Result<()> {
+        if !self.enabled {
+            return Ok(());
+        }
+        let key = RateLimitKey::new("forgot", &[&network.text()]);
+        match self.counters.take(&key, FORGOT_NETWORK, self.sources.now()).await? {
+            RateLimitDecision::Allowed { .. } => Ok(()),
             RateLimitDecision::Refused { wait } => Err(refusal(wait)),
         }
     }

@@ -39,6 +39,8 @@ fn owner() -> Account {
         }],
         last_operation: None,
         removing_since: None,
+        email_verified_at: None,
+        links: Vec::new(),
         created_at: at(1),
         modified_at: at(1),
         version: 1,

@@ -3,8 +3,9 @@
 use crate::account::Account;
 use crate::api_key::ApiKey;
 use crate::error::Result;
-use crate::ids::{AccountId, ApiKeyId, InvitationId, OperationId, OrganizationId, SessionId};
+use crate::ids::{AccountId, ApiKeyId, InvitationId, MailId, OperationId, OrganizationId, SessionId};
 use crate::invitation::Invitation;
+use crate::mail::QueuedMail;
 use crate::operation::OperationRecord;
 use crate::organization::Organization;
 use crate::session::Session;
@@ -39,6 +40,9 @@ pub trait FullScan: Send + Sync {
 
     /// Invitations in the order of their ids, after `after`.
     async fn invitations(&self, after: Option<InvitationId>) -> Result<Vec<Invitation>>;
+
+    /// Mails that wait to be sent in the order of their ids, after `after`.
+    async fn mails(&self, after: Option<MailId>) -> Result<Vec<QueuedMail>>;
 
     /// Finished operations in the order of their ids, after `after`.
     async fn operations(&self, after: Option<OperationId>) -> Result<Vec<OperationRecord>>;

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use tenantry_domain::account::{Account, CredentialChange, Membership, PasswordHash, Role};
+use tenantry_domain::account_link::{AccountLink, LinkDelivery, LinkKind};
 use tenantry_domain::api_key::{ApiKey, ApiKeyHash, ApiKeyMaker, ApiKeyOwner, ReplacedSecret};
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::ids::{AccountId, ApiKeyId, InvitationId, OperationId, OrganizationId, SessionId};
@@ -159,6 +160,15 @@ pub fn account() -> Account {
         memberships: vec![membership(1), membership(2)],
         last_operation: Some(OperationId::from_bytes([3; 12])),
         removing_since: Some(NOW),
+        email_verified_at: Some(NOW),
+        links: vec![AccountLink {
+            kind: LinkKind::EmailChange,
+            email: EmailAddress::parse("New@Example.com").unwrap(),
+            delivery: LinkDelivery::Mail,
+            secret_hash: [9; 32],
+            created_at: NOW,
+            expires_at: NOW,
+        }],
         created_at: NOW,
         modified_at: NOW,
         version: 1,
@@ -213,6 +223,7 @@ pub fn invitation() -> Invitation {
         inviter_key: Some(ApiKeyId::from_bytes([8; 12])),
         created_at: NOW,
         expires_at: NOW,
+        mailed: true,
         acceptance: Some(InvitationAcceptance {
             operation_id: OperationId::from_bytes([5; 12]),
             account_id: AccountId::from_bytes([6; 12]),

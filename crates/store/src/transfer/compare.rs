@@ -55,19 +55,21 @@ pub(super) struct Records {
     pub(super) sessions: Digest,
     pub(super) api_keys: Digest,
     pub(super) invitations: Digest,
+    pub(super) mails: Digest,
     pub(super) operations: Digest,
     pub(super) audit_entries: Digest,
 }
 
 impl Records {
     /// Each kind of record with its name, of both sides.
-    pub(super) fn pairs<'a>(&'a self, other: &'a Self) -> [(&'static str, &'a Digest, &'a Digest); 7] {
+    pub(super) fn pairs<'a>(&'a self, other: &'a Self) -> [(&'static str, &'a Digest, &'a Digest); 8] {
         [
             ("the organizations", &self.organizations, &other.organizations),
             ("the accounts", &self.accounts, &other.accounts),
             ("the sessions", &self.sessions, &other.sessions),
             ("the API keys", &self.api_keys, &other.api_keys),
             ("the invitations", &self.invitations, &other.invitations),
+            ("the mails that wait", &self.mails, &other.mails),
             ("the finished operations", &self.operations, &other.operations),
             ("the audit trail", &self.audit_entries, &other.audit_entries),
         ]
@@ -77,8 +79,16 @@ impl Records {
 /// All records but those that only serve the engine.
 pub(super) async fn records(side: &OpenSide) -> Result<Records> {
     let mut records = Records::default();
-    let Records { organizations, accounts, sessions, api_keys, invitations, operations, audit_entries } =
-        &mut records;
+    let Records {
+        organizations,
+        accounts,
+        sessions,
+        api_keys,
+        invitations,
+        mails,
+        operations,
+        audit_entries,
+    } = &mut records;
     let add = async |organization| organizations.add_record(&without_location(organization));
     each(|after| side.scan.organizations(after), |organization| organization.id, add).await?;
     let add = async |account| accounts.add_record(&account);
@@ -89,6 +99,8 @@ pub(super) async fn records(side: &OpenSide) -> Result<Records> {
     each(|after| side.scan.api_keys(after), |key| key.id, add).await?;
     let add = async |invitation| invitations.add_record(&invitation);
     each(|after| side.scan.invitations(after), |invitation| invitation.id, add).await?;
+    let add = async |mail| mails.add_record(&mail);
+    each(|after| side.scan.mails(after), |mail| mail.id, add).await?;
     let add = async |record| operations.add_record(&record);
     each(|after| side.scan.operations(after), |record| record.id, add).await?;
     trails(side, audit_entries).await?;

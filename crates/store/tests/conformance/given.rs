@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tenantry_domain::account::{Account, CredentialChange, Membership, PasswordHash, Role};
+use tenantry_domain::account_link::{AccountLink, LinkDelivery, LinkKind};
 use tenantry_domain::api_key::{ApiKey, ApiKeyHash, ApiKeyMaker, ApiKeyOwner, ReplacedSecret};
 use tenantry_domain::clock;
 use tenantry_domain::email::EmailAddress;
@@ -161,6 +162,18 @@ pub fn every_arguments() -> Vec<OperationArguments> {
     ]
 }
 
+/// A link that an account has.
+fn link() -> AccountLink {
+    AccountLink {
+        kind: LinkKind::EmailChange,
+        email: EmailAddress::parse("New@Example.com").unwrap(),
+        delivery: LinkDelivery::Mail,
+        secret_hash: [9; 32],
+        created_at: START,
+        expires_at: START,
+    }
+}
+
 /// An account with that address that belongs nowhere.
 pub fn account(email: &str) -> Account {
     let email = EmailAddress::parse(email).unwrap();
@@ -175,6 +188,8 @@ pub fn account(email: &str) -> Account {
         memberships: Vec::new(),
         last_operation: Some(OperationId::from_bytes(id())),
         removing_since: None,
+        email_verified_at: Some(START),
+        links: vec![link()],
         created_at: START,
         modified_at: START,
         version: 1,
@@ -245,6 +260,7 @@ pub fn invitation(organization_id: OrganizationId, email: &str) -> Invitation {
         inviter_key: Some(ApiKeyId::from_bytes(id())),
         created_at: START,
         expires_at: at(1_000),
+        mailed: true,
         acceptance: Some(InvitationAcceptance {
             operation_id: OperationId::from_bytes(id()),
             account_id: AccountId::from_bytes(id()),

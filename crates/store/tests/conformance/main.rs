@@ -24,6 +24,8 @@ mod installation;
 #[cfg(test)]
 mod invitations;
 #[cfg(test)]
+mod mails;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod organizations;

@@ -5,6 +5,7 @@
 
 mod data_dir;
 mod keys;
+mod mail;
 mod mailboxes;
 #[cfg(feature = "mongodb")]
 mod mongodb;
@@ -63,6 +64,9 @@ fn examine(report: &mut Report, matches: &ArgMatches) {
         for (name, path) in config::secret_files(matches, config::environment(), dotenv) {
             report.ok("settings", format!("{name} is read from {path}"));
         }
+    }
+    if let Ok(config) = &config {
+        mail::examine(report, config);
     }
     let Ok(client) = ClientConfig::load(matches, config::environment(), dotenv) else {
         report.warn("data directory", "its location is unknown", "correct the settings");

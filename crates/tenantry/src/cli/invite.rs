@@ -49,7 +49,8 @@ struct Invitation {
 struct IssuedInvitation {
     #[serde(flatten)]
     invitation: Invitation,
-    token: String,
+    /// None if it was mailed.
+    token: Option<String>,
     url: Option<String>,
 }
 
@@ -108,6 +109,10 @@ impl Invitations {
         }
         let IssuedInvitation { invitation, token, url } = answer.read()?;
         say(&format!("{}\n\n{}\n", sentence(&invitation), details(&invitation)));
+        let Some(token) = token else {
+            say("The link is mailed to that address, and shown to nobody else.");
+            return Ok(());
+        };
         say(&format!("This is the token, for that person alone. It is not shown again:\n\n{token}"));
         if let Some(url) = url {
             say(&format!("\nThe link that carries it:\n\n{url}"));

@@ -1,10 +1,11 @@
 //! `tenantry member`: the operator's side of the members of an organization, over HTTP against a running server.
 
 mod arguments;
+mod links;
 
 pub use arguments::{account, account_argument, command, role, role_argument};
 
-use arguments::lifetime;
+use arguments::{lifetime, text};
 
 use super::arguments::organization;
 use super::client::{Client, ClientError, ClientResponse};
@@ -30,6 +31,15 @@ pub fn run(matches: &ArgMatches) -> ExitCode {
             "list" => members.list(|_| true).await,
             "set-role" => members.set_role(account(arguments), role(arguments)).await,
             "reset-link" => members.make_reset_link(account(arguments), lifetime(arguments)).await,
+            "verify-link" => {
+                members.make_link(account(arguments), "email_verification", None, lifetime(arguments)).await
+            }
+            "address-link" => {
+                let address = Some(text(arguments, "new-address"));
+                members.make_link(account(arguments), "email_change", address, lifetime(arguments)).await
+            }
+            "links" => members.list_links(account(arguments)).await,
+            "revoke-link" => members.revoke_link(account(arguments), text(arguments, "kind")).await,
             _ => members.remove(account(arguments)).await,
         }
     })

@@ -7,6 +7,7 @@ use super::choices::{CapacityPolicy, LogFormat, LogLevel, TokenAlgorithm};
 use super::public_url::PublicUrl;
 use super::secret::{Secret, SigningSecret};
 use super::setting::{Alias, FileForm, Setting};
+use super::smtp::{MailFrom, SmtpUrl};
 use super::value::{DatabaseName, Limits, Origin, TenantPrefix, Unit, Value};
 use axum::http::HeaderName;
 use reqwest::Url;
@@ -86,6 +87,7 @@ const TOKENS: &str = "Tokens";
 const POLICY: &str = "Policy";
 const DOCUMENTS: &str = "Documents";
 const CAPACITY: &str = "Capacity";
+const MAIL: &str = "Mail";
 const LOGS: &str = "Logs and metrics";
 const COMMAND_LINE: &str = "Command line";
 
@@ -337,6 +339,23 @@ settings! {
         max_body_bytes: usize = {
             name: "MAX_BODY_KIB", flag: "max-body-kib", default: "64", limits: Limits::new(1, 16_384, Unit::Kibibytes),
         };
+    }
+    MAIL {
+        /// The mail server: `smtps://user@mail.example.com` (TLS, port 465), or `smtp://user@mail.example.com`
+        /// (STARTTLS, which the server must offer, port 587). Special characters of user and password are
+        /// percent-encoded. `?tls=off` sends without TLS (port 25), for a server on this machine. Without this
+        /// setting no mail is sent, and links are brought by hand. It needs `MAIL_FROM` and `PUBLIC_URL`.
+        smtp_url: Option<SmtpUrl> = {
+            name: "SMTP_URL", flag: "smtp-url", file: file(&["SMTP_URL_FILE"], "smtp-url-file"),
+        };
+        /// The password of the user in `SMTP_URL`, if it is not there.
+        smtp_password: Option<Secret> = {
+            name: "SMTP_PASSWORD", flag: "smtp-password", file: file(&["SMTP_PASSWORD_FILE"], "smtp-password-file"),
+        };
+        /// Whom mails come from: an address, perhaps with a name (`Acme <no-reply@acme.example>`).
+        mail_from: Option<MailFrom> = { name: "MAIL_FROM", flag: "mail-from" };
+        /// A directory with templates that replace those of the service; see docs/mail.md.
+        mail_templates: Option<PathBuf> = { name: "MAIL_TEMPLATES", flag: "mail-templates" };
     }
     LOGS {
         /// The level of the least important events that are logged.

@@ -1,5 +1,6 @@
 //! Every way to give a setting, and every way to give a wrong one.
 
+mod mail;
 mod secret_files;
 
 use super::*;

@@ -4,7 +4,8 @@ use crate::support::app::{App, Setup};
 use crate::support::checker::Snapshot;
 use crate::support::client::Client;
 use crate::support::fixtures::{
-    Organization, PASSWORD, again, credentials, joined, new_organization, organization, sign_in, with_access,
+    Organization, PASSWORD, again, credentials, joined, new_organization, organization, prove_address,
+    sign_in, with_access,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -21,7 +22,8 @@ async fn two(role: &str) -> (App, Organization, Organization, Client) {
 }
 
 /// Invites the owner of `invited` into `into`, who joins.
-async fn join(invited: &Organization, into: &Organization, role: &str) {
+async fn join(app: &App, invited: &Organization, into: &Organization, role: &str) {
+    prove_address(app, invited).await;
     let body = json!({ "email": invited.email(), "role": role });
     let invitation = into.owner.post(&format!("{}/invitations", into.path()), &body).await.created();
     invited.owner.post("/v1/invitations/accept", &json!({ "token": invitation["token"] })).await.ok();
@@ -31,7 +33,7 @@ async fn join(invited: &Organization, into: &Organization, role: &str) {
 async fn removed_account_is_gone_from_every_organization() {
     for role in ["viewer", "admin", "owner"] {
         let (app, host, guest, as_guest) = two(role).await;
-        join(&host, &guest, "owner").await;
+        join(&app, &host, &guest, "owner").await;
         as_guest.delete("/v1/me").await.done();
         for client in [&as_guest, &guest.owner] {
             client.get("/v1/me").await.refused("token_revoked");
@@ -84,8 +86,8 @@ async fn last_owner_is_refused_with_names_and_unchanged() {
 async fn removed_account_leaves_suspended_and_deleted_organizations() {
     let (app, host, guest, as_guest) = two("member").await;
     let third = organization(&app, "Third").await;
-    join(&host, &guest, "owner").await;
-    join(&guest, &third, "owner").await;
+    join(&app, &host, &guest, "owner").await;
+    join(&app, &guest, &third, "owner").await;
     app.operator().post_empty(&format!("{}/suspend", guest.path())).await.ok();
     app.operator().delete(&third.path()).await.ok();
     as_guest.delete("/v1/me").await.done();
@@ -103,7 +105,7 @@ async fn removed_account_leaves_suspended_and_deleted_organizations() {
 #[tokio::test]
 async fn account_removal_needs_recent_sign_in_of_a_person() {
     let (app, host, guest, as_guest) = two("member").await;
-    join(&host, &guest, "owner").await;
+    join(&app, &host, &guest, "owner").await;
     app.clock.advance(Duration::from_secs(16 * 60));
     as_guest.delete("/v1/me").await.refused("reauthentication_required");
     app.operator().delete("/v1/me").await.refused("token_invalid");
@@ -117,7 +119,7 @@ async fn account_removal_needs_recent_sign_in_of_a_person() {
 async fn owners_who_remove_themselves_leave_one() {
     for round in 0..5 {
         let (app, host, guest, as_guest) = two("owner").await;
-        join(&host, &guest, "owner").await;
+        join(&app, &host, &guest, "owner").await;
         let (one, two) = tokio::join!(host.owner.delete("/v1/me"), as_guest.delete("/v1/me"));
         let removed = [&one, &two].into_iter().filter(|answer| answer.status.is_success()).count();
         assert!(removed <= 1, "round {round}: {one} {two}");
@@ -135,7 +137,8 @@ async fn account_removal_beside_joins_and_creates_leaves_nothing() {
     for _ in 0..5 {
         let (app, host, guest, as_guest) = two("member").await;
         let third = organization(&app, "Third").await;
-        join(&host, &guest, "owner").await;
+        join(&app, &host, &guest, "owner").await;
+        prove_address(&app, &guest).await;
         let body = json!({ "email": guest.email(), "role": "admin" });
         let path = format!("{}/invitations", third.path());
         let invitation = third.owner.post(&path, &body).await.created();
@@ -238,7 +241,7 @@ mod killed {
 #[tokio::test]
 async fn account_removal_frees_the_address_for_an_invitation() {
     let (app, host, guest, as_guest) = two("member").await;
-    join(&host, &guest, "owner").await;
+    join(&app, &host, &guest, "owner").await;
     as_guest.delete("/v1/me").await.done();
     let body = json!({ "email": guest.email(), "role": "viewer" });
     let invitation = host.owner.post(&format!("{}/invitations", host.path()), &body).await.created();

@@ -141,6 +141,10 @@ fn routes_of_keys(app: &App, acme: &Organization, keys: &Keys) -> Vec<Route> {
     ]
 }
 
+fn links_path(acme: &Organization) -> String {
+    format!("{}/links", acme.member(acme.owner_id()))
+}
+
 fn reset_path(acme: &Organization) -> String {
     format!("{}/password-reset", acme.member(acme.owner_id()))
 }
@@ -194,6 +198,31 @@ fn routes(app: &App, acme: &Organization, gone: &Organization, invitation: &str)
             fields: &["token", "new_password"],
             required: &["token", "new_password"],
             ..route("resetPassword", Method::POST, "/v1/auth/reset-password", app.client())
+        },
+        Route {
+            fields: &["token", "new_password"],
+            required: &["token"],
+            ..route("verifyEmail", Method::POST, "/v1/auth/verify-email", app.client())
+        },
+        Route {
+            fields: &["token"],
+            required: &["token"],
+            ..route("confirmEmail", Method::POST, "/v1/me/email/confirm", acme.owner.clone())
+        },
+        Route {
+            fields: &["email", "current_password"],
+            required: &["email", "current_password"],
+            ..route("requestEmailChange", Method::POST, "/v1/me/email", acme.owner.clone())
+        },
+        Route {
+            fields: &["email"],
+            required: &["email"],
+            ..route("requestPasswordReset", Method::POST, "/v1/auth/forgot-password", app.client())
+        },
+        Route {
+            fields: &["kind", "email"],
+            required: &["kind"],
+            ..route("createMemberLink", Method::POST, &links_path(acme), app.operator())
         },
         Route {
             fields: &[],

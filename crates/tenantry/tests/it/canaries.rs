@@ -4,6 +4,7 @@
 use crate::support::client::Client;
 use crate::support::fixtures::{credentials, new_organization};
 use crate::support::process::Launch;
+use crate::support::smtp::SmtpServer;
 use crate::support::test_env::TestEnv;
 use serde_json::{Value, json};
 
@@ -76,12 +77,19 @@ impl Canaries {
         self.refuse(&client.with_token(&forged), "/v1/organizations/acme/keys", &json!({})).await;
     }
 
-    async fn use_links(&mut self, client: &Client, operator: &Client, owner: &Client) {
+    /// The token of the next mail.
+    async fn mailed(&mut self, smtp: &SmtpServer) -> Value {
+        let mail = smtp.mail().await;
+        self.hide_members(&mail, &["token", "link"]);
+        mail["token"].clone()
+    }
+
+    async fn use_links(&mut self, client: &Client, operator: &Client, owner: &Client, smtp: &SmtpServer) {
         let body = json!({ "email": "new@acme.example", "role": "member" });
-        let invited = owner.post("/v1/organizations/acme/invitations", &body).await.created();
-        self.hide_members(&invited, &["token"]);
+        owner.post("/v1/organizations/acme/invitations", &body).await.created();
+        let invitation = self.mailed(smtp).await;
         let password = self.hide("canary password of a member 6");
-        let body = json!({ "token": invited["token"], "password": password });
+        let body = json!({ "token": invitation, "password": password });
         let joined = client.post("/v1/invitations/accept", &body).await.created();
         self.hide_members(&joined, &["access_token", "refresh_token"]);
         self.refuse(client, "/v1/invitations/accept", &body).await;
@@ -98,9 +106,46 @@ impl Canaries {
         let body = json!({ "token": link["token"], "new_password": password });
         client.post("/v1/auth/reset-password", &body).await.done();
         self.refuse(client, "/v1/auth/reset-password", &body).await;
+        self.use_links_to_addresses(client, operator, owner, smtp).await;
         let password = self.hide("canary password by the operator 8");
         let body = json!({ "password": password });
         operator.post("/v1/organizations/acme/set-password", &body).await.ok();
+    }
+
+    async fn use_links_to_addresses(
+        &mut self,
+        client: &Client,
+        operator: &Client,
+        owner: &Client,
+        smtp: &SmtpServer,
+    ) {
+        owner.post_empty("/v1/me/email/verification").await.expect(202);
+        let body = json!({ "token": self.mailed(smtp).await });
+        owner.post("/v1/auth/verify-email", &body).await.done();
+        self.refuse(owner, "/v1/auth/verify-email", &body).await;
+        let body =
+            json!({ "email": "moved@acme.example", "current_password": "canary password after a change 3" });
+        owner.post("/v1/me/email", &body).await.expect(202);
+        let body = json!({ "token": self.mailed(smtp).await });
+        owner.post("/v1/me/email/confirm", &body).await.done();
+        self.refuse(owner, "/v1/me/email/confirm", &body).await;
+        let me = owner.get("/v1/me").await.ok();
+        let path = format!("/v1/organizations/acme/members/{}/links", me["account_id"].as_str().unwrap());
+        let body = json!({ "kind": "email_change", "email": "again@acme.example" });
+        let link = operator.post(&path, &body).await.created();
+        self.hide_members(&link, &["token", "url"]);
+        let forgotten = json!({ "email": "moved@acme.example" });
+        assert_eq!(client.post("/v1/auth/forgot-password", &forgotten).await.status, 202);
+        let password = self.hide("canary password after a mailed reset 9");
+        // Word to the former address may come first.
+        let mut token = smtp.mail().await;
+        if token["token"].is_null() {
+            token = smtp.mail().await;
+        }
+        self.hide_members(&token, &["token", "link"]);
+        let body = json!({ "token": token["token"], "new_password": password });
+        client.post("/v1/auth/reset-password", &body).await.done();
+        self.refuse(client, "/v1/auth/reset-password", &body).await;
     }
 
     #[track_caller]
@@ -111,21 +156,26 @@ impl Canaries {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn secrets_are_in_no_log_metric_error_event_or_record() {
     let test_env = TestEnv::new();
     let signing_secret = "canary secret that signs the tokens, 64 bytes and more, number 0";
     let launch = Launch::on(&test_env).with("--log-level=trace");
     // As a flag it would be in the process list, as its page says.
     let launch = launch.without("--jwt-secret").env("JWT_SECRET", signing_secret);
-    let server = launch.start();
+    let smtp_password = "canary password of the mail server 10";
+    let smtp = SmtpServer::start_on(0, Some(smtp_password));
+    let launch = smtp.flags().iter().skip(1).fold(launch, |launch, flag| launch.with(flag));
+    let launch = launch.env("SMTP_URL", &format!("smtp://mailer@127.0.0.1:{}?tls=off", smtp.port));
+    let server = launch.env("SMTP_PASSWORD", smtp_password).start();
     let (client, operator) = (server.client(), server.operator());
     let mut canaries = Canaries::default();
     canaries.hide(signing_secret);
+    canaries.hide(smtp_password);
     canaries.hide(operator.header("authorization").unwrap().trim_start_matches("Bearer "));
     let owner = canaries.use_passwords_and_sessions(&client, &operator).await;
     canaries.use_keys(&client, &operator, &owner).await;
-    canaries.use_links(&client, &operator, &owner).await;
+    canaries.use_links(&client, &operator, &owner, &smtp).await;
 
     canaries.assert_absent("an error", &canaries.refusals);
     for path in ["/metrics", "/v1/audit/chain", "/v1/organizations/acme/audit/chain", "/v1/keys"] {

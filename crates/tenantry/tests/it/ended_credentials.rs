@@ -4,7 +4,7 @@
 use crate::support::app::{App, Setup};
 use crate::support::client::Client;
 use crate::support::fixtures::{
-    Organization, PASSWORD, email_for, invited, organization, sign_in, with_access,
+    Organization, PASSWORD, email_for, invited, joined, organization, prove_address, sign_in, with_access,
 };
 use crate::support::keys::{exchange, service_key, with_key};
 use reqwest::Method;
@@ -74,7 +74,15 @@ impl Scene {
         let role = if event.starts_with("own role") { "special" } else { "admin" };
         let body = json!({ "name": "special", "permissions": OWN_ROLE });
         acme.owner.post(&format!("{}/roles", acme.path()), &body).await.created();
-        drop(invited(&app, &globex, &acme, role).await);
+        let (app, acme) = if event.starts_with("address proven") {
+            // Of a person whose address is not proven, as accounts of before.
+            let (app, _) = joined(app, &globex, &acme, role).await;
+            let owner = with_access(&app, &sign_in(&app, acme.email()).await);
+            (app, Organization { owner, ..acme })
+        } else {
+            drop(invited(&app, &globex, &acme, role).await);
+            (app, acme)
+        };
         let email = email_for("Globex");
         let tokens = sign_in(&app, &email).await;
         assert_eq!(tokens["org_id"], acme.id());
@@ -82,6 +90,7 @@ impl Scene {
         let body = json!({ "organization": globex.id() });
         let elsewhere = with_access(&app, &person.post("/v1/auth/switch", &body).await.ok());
         let guest = organization(&app, "Initech").await;
+        prove_address(&app, &guest).await;
         let body = json!({ "email": guest.email(), "role": "special" });
         let invitation = person.post(&format!("{}/invitations", acme.path()), &body).await.created();
         let body = json!({ "name": "report", "permissions": READS });
@@ -125,6 +134,24 @@ impl Scene {
                 let link = operator.post(&format!("{guest}/password-reset"), &json!({})).await.created();
                 let body = json!({ "token": link["token"], "new_password": "another secret 47" });
                 self.app.client().post("/v1/auth/reset-password", &body).await.done();
+            }
+            "address proven by a link, signed in" => {
+                let body = json!({ "token": self.link("email_verification").await });
+                self.person.post("/v1/auth/verify-email", &body).await.done();
+            }
+            "address proven by a link, with a new password" => {
+                let token = self.link("email_verification").await;
+                let body = json!({ "token": token, "new_password": "another secret 47" });
+                self.app.client().post("/v1/auth/verify-email", &body).await.done();
+            }
+            "address changed by a link" => {
+                let other_session = with_access(&self.app, &sign_in(&self.app, &self.email).await);
+                let body = json!({ "token": self.link("email_change").await });
+                other_session.post("/v1/me/email/confirm", &body).await.done();
+            }
+            "link revoked" => {
+                self.link("password_reset").await;
+                self.person.delete("/v1/me/links/password_reset").await.done();
             }
             "all sessions ended" => {
                 let other_session = with_access(&self.app, &sign_in(&self.app, &self.email).await);
@@ -177,6 +204,16 @@ impl Scene {
         let answer = self.app.operator().delete(&format!("{}?purge=true", self.acme.path())).await;
         assert!(answer.status.is_success(), "{answer}");
         self.app.operator().get(&self.acme.path()).await.refused("organization_not_found");
+    }
+
+    /// The token of a link that the operator makes for the person.
+    async fn link(&self, kind: &str) -> Value {
+        let mut body = json!({ "kind": kind });
+        if kind == "email_change" {
+            body["email"] = "moved@globex.example".into();
+        }
+        let path = format!("{}/links", self.acme.member(self.globex.owner_id()));
+        self.app.operator().post(&path, &body).await.created()["token"].clone()
     }
 
     async fn delete(&self) {

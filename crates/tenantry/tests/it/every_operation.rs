@@ -80,6 +80,7 @@ impl Operation {
             ("{invitation_id}", "invitation_not_found"),
             ("{role_name}", "role_not_found"),
             ("{session_id}", "session_not_found"),
+            ("{link}", "link_not_found"),
         ];
         all.into_iter().filter(|(variable, _)| self.template.contains(variable)).collect()
     }
@@ -97,6 +98,7 @@ impl Operation {
             .replace("{invitation_id}", target.invitation)
             .replace("{role_name}", target.role)
             .replace("{session_id}", target.session)
+            .replace("{link}", target.link)
             .replace("{code}", "name_taken");
         let path = match self.id.as_str() {
             "findOrganization" => format!("{path}?organization_name={}", encoded(target.name)),
@@ -127,7 +129,13 @@ impl Operation {
             "patchOrganization" => json!({ "organization_name": target.fresh }),
             "changeMember" => json!({ "role": "viewer" }),
             "createPasswordReset" => json!({}),
-            "resetPassword" => json!({ "token": "garbage", "new_password": PASSWORD }),
+            "createMemberLink" => json!({ "kind": "email_verification" }),
+            "resetPassword" | "verifyEmail" => json!({ "token": "garbage", "new_password": PASSWORD }),
+            "requestEmailChange" => {
+                json!({ "email": format!("{}@new.example", target.fresh), "current_password": PASSWORD })
+            }
+            "requestPasswordReset" => json!({ "email": target.email }),
+            "confirmEmail" => json!({ "token": "garbage" }),
             "createInvitation" => {
                 json!({ "email": format!("{}@new.example", target.fresh), "role": target.role })
             }
@@ -170,6 +178,8 @@ struct Target<'a> {
     invitation: &'a str,
     session: &'a str,
     role: &'a str,
+    /// The kind of a link.
+    link: &'a str,
     /// A name that nobody has.
     fresh: &'a str,
 }
@@ -205,6 +215,12 @@ async fn invite(client: &Client, path: &str) -> String {
     let body = json!({ "email": "invited@new.example", "role": "viewer" });
     let made = client.post(&format!("{path}/invitations"), &body).await.created();
     made["id"].as_str().unwrap().to_owned()
+}
+
+/// Makes a link for that member.
+async fn make_link(app: &App, organization: &str, account: &str) {
+    let path = format!("/v1/organizations/{organization}/members/{account}/links");
+    app.operator().post(&path, &json!({ "kind": "email_verification" })).await.created();
 }
 
 /// The session of that client; none of a client that is nobody's.
@@ -364,6 +380,7 @@ impl Scene {
             invitation: &self.invitation,
             session: &self.session,
             role: ROLE,
+            link: "email_verification",
             fresh,
         }
     }
@@ -546,7 +563,7 @@ async fn operations_refuse_every_caller_without_the_right() {
 
 /// Requests in this file that are refused for every caller: the organization is in use, or the token or the
 /// archive is not a real one.
-const REFUSED_ALL_THE_SAME: [(&str, &str); 11] = [
+const REFUSED_ALL_THE_SAME: [(&str, &str); 16] = [
     ("importOrganization", "archive_invalid"),
     ("restoreOrganization", "organization_not_deleted"),
     ("purgeOrganization", "organization_not_deleted"),
@@ -554,6 +571,11 @@ const REFUSED_ALL_THE_SAME: [(&str, &str); 11] = [
     ("refreshTokens", "refresh_token_invalid"),
     ("acceptInvitation", "invalid_input"),
     ("resetPassword", "invalid_input"),
+    ("verifyEmail", "invalid_input"),
+    ("confirmEmail", "invalid_input"),
+    ("requestEmailChange", "mail_not_configured"),
+    ("requestEmailVerification", "mail_not_configured"),
+    ("requestPasswordReset", "mail_not_configured"),
     ("changePassword", "invalid_credentials"),
     ("changeMember", "last_owner"),
     ("removeMember", "last_owner"),
@@ -607,6 +629,10 @@ async fn operations_accept_every_caller_with_the_right() {
                 let path = format!("/v1/organizations/{}", made["id"].as_str().unwrap());
                 define_role(&scene.app.operator(), &path).await;
                 let session = session_of(&client).await;
+                if operation.template.contains("{link}") {
+                    make_link(&scene.app, made["id"].as_str().unwrap(), made["admin_id"].as_str().unwrap())
+                        .await;
+                }
                 let target = Target {
                     id: made["id"].as_str().unwrap(),
                     name: &name,
@@ -621,6 +647,7 @@ async fn operations_accept_every_caller_with_the_right() {
                     invitation: &invitation,
                     session: &session,
                     role: ROLE,
+                    link: "email_verification",
                     fresh: &format!("fresh-{}-{number}", operation.id.replace('_', "-")),
                 };
                 let answer = operation.send(&client, &target).await;
@@ -675,6 +702,7 @@ async fn operations_on_unknown_names_in_own_organization_find_nothing() {
                     "{invitation_id}" => Target { invitation: name, ..target },
                     "{role_name}" => Target { role: name, ..target },
                     "{session_id}" => Target { session: name, ..target },
+                    "{link}" => Target { link: name, ..target },
                     _ => Target { index: name, ..target },
                 };
                 let operator = scene.app.operator();

@@ -3,7 +3,9 @@
 use crate::support::app::{App, Setup};
 use crate::support::checker::Snapshot;
 use crate::support::client::{Answer, Client};
-use crate::support::fixtures::{Organization, PASSWORD, joined, organization, sign_in, with_access};
+use crate::support::fixtures::{
+    Organization, PASSWORD, joined, organization, prove_address, sign_in, with_access,
+};
 use crate::support::records::tables_with;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -71,6 +73,8 @@ async fn invitation_is_accepted_by_account_of_its_address_alone() {
     accept(&other.owner, &invitation, None).await.refused("invitation_for_another");
     accept(&app.operator(), &invitation, None).await.refused("token_invalid");
     accept(&guest.owner, &invitation, Some(PASSWORD)).await.refused_fields(&["/password"]);
+    accept(&guest.owner, &invitation, None).await.refused("email_not_verified");
+    prove_address(&app, &guest).await;
     let joined = accept(&guest.owner, &invitation, None).await.ok();
     assert_eq!(
         [&joined["organization_id"], &joined["organization_name"]],
@@ -95,6 +99,8 @@ async fn invitation_is_accepted_with_password_of_existing_account() {
     for password in [None, Some("another horse battery")] {
         accept(&app.client(), &invitation, password).await.refused("account_exists");
     }
+    accept(&app.client(), &invitation, Some(PASSWORD)).await.refused("email_not_verified");
+    prove_address(&app, &guest).await;
     let tokens = accept(&app.client(), &invitation, Some(PASSWORD)).await.created();
     assert_eq!([&tokens["admin_id"], &tokens["org_id"]], [&guest.body["admin_id"], &host.body["id"]]);
     let found = Snapshot::sound(app.test_env());

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a missing value fails the test, in its helpers too")]
 
+mod account_links;
 mod account_removal;
 mod api_keys;
 mod archives;
@@ -32,6 +33,7 @@ mod isolation;
 mod lifecycle_under_load;
 mod long_queries;
 mod lost_data;
+mod mail;
 mod mailboxes;
 mod me;
 mod members;

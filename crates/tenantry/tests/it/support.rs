@@ -16,6 +16,7 @@ pub mod records;
 pub mod redaction;
 pub mod rng;
 pub mod schema;
+pub mod smtp;
 pub mod store;
 pub mod terminal;
 pub mod test_env;

@@ -21,6 +21,8 @@ fn account(number: u8, email: &str) -> Account {
         memberships: Vec::new(),
         last_operation: None,
         removing_since: None,
+        email_verified_at: None,
+        links: Vec::new(),
         created_at: Timestamp::UNIX_EPOCH,
         modified_at: Timestamp::UNIX_EPOCH,
         version: 7,

@@ -134,6 +134,7 @@ impl Encode for Account {
         to.number(self.memberships.len() as u64);
         self.memberships.iter().for_each(|membership| membership.pack(to));
         to.option(self.last_operation.as_ref(), |to, operation| to.bytes(operation.as_bytes()));
+        to.option(self.email_verified_at, Writer::moment);
         to.moment(self.created_at);
         to.moment(self.modified_at);
         to.number(self.version);
@@ -156,6 +157,9 @@ impl Encode for Account {
             last_operation: from.option(|from| from.bytes().map(OperationId::from_bytes))?,
             // One that is being removed is rare, and kept as JSON.
             removing_since: None,
+            email_verified_at: from.option(Reader::moment)?,
+            // So is one with links that nobody has used.
+            links: Vec::new(),
             created_at: from.moment()?,
             modified_at: from.moment()?,
             version: from.number()?,

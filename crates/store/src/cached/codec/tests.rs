@@ -71,6 +71,8 @@ fn account() -> Account {
         memberships: vec![membership(1, Role::Owner)],
         last_operation: None,
         removing_since: None,
+        email_verified_at: Some(moment(3)),
+        links: Vec::new(),
         created_at: moment(0),
         modified_at: moment(1),
         version: 1,

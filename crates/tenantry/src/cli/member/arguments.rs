@@ -3,11 +3,13 @@
 use crate::cli::arguments::organization_argument;
 use crate::cli::print::switch;
 use crate::config;
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use tenantry_domain::account::Role;
+use tenantry_domain::account_link::LinkKind;
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::ids::AccountId;
-use tenantry_domain::limits::RESET_LIFETIME_MAX;
+use tenantry_domain::limits::LINK_LIFETIME_MAX;
 
 const AFTER: &str = "\
 `tenantry invite` brings somebody into an organization, and `tenantry org owner` makes owners.
@@ -19,7 +21,10 @@ Examples:
   tenantry member list acme-corp
   tenantry member set-role acme-corp new@acme.com viewer
   tenantry member remove acme-corp 674f1c2e9b1d4a0c5e8f7a6b
-  tenantry member reset-link acme-corp new@acme.com";
+  tenantry member reset-link acme-corp new@acme.com
+  tenantry member verify-link acme-corp new@acme.com
+  tenantry member address-link acme-corp old@acme.com new@acme.com
+  tenantry member links acme-corp new@acme.com";
 
 /// `tenantry member`.
 pub fn command() -> Command {
@@ -29,7 +34,8 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .arg(switch("json", "Print the JSON of the server's response").global(true))
-        .subcommands([list(), set_role(), remove(), reset_link()]);
+        .subcommands([list(), set_role(), remove(), reset_link()])
+        .subcommands([verify_link(), address_link(), links(), revoke_link()]);
     config::client_flags(command)
 }
 
@@ -65,13 +71,73 @@ fn reset_link() -> Command {
         .after_help("Examples:\n  tenantry member reset-link acme-corp new@acme.com")
         .arg(organization_argument("Its id, identifier or name"))
         .arg(account_argument())
-        .arg(
-            Arg::new("expires-in")
-                .long("expires-in")
-                .value_name("SECONDS")
-                .value_parser(value_parser!(u64).range(1..=RESET_LIFETIME_MAX.as_secs()))
-                .help("Seconds it is good; a day without it, at most 7 days"),
+        .arg(lifetime_argument())
+}
+
+fn verify_link() -> Command {
+    Command::new("verify-link")
+        .about("Make a link with which a member proves that the address of their account is theirs")
+        .after_help(
+            "Bring it to who has the address, not to who asks for it.\n\n\
+             Examples:\n  tenantry member verify-link acme-corp new@acme.com",
         )
+        .arg(organization_argument("Its id, identifier or name"))
+        .arg(account_argument())
+        .arg(lifetime_argument())
+}
+
+fn address_link() -> Command {
+    Command::new("address-link")
+        .about("Make a link with which a member gives their account another address")
+        .after_help(
+            "Bring it to who has the new address: they use it while they are signed in.\n\n\
+             Examples:\n  tenantry member address-link acme-corp old@acme.com new@acme.com",
+        )
+        .arg(organization_argument("Its id, identifier or name"))
+        .arg(account_argument())
+        .arg(
+            Arg::new("new-address")
+                .value_name("NEW_ADDRESS")
+                .required(true)
+                .help("The address that the account is to get"),
+        )
+        .arg(lifetime_argument())
+}
+
+fn links() -> Command {
+    Command::new("links")
+        .about("List the links of a member that nobody has used")
+        .after_help("Examples:\n  tenantry member links acme-corp new@acme.com")
+        .arg(organization_argument("Its id, identifier or name"))
+        .arg(account_argument())
+}
+
+fn revoke_link() -> Command {
+    Command::new("revoke-link")
+        .about("Revoke a link of a member")
+        .after_help("Examples:\n  tenantry member revoke-link acme-corp new@acme.com password_reset")
+        .arg(organization_argument("Its id, identifier or name"))
+        .arg(account_argument())
+        .arg(
+            Arg::new("kind")
+                .value_name("KIND")
+                .required(true)
+                .help("What the link is for")
+                .value_parser(PossibleValuesParser::new(LinkKind::ALL.map(LinkKind::as_str))),
+        )
+}
+
+fn lifetime_argument() -> Arg {
+    Arg::new("expires-in")
+        .long("expires-in")
+        .value_name("SECONDS")
+        .value_parser(value_parser!(u64).range(1..=LINK_LIFETIME_MAX.as_secs()))
+        .help("Seconds it is good; a day without it, at most 7 days")
+}
+
+/// An argument of one link command.
+pub fn text<'a>(arguments: &'a ArgMatches, name: &str) -> &'a str {
+    arguments.get_one::<String>(name).map_or("", String::as_str)
 }
 
 /// How long the link is good, as the arguments say.

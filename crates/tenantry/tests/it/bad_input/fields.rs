@@ -61,7 +61,9 @@ async fn body_fields_that_are_missing_are_all_named() {
 /// A value for each field that has to be there; they are right, each by itself.
 fn good(route: &Route) -> Value {
     let token = InvitationToken::generate(InvitationId::from_bytes([0; 12]), &SystemEntropy);
-    let reset_token = secret_text::generate("reset", AccountId::from_bytes([0; 12]), &SystemEntropy);
+    let token_of = |kind| secret_text::generate(kind, AccountId::from_bytes([0; 12]), &SystemEntropy);
+    let (reset_token, verify_token, address_token) =
+        (token_of("reset"), token_of("verify"), token_of("address"));
     let value = |field: &str| match field {
         "email" => "owner@acme.example",
         "organization_name" => "Acme",
@@ -69,6 +71,9 @@ fn good(route: &Route) -> Value {
         "role" => "viewer",
         "token" if route.operation == "acceptInvitation" => token.as_str(),
         "token" if route.operation == "resetPassword" => reset_token.as_str(),
+        "token" if route.operation == "verifyEmail" => verify_token.as_str(),
+        "token" if route.operation == "confirmEmail" => address_token.as_str(),
+        "kind" => "email_verification",
         _ => PASSWORD,
     };
     let fields = route.required.iter().map(|field| {

@@ -91,7 +91,10 @@ impl Scenario {
             server.operator().post(&path, &own_role()).await.created();
         }
         match case {
-            Case::AddMember => scenario.invite(&server, GUEST_EMAIL).await,
+            Case::AddMember => {
+                scenario.prove_address_of_guest(&server).await;
+                scenario.invite(&server, GUEST_EMAIL).await;
+            }
             Case::AddNewMember => scenario.invite(&server, "new@guest.example").await,
             _ => {}
         }
@@ -115,6 +118,15 @@ impl Scenario {
         let invited = json!({ "email": email, "role": "owner" });
         let invitation = server.operator().post(&path, &invited).await.created();
         self.invitation = invitation["token"].as_str().unwrap().to_owned();
+    }
+
+    /// Proves the guest's address: an account with an organization joins no other one before.
+    async fn prove_address_of_guest(&self, server: &Server) {
+        let guest = self.guest.as_ref().unwrap();
+        let path = format!("{}/members/{}/links", self.path_of(GUEST), guest.account);
+        let link = server.operator().post(&path, &json!({ "kind": "email_verification" })).await.created();
+        let body = json!({ "token": link["token"] });
+        server.client().with_token(&guest.at_home).post("/v1/auth/verify-email", &body).await.done();
     }
 
     /// Makes an owner of the subject of the guest.

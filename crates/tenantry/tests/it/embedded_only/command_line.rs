@@ -5,6 +5,7 @@ mod audit;
 mod doctor;
 mod formats;
 mod key;
+mod mail;
 mod operator_key;
 mod org;
 mod people;

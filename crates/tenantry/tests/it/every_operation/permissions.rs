@@ -60,6 +60,7 @@ impl Scene {
             invitation: "0123456789abcdef01234567",
             session: "0123456789abcdef01234567",
             role: ROLE,
+            link: "email_verification",
             fresh: &format!("fresh {} {}", self.acme.name(), operation.id),
         };
         let answer = operation.send(client, &target).await;

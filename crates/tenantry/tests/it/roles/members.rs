@@ -4,7 +4,7 @@
 use super::{define, role, with_guest};
 use crate::support::app::App;
 use crate::support::checker::Snapshot;
-use crate::support::fixtures::{invited, organization, sign_in, with_access};
+use crate::support::fixtures::{invited, organization, prove_address, sign_in, with_access};
 use crate::support::keys::{claims, service_key, with_key};
 use serde_json::json;
 
@@ -149,6 +149,7 @@ async fn invitation_ends_with_the_role_that_it_offers() {
     let body = json!({ "email": guest.email(), "role": "special" });
     let made = host.owner.post(&invitations, &body).await.created();
     host.owner.delete(&role(&host, "special")).await.done();
+    prove_address(&app, &guest).await;
     let accept = json!({ "token": made["token"] });
     let invitation = format!("{invitations}/{}", made["id"].as_str().unwrap());
     for _ in 0..2 {

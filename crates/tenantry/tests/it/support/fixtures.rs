@@ -99,8 +99,9 @@ pub async fn joined(app: App, guest: &Organization, host: &Organization, role: &
     (app, client)
 }
 
-/// Invites the owner of `guest` into `host`, who joins with that role: their client there.
+/// Invites the owner of `guest` into `host`, who proves their address and joins with that role: their client there.
 pub async fn invited(app: &App, guest: &Organization, host: &Organization, role: &str) -> Client {
+    prove_address(app, guest).await;
     let body = json!({ "email": guest.email(), "role": role });
     let made = host.owner.post(&format!("{}/invitations", host.path()), &body).await.created();
     guest.owner.post("/v1/invitations/accept", &json!({ "token": made["token"] })).await.ok();
@@ -120,6 +121,14 @@ pub async fn organization(app: &App, name: &str) -> Organization {
     let tokens = sign_in(app, &email).await;
     let owner = with_access(app, &tokens);
     Organization { body, owner, tokens }
+}
+
+/// Proves the address of the organization's owner, by a link that the operator makes.
+pub async fn prove_address(app: &App, organization: &Organization) {
+    let path = format!("{}/links", organization.member(organization.owner_id()));
+    let link = app.operator().post(&path, &json!({ "kind": "email_verification" })).await.created();
+    let body = json!({ "token": link["token"] });
+    organization.owner.post("/v1/auth/verify-email", &body).await.done();
 }
 
 /// Creates an organization. On a disk that stalls for seconds the service says that the change goes on: then

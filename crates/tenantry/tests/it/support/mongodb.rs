@@ -12,12 +12,13 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
 /// The collections of the service's own records.
-pub const RECORDS: [&str; 12] = [
+pub const RECORDS: [&str; 13] = [
     "organizations",
     "accounts",
     "sessions",
     "api_keys",
     "invitations",
+    "mails",
     "operations",
     "audit_outbox",
     "audit_entries",

@@ -60,6 +60,7 @@ pub fn invitation(number: u8, organization_id: OrganizationId, expires_at: Times
         inviter_key: None,
         created_at: Timestamp::UNIX_EPOCH,
         expires_at,
+        mailed: false,
         acceptance: None,
         version: 1,
     }

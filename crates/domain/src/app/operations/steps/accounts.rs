@@ -118,6 +118,10 @@ impl Steps {
         self.edit_member(admin.id, organization, operation, |account, elsewhere| {
             let mut next = account.successor(self.sources.now());
             if let Some(email) = admin_email.filter(|_| !elsewhere) {
+                if email.key() != account.email.key() {
+                    next.email_verified_at = None;
+                    next.links.clear();
+                }
                 next.email = email.clone();
                 next.email_key = Some(email.key());
             } else if next.email_key.is_none() {
