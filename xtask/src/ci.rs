@@ -146,13 +146,13 @@ fn fast_tests() -> Result<()> {
     sh(tests)
 }
 
-/// Every case of the faults of MongoDB, where the tests run a sample.
+/// Every case of the faults of MongoDB and of random updates, where the tests run a sample.
 fn all_faults() -> Result<()> {
     let runs = [
-        ("embedded", "binary(it) & test(/^crash::/)"),
+        ("embedded", "(binary(it) & test(/^crash::/)) + (binary(differential) & test(/^updates::/))"),
         ("mongodb", "binary(it) & test(/^(crash|mongodb_only::chaos)::/)"),
     ];
-    run_tests(&runs, &[("TENANTRY_CHAOS", "all")])
+    run_tests(&runs, &[("TENANTRY_CHAOS", "all"), ("TENANTRY_TEST_DIFFERENTIAL", "all")])
 }
 
 /// Runs the tests of each expression, with one `mongod` for all their processes: one for each would take

@@ -1,9 +1,10 @@
-//! Documents and queries: JSON and BSON, Extended JSON, filters, sort orders, projections, merge patches,
+//! Documents and queries: JSON and BSON, Extended JSON, filters, sort orders, projections, merge patches, updates,
 //! index keys and query plans.
 //!
 //! A library of its own: it does no I/O and knows neither organizations nor storage. Both engines use its
 //! queries and index keys, so that they return the same results. MongoDB defines what everything means.
 
+mod arithmetic;
 pub mod document;
 pub mod error;
 pub mod filter;
@@ -13,5 +14,6 @@ pub mod limits;
 pub mod projection;
 pub mod query;
 pub mod sort;
+pub mod update;
 
 pub use error::{Error, FieldError, Result};

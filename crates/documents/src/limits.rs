@@ -58,3 +58,9 @@ pub const INDEX_ENTRIES_MAX: usize = 50_000;
 pub const INDEX_KEY_PART_MAX_BYTES: usize = 1024;
 /// Bytes of the sort keys that a query holds at once, for a page and one more document.
 pub const SORT_MAX_BYTES: usize = 64 << 20;
+/// Paths of an update, of all operators together.
+pub const UPDATE_MAX_PATHS: usize = 1000;
+/// Fields of the `$sort` of a `$push`.
+pub const PUSH_SORT_MAX_KEYS: usize = 8;
+/// Positions that an update may skip in an array; they become `null`. MongoDB has the same bound.
+pub const ARRAY_MAX_PADDING: usize = 1_500_000;

@@ -50,6 +50,11 @@ impl FieldErrors {
         self.pointer.truncate(length);
     }
 
+    /// The current position.
+    pub fn pointer(&self) -> &str {
+        &self.pointer
+    }
+
     /// Records that the value at the current position is bad.
     pub fn refuse(&mut self, detail: impl Into<String>) {
         if self.found.len() < BAD_FIELDS_MAX_NAMED {

@@ -40,3 +40,6 @@ mod projections;
 #[cfg(feature = "mongodb")]
 #[cfg(test)]
 mod sorts;
+#[cfg(feature = "mongodb")]
+#[cfg(test)]
+mod updates;
