@@ -25,6 +25,8 @@ const NAME_MAX_CHARS: usize = 100;
 
 /// The name of the body member and the query parameter that hold a filter.
 const FILTER: &str = "filter";
+/// The members of a body that hold conditions or values of documents.
+const KEPT_AS_TEXT: [&str; 3] = [FILTER, "update", "arrayFilters"];
 
 /// The members of a JSON object, or the parameters of a query, while they are being read.
 pub struct Fields {
@@ -60,16 +62,17 @@ impl Fields {
         }
     }
 
-    /// The members of a JSON body, with the filter kept as text: parsing it as JSON would round numbers and sort members.
+    /// The members of a JSON body, with filters and updates kept as text: parsing them as JSON would round numbers and
+    /// sort members.
     ///
     /// # Errors
-    /// As [`Fields::of_json`], except that the filter is not checked.
+    /// As [`Fields::of_json`], except that filters and updates are not checked.
     pub fn of_json_with_filter(body: &[u8]) -> Result<Self> {
         let body = diagnosis::without_mark(body);
         let Members(raw) = serde_json::from_slice(body).map_err(|error| not_this_json(body, &error))?;
         let mut members = BTreeMap::new();
         for (name, value) in raw {
-            let value = if name == FILTER && value.get() != "null" {
+            let value = if KEPT_AS_TEXT.contains(&&*name) && value.get() != "null" {
                 Value::String(value.get().to_owned())
             } else {
                 let read = serde_json::from_str(value.get());

@@ -155,6 +155,9 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(documents::query::query_documents))
         .routes(routes!(documents::query::count_documents, documents::query::count_matching_documents))
         .routes(routes!(documents::delete_matching_documents))
+        .routes(routes!(documents::updates::update_documents))
+        .routes(routes!(documents::updates::find_one_and_delete))
+        .routes(routes!(documents::updates::update_document))
         .routes(routes!(
             documents::get_document,
             documents::replace_document,

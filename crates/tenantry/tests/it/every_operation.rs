@@ -146,7 +146,9 @@ impl Operation {
             "createCollection" => json!({ "name": target.fresh }),
             "createIndex" => json!({ "keys": "a,-b" }),
             "queryDocuments" | "countMatchingDocuments" => json!({ "filter": { "a": 1 } }),
-            "deleteMatchingDocuments" => json!({ "filter": {} }),
+            "deleteMatchingDocuments" | "findOneAndDelete" => json!({ "filter": {} }),
+            "updateDocument" => json!({ "update": { "$set": { "a": 2 } } }),
+            "updateDocuments" => json!({ "filter": {}, "update": { "$set": { "a": 2 } }, "multi": true }),
             "insertDocument" | "replaceDocument" | "patchDocument" => json!({ "a": 2 }),
             other => panic!("`{other}` reads a body: write down here what it is sent"),
         }
