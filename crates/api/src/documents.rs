@@ -163,13 +163,10 @@ pub async fn replace_document(
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
     let document = read_document(&http, body).await?;
-    let expected = match condition.of_existing() {
-        Some(expected) => expected,
-        None => {
-            let of = collections::path(tenant.organization(), &collection);
-            let made = http.app.documents.create_document(&tenant, &collection, &id, document).await?;
-            return created(&of, made).await;
-        }
+    let Some(expected) = condition.of_existing() else {
+        let of = collections::path(tenant.organization(), &collection);
+        let made = http.app.documents.create_document(&tenant, &collection, &id, document).await?;
+        return created(&of, made).await;
     };
     let document =
         http.app.documents.replace_document(&tenant, &collection, &id, &expected, document).await?;

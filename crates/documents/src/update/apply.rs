@@ -18,7 +18,7 @@ use std::cell::Cell;
 
 /// What remains of a value after an operator.
 #[derive(PartialEq, Eq)]
-pub enum Fate {
+pub enum Presence {
     Stays,
     Goes,
 }
@@ -90,13 +90,13 @@ impl<'a> Applier<'a> {
         Ok(Some(value.clone()))
     }
 
-    fn node(&self, node: &Node, value: &mut Bson, in_array: bool) -> Result<Fate> {
+    fn node(&self, node: &Node, value: &mut Bson, in_array: bool) -> Result<Presence> {
         match node {
             Node::Leaf(leaf) => return self.leaf(leaf, value, in_array),
             Node::Fields(node) => self.fields(node, value, in_array)?,
             Node::Values(node) => self.values(node, value)?,
         }
-        Ok(Fate::Stays)
+        Ok(Presence::Stays)
     }
 
     /// The changes of fields, in their order.
@@ -140,7 +140,7 @@ impl<'a> Applier<'a> {
             }
             return Ok(());
         };
-        if self.node(child, value, in_array)? == Fate::Goes {
+        if self.node(child, value, in_array)? == Presence::Goes {
             // All that come after it move.
             self.context.fuel.spend(fuel::FIELD * document.len() as u64)?;
             document.remove(name);
@@ -154,7 +154,7 @@ impl<'a> Applier<'a> {
         }
         let Some(position) = paths::position(name) else { return self.beyond(child, name, "an array") };
         if let Some(value) = items.get_mut(position) {
-            if self.node(child, value, true)? == Fate::Goes {
+            if self.node(child, value, true)? == Presence::Goes {
                 *value = Bson::Null;
             }
             return Ok(());
@@ -241,7 +241,7 @@ impl<'a> Applier<'a> {
                     "Another path of the update conflicts with this one, on the same value of the array.";
                 change = Cow::Owned(merged.ok_or_else(|| refusal(other, detail))?);
             }
-            if self.node(&change, item, true)? == Fate::Goes {
+            if self.node(&change, item, true)? == Presence::Goes {
                 *item = Bson::Null;
             }
         }

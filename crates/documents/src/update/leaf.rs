@@ -1,6 +1,6 @@
 //! What each operator makes of the value at its path, or of a path without one.
 
-use super::apply::{Applier, Fate};
+use super::apply::{Applier, Presence};
 use super::arrays;
 use super::operator::{BitOperation, Leaf, Operator, VALUE};
 use super::values::{key_of, least_bytes, type_name};
@@ -61,13 +61,13 @@ impl Applier<'_> {
         Ok(true)
     }
 
-    pub(super) fn leaf(&self, leaf: &Leaf, value: &mut Bson, in_array: bool) -> Result<Fate> {
+    pub(super) fn leaf(&self, leaf: &Leaf, value: &mut Bson, in_array: bool) -> Result<Presence> {
         if leaf.only_on_insert && !self.inserts {
-            return Ok(Fate::Stays);
+            return Ok(Presence::Stays);
         }
         match &leaf.operator {
-            Operator::Unset => return Ok(Fate::Goes),
-            Operator::RenameSource => return Ok(Fate::Stays),
+            Operator::Unset => return Ok(Presence::Goes),
+            Operator::RenameSource => return Ok(Presence::Stays),
             Operator::Min(new) | Operator::Max(new) => {
                 let order = self.compare(new, value)?;
                 let replaces =
@@ -97,7 +97,7 @@ impl Applier<'_> {
             }
         }
         self.count(Some(leaf), least_bytes(value))?;
-        Ok(Fate::Stays)
+        Ok(Presence::Stays)
     }
 
     fn compare(&self, a: &Bson, b: &Bson) -> Result<Ordering> {

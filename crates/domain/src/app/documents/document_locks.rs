@@ -26,7 +26,7 @@ pub struct DocumentLock {
 
 impl DocumentLocks {
     /// Waits until nobody else in this process changes the document.
-    pub async fn acquire(
+    pub(super) async fn acquire(
         &self,
         organization: OrganizationId,
         collection: &CollectionName,
