@@ -227,6 +227,46 @@ impl FromRequestParts<Arc<Http>> for IfNoneMatchRevision {
     }
 }
 
+/// `If-Match` or `If-None-Match` for the replacement of a document: of one that exists, or of none.
+#[derive(IntoParams)]
+#[into_params(names("If-Match", "If-None-Match"), parameter_in = Header)]
+pub struct ReplaceCondition(
+    /// Its `ETag`, to refuse the change if there is a later revision.
+    #[param(value_type = Option<String>)]
+    RevisionPrecondition,
+    /// `*`, to create the document only if there is none of this `_id`.
+    #[param(value_type = Option<String>)]
+    bool,
+);
+
+impl ReplaceCondition {
+    /// The revisions that the document may have; `None` if it must not exist.
+    pub fn of_existing(self) -> Option<RevisionPrecondition> {
+        (!self.1).then_some(self.0)
+    }
+}
+
+impl FromRequestParts<Arc<Http>> for ReplaceCondition {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        let headers = &parts.headers;
+        let refusal = |detail: &str| Error::new(error_codes::INVALID_HEADER).detail(detail);
+        match tags(headers, &header::IF_NONE_MATCH, revision)? {
+            None => Ok(Self(RevisionPrecondition(expected(headers, revision)?), false)),
+            Some(_) if headers.contains_key(header::IF_MATCH) => {
+                Err(refusal("`If-Match` needs a document and `If-None-Match` needs none: send one of them.")
+                    .into())
+            }
+            Some(Tags::Any) => Ok(Self(RevisionPrecondition::default(), true)),
+            Some(Tags::These(_)) => {
+                Err(refusal("`If-None-Match` of a change must be `*`; one of a revision is `If-Match`.")
+                    .into())
+            }
+        }
+    }
+}
+
 /// Ignoring it would apply a change that the caller has ruled out.
 fn refuse_if_none_match(headers: &HeaderMap) -> Result<()> {
     if !headers.contains_key(header::IF_NONE_MATCH) {

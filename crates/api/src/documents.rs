@@ -10,10 +10,11 @@ pub mod bulk;
 mod lines;
 pub mod query;
 mod schema;
+pub mod updates;
 
 use super::auth::RequireTenant;
 use super::collections;
-use super::conditional::{IfMatchRevision, IfNoneMatchRevision, revision_etag};
+use super::conditional::{IfMatchRevision, IfNoneMatchRevision, ReplaceCondition, revision_etag};
 use super::extract::{DocumentBody, QueryFields, media_type};
 use super::http::Http;
 use super::idempotency::{self, IdempotencyHeader, IdempotentRequest, Replay, Scope};
@@ -145,22 +146,29 @@ pub async fn get_document(
 
 /// Replace a document.
 ///
-/// The document must exist. Its `_id` stays.
+/// The document must exist, and its `_id` stays. With `If-None-Match: *` it must not exist, and is created.
 #[utoipa::path(put, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
     operation_id = "replaceDocument", tag = "Documents",
-    params(RequireTenant<Write>, CollectionPath, ItemPath, IfMatchRevision),
+    params(RequireTenant<Write>, CollectionPath, ItemPath, ReplaceCondition),
     request_body = Document,
-    responses((status = 200, description = "The document.", body = Document)),
+    responses(
+        (status = 200, description = "The document.", body = Document),
+        (status = 201, description = "The document that was created.", body = Document)),
     extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsWrite).refuses(&DOCUMENT_CHANGE)))))]
 pub async fn replace_document(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Write>,
     CollectionPath(collection): CollectionPath,
     ItemPath(id): ItemPath,
-    IfMatchRevision(expected): IfMatchRevision,
+    condition: ReplaceCondition,
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
     let document = read_document(&http, body).await?;
+    let Some(expected) = condition.of_existing() else {
+        let of = collections::path(tenant.organization(), &collection);
+        let made = http.app.documents.create_document(&tenant, &collection, &id, document).await?;
+        return created(&of, made).await;
+    };
     let document =
         http.app.documents.replace_document(&tenant, &collection, &id, &expected, document).await?;
     Ok(answer(StatusCode::OK, document).await?)

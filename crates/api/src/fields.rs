@@ -26,8 +26,8 @@ const NAME_MAX_CHARS: usize = 100;
 
 /// The name of the body member and the query parameter that hold a filter.
 const FILTER: &str = "filter";
-/// The members of a body that are kept as text.
-const TEXTS: [&str; 2] = [FILTER, "pipeline"];
+/// The members of a body that hold conditions, stages or values of documents.
+const KEPT_AS_TEXT: [&str; 4] = [FILTER, "update", "arrayFilters", "pipeline"];
 
 /// The members of a JSON object, or the parameters of a query, while they are being read.
 pub struct Fields {
@@ -63,8 +63,8 @@ impl Fields {
         }
     }
 
-    /// The members of a JSON body, with a filter and a pipeline kept as text: parsing them as JSON would round numbers
-    /// and sort members.
+    /// The members of a JSON body, with filters, updates and pipelines kept as text: parsing them as JSON would round
+    /// numbers and sort members.
     ///
     /// # Errors
     /// As [`Fields::of_json`], except that these are not checked.
@@ -73,7 +73,7 @@ impl Fields {
         let Members(raw) = serde_json::from_slice(body).map_err(|error| not_this_json(body, &error))?;
         let mut members = BTreeMap::new();
         for (name, value) in raw {
-            let value = if TEXTS.contains(&name.as_str()) && value.get() != "null" {
+            let value = if KEPT_AS_TEXT.contains(&&*name) && value.get() != "null" {
                 Value::String(value.get().to_owned())
             } else {
                 let read = serde_json::from_str(value.get());

@@ -88,6 +88,19 @@ pub enum Replay {
     Rebuilt(ReplayFn),
 }
 
+/// The body to store with a key in place of a longer one. An extension of a response.
+#[derive(Clone)]
+pub struct ShortBody(pub Vec<u8>);
+
+/// A request with a key that is carried out.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyedRun {
+    /// The id for the resource that it creates.
+    pub id: OrganizationId,
+    /// Whether an earlier try of it may have been carried out.
+    pub is_again: bool,
+}
+
 /// Answers a request that may carry a key: runs it the first time, with an id for the resource it creates, and
 /// replays the response from then on.
 ///
@@ -104,15 +117,34 @@ pub async fn once<F>(
 where
     F: Future<Output = Result<Response, ApiError>> + Send + 'static,
 {
+    once_keyed(http, header, scope, sent, replay, |run_of_key| run(run_of_key.map(|keyed| keyed.id))).await
+}
+
+/// The same for a request that creates nothing by which a repeated one could recognize it: it is told whether an earlier
+/// try may have been carried out.
+///
+/// # Errors
+/// As [`once`].
+pub async fn once_keyed<F>(
+    http: &Arc<Http>,
+    header: IdempotencyHeader,
+    scope: Scope<'_>,
+    sent: IdempotentRequest<'_>,
+    replay: Replay,
+    run: impl FnOnce(Option<KeyedRun>) -> F,
+) -> Result<Response, ApiError>
+where
+    F: Future<Output = Result<Response, ApiError>> + Send + 'static,
+{
     let Some(key) = header.parse(scope.name)? else { return run(None).await };
     let keeps_body = matches!(replay, Replay::Stored);
     let request = [sent.route.as_bytes(), b"\n", sent.body].concat();
-    let id = match http.app.idempotency.claim_request(key.clone(), scope.holder, &request).await? {
+    let keyed = match http.app.idempotency.claim_request(key.clone(), scope.holder, &request).await? {
         IdempotencyPermit::Repeat(made, answer) => return repeat(made, answer, replay).await,
-        IdempotencyPermit::Run(id) => id,
+        IdempotencyPermit::Run { id, is_again } => KeyedRun { id, is_again },
     };
     // In a task of its own: if the client hangs up now, its next attempt still finds the response.
-    let (http, work) = (Arc::clone(http), run(Some(id)));
+    let (http, work) = (Arc::clone(http), run(Some(keyed)));
     let task = async move {
         let result = work.await;
         keep(&http, &key, keeps_body, result).await
@@ -138,6 +170,13 @@ async fn keep(
         }
         Ok(response) => {
             if response.body().size_hint().exact().is_none_or(|bytes| bytes > ANSWER_MAX_BYTES as u64) {
+                if let Some(ShortBody(body)) = response.extensions().get::<ShortBody>().cloned() {
+                    let (status, headers) = (response.status(), response.headers());
+                    let headers = stored_headers(headers, &STORED_HEADERS);
+                    let answer = StoredResponse { status: status.as_u16(), headers, body };
+                    http.app.idempotency.save_answer(key, &answer).await?;
+                    return Ok(response);
+                }
                 // The repeated request finds what it has created by its id, and builds the response again.
                 http.app.idempotency.yield_request(key).await?;
                 return Ok(response);
@@ -153,9 +192,10 @@ async fn keep(
             let released = match refusal.0.code() {
                 // The change may have happened. The key stays, so that the next request with it, which may come at once,
                 // creates the same resource and not a second one.
-                ErrorCode::Internal | ErrorCode::StoreUnavailable | ErrorCode::Overloaded => {
-                    http.app.idempotency.yield_request(key).await
-                }
+                ErrorCode::Internal
+                | ErrorCode::StoreUnavailable
+                | ErrorCode::Overloaded
+                | ErrorCode::IdempotencyOutcomeUnknown => http.app.idempotency.yield_request(key).await,
                 _ => http.app.idempotency.release_request(key).await,
             };
             if let Err(error) = released {

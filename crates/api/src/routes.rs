@@ -167,6 +167,9 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(documents::delete_matching_documents))
         .routes(routes!(documents::aggregate::aggregate_documents))
         .routes(routes!(documents::aggregate::list_distinct_values))
+        .routes(routes!(documents::updates::update_documents))
+        .routes(routes!(documents::updates::find_one_and_delete))
+        .routes(routes!(documents::updates::update_document))
         .routes(routes!(
             documents::get_document,
             documents::replace_document,

@@ -40,8 +40,9 @@ pub use write::{write_canonical_json, write_json, write_value as write_value_jso
 pub(crate) use extended::{ExtendedJsonReader, is_reference, is_wrapper};
 pub(crate) use field_errors::FieldErrors;
 pub(crate) use index_keys::cut;
-pub(crate) use json::Json;
+pub(crate) use json::{Json, Members};
 pub(crate) use number::{DecimalParts, decimal_parts, is_nan};
+pub(crate) use patch::levels;
 pub(crate) use path::{Leaf, PathPart, visit};
 
 use crate::error::{Error, Result};
@@ -121,7 +122,7 @@ impl NewDocument {
 ///
 /// # Errors
 /// `invalid_input` if it is more than `max_bytes`.
-fn encode(document: &Document, max_bytes: usize) -> Result<RawDocumentBuf> {
+pub(crate) fn encode(document: &Document, max_bytes: usize) -> Result<RawDocumentBuf> {
     // The reader accepts nothing that BSON cannot hold.
     let raw = RawDocumentBuf::try_from(document).map_err(Error::internal)?;
     let bytes = raw.as_bytes().len();

@@ -10,9 +10,11 @@
 
 mod automaton;
 mod bounds;
+mod equalities;
 mod matches;
 mod parse;
 mod pattern;
+mod position;
 mod price;
 mod render;
 mod syntax;
@@ -20,12 +22,14 @@ mod syntax;
 mod tests;
 
 pub use bounds::{Entries, Interval};
+pub use position::MatchedPosition;
 pub use price::FilterPrice;
 pub use syntax::Filter;
 
-use crate::document::{Json, Path};
+use crate::document::{ExtendedJsonReader, Json, Members, Path};
 use crate::error::Result;
 use crate::fuel::{Fuel, Interruption};
+use bson::raw::RawBson;
 use bson::{Document, RawDocument};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -50,6 +54,49 @@ impl Filter {
         bytes: usize,
     ) -> Result<Self> {
         parse::parse_members(members, at, bytes)
+    }
+
+    /// Reads the filter of a value within an update.
+    pub(crate) fn of_members(
+        members: Members<'_>,
+        reader: &mut ExtendedJsonReader,
+        price: &mut FilterPrice,
+    ) -> Self {
+        parse::within(members, reader, price)
+    }
+
+    /// Reads operators as conditions on the field `name`.
+    pub(crate) fn of_operators(
+        name: &str,
+        members: Members<'_>,
+        reader: &mut ExtendedJsonReader,
+        price: &mut FilterPrice,
+    ) -> Self {
+        parse::operators_on(name, members, reader, price)
+    }
+
+    /// The paths for which it demands one value, with these values: what an upsert begins with.
+    #[must_use]
+    pub fn equalities(&self) -> Vec<(&Path, &RawBson)> {
+        equalities::of_filter(self)
+    }
+
+    /// Whether a condition of it is on an empty list.
+    #[must_use]
+    pub fn has_empty_list(&self) -> bool {
+        equalities::has_empty_list(self)
+    }
+
+    /// The position in an array by which `document` matches, as the `$` of an update takes it.
+    ///
+    /// # Errors
+    /// There is not enough fuel to find out.
+    pub fn matched_position(
+        &self,
+        document: &RawDocument,
+        fuel: &Fuel<'_>,
+    ) -> Result<MatchedPosition, Interruption> {
+        position::of_filter(self, document, fuel)
     }
 
     /// Whether it has no conditions, so that every document matches.

@@ -79,3 +79,9 @@ pub const AGGREGATE_DOCUMENT_MAX_BYTES: usize = 16 << 20;
 pub const AGGREGATE_MAX_RESULTS: usize = 10_000;
 /// Bytes of all results of an aggregate as BSON.
 pub const AGGREGATE_RESULTS_MAX_BYTES: usize = 4 << 20;
+/// Paths of an update, of all operators together.
+pub const UPDATE_MAX_PATHS: usize = 1000;
+/// Fields of the `$sort` of a `$push`.
+pub const PUSH_SORT_MAX_KEYS: usize = 8;
+/// Positions that an update may skip in an array; they become `null`. MongoDB has the same bound.
+pub const ARRAY_MAX_PADDING: usize = 1_500_000;

@@ -164,6 +164,7 @@ error_table! {
     DeleteProtected, "delete_protected", Conflict, "The organization is protected from deletion.", "Set `delete_protection` to false first.";
     LegalHold, "legal_hold", Conflict, "The organization is under a legal hold.", "It is kept until the operator sets `legal_hold` to false.";
     IdempotencyInProgress, "idempotency_in_progress", Conflict, "A request with this Idempotency-Key is still running.", "Wait, then send it again to get its response.";
+    IdempotencyOutcomeUnknown, "idempotency_outcome_unknown", Conflict, "An earlier try of this request, which ended without a response, may have been carried out.", "Read what it changes. If it has to be sent again, use a new key.";
     CollectionExists, "collection_exists", Conflict, "The organization has a collection of this name.", "Use it, or choose another name.";
     CollectionIsDefault, "collection_is_default", Conflict, "Every organization keeps the collection `documents`.", "Delete its documents instead.";
     DocumentBusy, "document_busy", Conflict, "Others change the same document all the time.", "Send it again; changes without a precondition wait for one another for a limited time only.";

@@ -115,6 +115,13 @@ macro_rules! id {
                 &self.0
             }
 
+            /// When it was made, in milliseconds since 1970.
+            #[must_use]
+            pub fn milliseconds(&self) -> u64 {
+                let [a, b, c, d, e, f, ..] = self.0;
+                u64::from(u32::from_be_bytes([a, b, c, d])) * 1000 + u64::from(u16::from_be_bytes([e, f]))
+            }
+
             /// Its digits, as text on the stack.
             #[must_use]
             pub fn digits(&self) -> Digits {

@@ -151,3 +151,9 @@ pub const ARCHIVE_LINE_HEADROOM_BYTES: usize = 256 << 10;
 pub const ARCHIVE_PAGE_DOCUMENTS: u32 = 500;
 /// Bytes of documents after which such a page ends: as JSON they are about three times as large.
 pub const ARCHIVE_PAGE_BYTES: usize = 1 << 20;
+/// Documents that an update by filter reads at once.
+pub const UPDATE_PAGE_DOCUMENTS: u32 = 16;
+/// Documents that one update by filter changes at the same time.
+pub const UPDATES_AT_ONCE: usize = 8;
+/// How long an update waits for the updates of the same document before it.
+pub const DOCUMENT_LOCK_WAIT: Duration = Duration::from_secs(15);

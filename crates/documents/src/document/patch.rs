@@ -117,7 +117,8 @@ fn are_equal(a: &Bson, b: &Bson) -> bool {
     }
 }
 
-fn levels(document: &Document) -> usize {
+/// Levels of objects and arrays, including itself.
+pub fn levels(document: &Document) -> usize {
     1 + document.values().map(levels_of_value).max().unwrap_or(0)
 }
 

@@ -12,7 +12,7 @@ use bson::raw::RawBson;
 use bson::{RawArray, RawBsonRef, RawDocument};
 
 /// Whether it matches; an error if there is not enough fuel to find out.
-type MatchResult = Result<bool, Interruption>;
+pub(super) type MatchResult = Result<bool, Interruption>;
 
 /// The cost of checking a condition.
 const CONDITION: u64 = 16;
@@ -70,7 +70,7 @@ fn holds_at(predicate: &Predicate, path: &Path, document: &RawDocument, fuel: &F
 }
 
 /// Whether the predicate holds for one value; `None` is a missing one.
-fn holds_of(predicate: &Predicate, value: Option<RawBsonRef<'_>>, fuel: &Fuel<'_>) -> MatchResult {
+pub(super) fn holds_of(predicate: &Predicate, value: Option<RawBsonRef<'_>>, fuel: &Fuel<'_>) -> MatchResult {
     fuel.spend(CONDITION)?;
     match predicate {
         Predicate::Compare(comparison, operand) => {
@@ -104,7 +104,11 @@ fn length(array: &RawArray, fuel: &Fuel<'_>) -> Result<usize, Interruption> {
 }
 
 /// Whether `value` is an array with an element that matches.
-fn has_element(value: Option<RawBsonRef<'_>>, element: &ElementMatch, fuel: &Fuel<'_>) -> MatchResult {
+pub(super) fn has_element(
+    value: Option<RawBsonRef<'_>>,
+    element: &ElementMatch,
+    fuel: &Fuel<'_>,
+) -> MatchResult {
     let Some(RawBsonRef::Array(array)) = value else { return Ok(false) };
     for item in items_within(array, fuel) {
         let item = item?;
@@ -125,7 +129,7 @@ fn has_element(value: Option<RawBsonRef<'_>>, element: &ElementMatch, fuel: &Fue
     Ok(false)
 }
 
-fn is_equal(value: Option<RawBsonRef<'_>>, operand: &RawBson, fuel: &Fuel<'_>) -> MatchResult {
+pub(super) fn is_equal(value: Option<RawBsonRef<'_>>, operand: &RawBson, fuel: &Fuel<'_>) -> MatchResult {
     compares(value, Comparison::Equal, operand.as_raw_bson_ref(), fuel)
 }
 

@@ -40,6 +40,44 @@ pub fn parse_members(members: Members<'_>, at: &str, bytes: usize) -> Result<Fil
     Ok(Filter { price: parser.price, ..filter })
 }
 
+/// A filter on what is within an update: paths begin in a value of it, and its price adds to that of the other filters.
+pub fn within(members: Members<'_>, reader: &mut ExtendedJsonReader, price: &mut FilterPrice) -> Filter {
+    nested(reader, price, |parser| parser.filter(members))
+}
+
+/// The operators `members` as a filter on the field `name`.
+pub fn operators_on(
+    name: &str,
+    members: Members<'_>,
+    reader: &mut ExtendedJsonReader,
+    price: &mut FilterPrice,
+) -> Filter {
+    nested(reader, price, |parser| {
+        let predicates = parser.operators(members);
+        let path = Path::parse_relative(name).ok();
+        let clauses = path.map(|path| Clause::Field(path, predicates)).into_iter().collect();
+        Filter { clauses, price: FilterPrice::default() }
+    })
+}
+
+fn nested(
+    reader: &mut ExtendedJsonReader,
+    price: &mut FilterPrice,
+    read: impl FnOnce(&mut FilterParser) -> Filter,
+) -> Filter {
+    let mut parser = FilterParser {
+        reader: std::mem::replace(reader, ExtendedJsonReader::new(FieldErrors::new(""))),
+        // What is already beyond a bound was refused.
+        is_beyond: price.excess().is_some(),
+        price: *price,
+        levels: 0,
+        path: Path::parse_relative,
+    };
+    let filter = read(&mut parser);
+    (*reader, *price) = (parser.reader, parser.price);
+    filter
+}
+
 struct FilterParser {
     reader: ExtendedJsonReader,
     price: FilterPrice,

@@ -4,8 +4,11 @@
 //! the caller named no revision. The organization comes from the [`TenantAccess`], never from an argument.
 
 mod cursor;
+mod document_locks;
+mod updates;
 
 pub use cursor::PageRequest;
+pub use updates::{KeyedUpdate, UpdateManyResult, UpdateOne, UpdateRequest, UpdateResult};
 
 use super::auth::Auth;
 use super::clock_and_entropy::ClockAndEntropy;
@@ -22,6 +25,7 @@ use crate::store::{self, Store, UpdateOutcome};
 use aws_lc_rs::hmac;
 use bson::oid::ObjectId;
 use bson::{RawDocument, RawDocumentBuf};
+use document_locks::DocumentLocks;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,6 +90,8 @@ pub struct Documents {
     /// How long a query may take.
     query_time: Duration,
     sources: ClockAndEntropy,
+    /// The documents that are being updated.
+    locks: DocumentLocks,
     /// For the ids of documents.
     drawn: DrawnEntropy,
 }
@@ -105,6 +111,7 @@ impl Documents {
             max_bytes: policy.document_max_bytes,
             query_time: policy.query_time,
             sources: sources.clone(),
+            locks: DocumentLocks::default(),
             drawn: DrawnEntropy::new(sources.entropy.clone()),
         }
     }
@@ -230,6 +237,38 @@ impl Documents {
             Ok(document.clone().under_id(&own))
         };
         self.edit(tenant, collection, id, expected, bytes, change).await
+    }
+
+    /// Inserts a document with that id, if there is none.
+    ///
+    /// # Errors
+    /// `version_mismatch` if there is one; as [`Self::insert_document`].
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
+    pub async fn create_document(
+        &self,
+        tenant: &TenantAccess<Write>,
+        collection: &CollectionName,
+        id: &DocumentId,
+        document: NewDocument,
+    ) -> Result<StoredDocument> {
+        if document.id().is_some_and(|own| own != id) {
+            return Err(Error::invalid_field("/_id", "Must be the `_id` in the path, or be left out."));
+        }
+        // As for an insert.
+        let tenant = &self.auth.renew(tenant).await?;
+        let revision = first_revision(self.sources.now());
+        let document = StoredDocument { body: document.with_id(|| id.clone()), revision };
+        let one = vec![document.clone()];
+        let outcomes = self.documents.insert_documents(tenant.organization(), collection, one).await?;
+        match outcomes.into_iter().next() {
+            Some(Ok(())) => Ok(document),
+            Some(Err(error)) if error.code() == ErrorCode::DocumentExists => {
+                let detail = "There is a document of this `_id`, and `If-None-Match: *` only creates one.";
+                Err(Error::new(ErrorCode::VersionMismatch).detail(detail))
+            }
+            Some(Err(error)) => Err(error),
+            None => Err(Error::internal("an insert without an outcome")),
+        }
     }
 
     /// Changes a document by a merge patch.

@@ -20,8 +20,13 @@ use std::time::Duration;
 /// What to do with a request that has a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IdempotencyPermit {
-    /// Run, and create the organization with this id.
-    Run(OrganizationId),
+    /// Run.
+    Run {
+        /// The id for what the request creates.
+        id: OrganizationId,
+        /// Whether an earlier try of it may have been carried out: it has no response.
+        is_again: bool,
+    },
     /// Send this response again, for the resource that was created with this id.
     Repeat(OrganizationId, StoredResponse),
 }
@@ -80,8 +85,10 @@ impl Idempotency {
             expires_at: clock::after(now, IDEMPOTENCY_KEEP),
             answer: None,
         };
+        let own = record.organization_id;
         match self.claim(record, request, now).await? {
-            IdempotencyClaim::Granted(id) => Ok(IdempotencyPermit::Run(id)),
+            // A claim that is taken over keeps the id of the first one.
+            IdempotencyClaim::Granted(id) => Ok(IdempotencyPermit::Run { id, is_again: id != own }),
             IdempotencyClaim::Answered { made, answer } => Ok(IdempotencyPermit::Repeat(made, answer)),
             IdempotencyClaim::TooMany { until } => {
                 let wait = until.duration_since(now).unsigned_abs().max(Duration::from_secs(1));

@@ -71,7 +71,8 @@ pub fn value(chance: &mut Chance, levels: usize) -> Bson {
     }
 }
 
-fn number(chance: &mut Chance) -> Bson {
+/// A number of any type.
+pub fn number(chance: &mut Chance) -> Bson {
     let small = i32::try_from(chance.below(5)).unwrap() - 1;
     let decimal = |text: &str| Bson::Decimal128(text.parse().unwrap());
     match chance.below(10) {

@@ -46,3 +46,6 @@ mod projections;
 #[cfg(feature = "mongodb")]
 #[cfg(test)]
 mod sorts;
+#[cfg(feature = "mongodb")]
+#[cfg(test)]
+mod updates;

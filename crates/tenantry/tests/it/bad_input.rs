@@ -347,6 +347,36 @@ fn routes(app: &App, acme: &Organization, gone: &Organization, invitation: &str)
             limit: DOCUMENT_LIMIT,
             ..route("listDistinctValues", Method::POST, &format!("{collection}/distinct"), acme.owner.clone())
         },
+        Route {
+            fields: &["sort", "return"],
+            flags: &["multi", "upsert"],
+            required: &["filter", "update"],
+            limit: DOCUMENT_LIMIT,
+            ..route("updateDocuments", Method::POST, &format!("{collection}/update"), acme.owner.clone())
+        },
+        Route {
+            fields: &["return"],
+            flags: &["upsert"],
+            required: &["update"],
+            limit: DOCUMENT_LIMIT,
+            ..route(
+                "updateDocument",
+                Method::POST,
+                &format!("{collection}/documents/d/update"),
+                acme.owner.clone(),
+            )
+        },
+        Route {
+            fields: &["sort"],
+            required: &["filter"],
+            limit: DOCUMENT_LIMIT,
+            ..route(
+                "findOneAndDelete",
+                Method::POST,
+                &format!("{collection}/find-one-and-delete"),
+                acme.owner.clone(),
+            )
+        },
         document("insertDocument", Method::POST, &format!("{collection}/documents")),
         document("replaceDocument", Method::PUT, &format!("{collection}/documents/d")),
         document("patchDocument", Method::PATCH, &format!("{collection}/documents/d")),

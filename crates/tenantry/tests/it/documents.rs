@@ -6,6 +6,7 @@ mod conditional;
 mod queries;
 mod roles;
 mod slow_senders;
+mod updates;
 
 use crate::support::app::{App, Setup};
 use crate::support::fixtures::organization;

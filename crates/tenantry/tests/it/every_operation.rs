@@ -154,9 +154,11 @@ impl Operation {
             "createCollection" => json!({ "name": target.fresh }),
             "createIndex" => json!({ "keys": "a,-b" }),
             "queryDocuments" | "countMatchingDocuments" => json!({ "filter": { "a": 1 } }),
-            "deleteMatchingDocuments" => json!({ "filter": {} }),
+            "deleteMatchingDocuments" | "findOneAndDelete" => json!({ "filter": {} }),
             "aggregateDocuments" => json!({ "pipeline": [{ "$group": { "_id": "$a" } }] }),
             "listDistinctValues" => json!({ "field": "a" }),
+            "updateDocument" => json!({ "update": { "$set": { "a": 2 } } }),
+            "updateDocuments" => json!({ "filter": {}, "update": { "$set": { "a": 2 } }, "multi": true }),
             "insertDocument" | "replaceDocument" | "patchDocument" => json!({ "a": 2 }),
             other => panic!("`{other}` reads a body: write down here what it is sent"),
         }

@@ -186,6 +186,9 @@ impl Route {
             "importOrganization",
             // By then, the target no longer exists.
             "deleteMatchingDocuments",
+            "findOneAndDelete",
+            "updateDocuments",
+            "updateDocument",
         ];
         organization.contains(&self.id.as_str())
     }
@@ -218,6 +221,12 @@ impl Route {
             json!({ "pipeline": [{ "$group": { "_id": "$document.text", "all": { "$push": "$document" } } }] }),
             json!({ "field": "text", "filter": { "$or": [{ "org_id": id }, { "text": { "$exists": true } }] } }),
             json!({ "field": "document.text" }),
+            json!({
+                "filter": { "$or": [{ "org_id": id }, { "_id": { "$exists": true } }] },
+                "update": { "$set": { "org_id": id, "collection": things.collection } }, "multi": true, "upsert": true,
+            }),
+            json!({ "update": { "$rename": { "_id": "id" }, "$set": { "a.$[x]": id } }, "arrayFilters": [{ "x.org_id": id }] }),
+            json!({ "update": { "$set": { "document.org_id": id }, "$unset": { "revision": 1 } }, "upsert": true }),
             json!({ "name": things.collection, "keys": "n", "organization": id, "organization_id": id }),
             json!({ "organization_name": things.organization.name(), "org_id": id, "id": id }),
         ]

@@ -57,6 +57,7 @@ mod set_password;
 mod sign_in;
 mod support;
 mod tokens;
+mod update_kill;
 mod upgrade;
 #[cfg(feature = "crash-points")]
 mod worker_panics;

@@ -9,4 +9,5 @@ mod ended_sessions;
 mod extra_collections;
 mod instances;
 mod placements;
+mod shared_documents;
 mod transfer;

@@ -88,6 +88,22 @@ async fn readme_calls_lead_into_the_tour_of_documents() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tour_of_updates_goes_on_with_that_of_documents() {
+    let app = App::start().await;
+    let tour = block("docs/documents.md", "# An organization of its own");
+    let variables = tour.split("# A collection, and an index").next().unwrap();
+    let updates = block("docs/documents.md", "# A counter, made by its first update");
+    let answers = answers(&run(&format!("{variables}{updates}"), app.address()).await);
+    let [_, counter, cart, discount, found, _, taken, deleted, all] = &answers[..] else {
+        panic!("{answers:?}")
+    };
+    assert_eq!((&counter["document"]["count"], &counter["upserted_id"]), (&1.into(), &"visits".into()));
+    assert_eq!((&cart["upserted_id"], &discount["modified"]), (&"cart-1".into(), &1.into()));
+    assert_eq!((&found["modified"], &taken["document"]["by"]), (&1.into(), &"worker-7".into()));
+    assert_eq!((&deleted["document"]["_id"], &all["modified"]), (&"task-1".into(), &1.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn backend_in_readme_reaches_documents_of_two_organizations() {
     let app = App::start().await;
     let commands = block("README.md", "# The operator makes a service key");

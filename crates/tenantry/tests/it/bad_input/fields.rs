@@ -81,6 +81,8 @@ fn good(route: &Route) -> Value {
             (*field).to_owned(),
             match *field {
                 "permissions" => json!(["documents:read"]),
+                "filter" => json!({}),
+                "update" => json!({ "$set": {} }),
                 field => Value::from(value(field)),
             },
         )
