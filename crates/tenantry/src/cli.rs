@@ -17,6 +17,7 @@ mod print;
 mod remote;
 mod role;
 mod serve;
+mod signing_key;
 mod terminal;
 #[cfg(feature = "mongodb")]
 mod transfer;
@@ -43,6 +44,7 @@ pub fn command() -> Command {
         .subcommand(config::flags(Command::new("serve")).about("Run the service (the default)"))
         .subcommand(org::command())
         .subcommand(key::command())
+        .subcommand(signing_key::command())
         .subcommand(member::command())
         .subcommand(invite::command())
         .subcommand(role::command())
@@ -65,6 +67,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(("serve", matches)) => return serve(matches),
         Some(("org", matches)) => return org::run(matches),
         Some(("key", matches)) => return key::run(matches),
+        Some(("signing-key", matches)) => return signing_key::run(matches),
         Some(("member", matches)) => return member::run(matches),
         Some(("invite", matches)) => return invite::run(matches),
         Some(("role", matches)) => return role::run(matches),
@@ -106,7 +109,7 @@ mod tests {
     fn shown(name: &str) -> Option<&'static [&'static str]> {
         match name {
             "serve" => None,
-            "org" | "key" | "member" | "invite" | "role" | "operations" | "audit" => {
+            "org" | "key" | "signing-key" | "member" | "invite" | "role" | "operations" | "audit" => {
                 Some(&["DATA_DIR", "SERVER_URL", "OPERATOR_KEY"])
             }
             "operator-key" => Some(&["DATA_DIR", "MONGO_URI", "MASTER_DB", "MONGO_TIMEOUT", "OPERATOR_KEY"]),

@@ -69,7 +69,8 @@ struct Scene {
 
 impl Scene {
     async fn new(event: &str) -> Self {
-        let app = Setup::unlimited().with("--retention-days=30").start().await;
+        let setup = Setup::unlimited().with("--retention-days=30").with("--jwt-algorithm=EdDSA");
+        let app = setup.start().await;
         let (acme, globex) = (organization(&app, "Acme").await, organization(&app, "Globex").await);
         let role = if event.starts_with("own role") { "special" } else { "admin" };
         let body = json!({ "name": "special", "permissions": OWN_ROLE });
@@ -142,6 +143,12 @@ impl Scene {
             "service key revoked" => operator.delete(&service).await.done(),
             "service key rotated" => {
                 drop(operator.post(&format!("{service}/rotate"), &json!({})).await.ok());
+            }
+            "signing key retired" => {
+                let keys = operator.get("/v1/signing-keys").await.ok();
+                let current = keys["items"].as_array().unwrap().iter().find(|key| key["state"] == "current");
+                let kid = current.unwrap()["kid"].as_str().unwrap();
+                drop(operator.delete(&format!("/v1/signing-keys/{kid}")).await.ok());
             }
             "organization renamed" => {
                 let body = json!({ "organization_name": "Acme Two" });

@@ -80,6 +80,7 @@ impl Operation {
             ("{invitation_id}", "invitation_not_found"),
             ("{role_name}", "role_not_found"),
             ("{session_id}", "session_not_found"),
+            ("{kid}", "signing_key_not_found"),
         ];
         all.into_iter().filter(|(variable, _)| self.template.contains(variable)).collect()
     }
@@ -97,6 +98,7 @@ impl Operation {
             .replace("{invitation_id}", target.invitation)
             .replace("{role_name}", target.role)
             .replace("{session_id}", target.session)
+            .replace("{kid}", "unknown")
             .replace("{code}", "name_taken");
         let path = match self.id.as_str() {
             "findOrganization" => format!("{path}?organization_name={}", encoded(target.name)),
