@@ -1,6 +1,6 @@
 //! The issuer of access tokens as a URL, for clients that look there for what they need to check a token.
 
-use super::Config;
+use super::{Config, PublicUrl};
 use reqwest::Url;
 use tenantry_api::settings::IssuerUrl;
 
@@ -8,7 +8,7 @@ impl Config {
     /// The issuer, if it is an https URL without a query or fragment (RFC 8414, 2).
     #[must_use]
     pub fn issuer_url(&self) -> Option<IssuerUrl> {
-        let public_url = self.public_url.as_ref().map(|url| url.as_str());
+        let public_url = self.public_url.as_ref().map(PublicUrl::as_str);
         issuer_url(&self.jwt_issuer, public_url)
     }
 }

@@ -311,7 +311,9 @@ impl Scene {
     async fn start(is_open: bool) -> Self {
         let flags: &[&str] =
             if is_open { &[] } else { &["--signup=operator", "--public-lookup=off", "--metrics=operator"] };
-        let app = flags.iter().fold(Setup::unlimited(), |setup, flag| setup.with(flag)).start().await;
+        // With keys that rotate, and metadata of the issuer.
+        let setup = Setup::unlimited().with("--jwt-algorithm=EdDSA").with("--jwt-issuer=https://id.example");
+        let app = flags.iter().fold(setup, |setup, flag| setup.with(flag)).start().await;
         for name in ["Victim", "Foreign"] {
             let email = format!("owner@{}.example", name.to_lowercase());
             app.operator().post("/v1/organizations", &new_organization(name, &email)).await.created();
@@ -546,7 +548,7 @@ async fn operations_refuse_every_caller_without_the_right() {
 
 /// Requests in this file that are refused for every caller: the organization is in use, or the token or the
 /// archive is not a real one.
-const REFUSED_ALL_THE_SAME: [(&str, &str); 11] = [
+const REFUSED_ALL_THE_SAME: [(&str, &str); 13] = [
     ("importOrganization", "archive_invalid"),
     ("restoreOrganization", "organization_not_deleted"),
     ("purgeOrganization", "organization_not_deleted"),
@@ -558,6 +560,8 @@ const REFUSED_ALL_THE_SAME: [(&str, &str); 11] = [
     ("changeMember", "last_owner"),
     ("removeMember", "last_owner"),
     ("removeAccount", "last_owner"),
+    ("rotateSigningKey", "signing_key_unready"),
+    ("retireSigningKey", "signing_key_not_found"),
 ];
 
 #[tokio::test]
@@ -639,6 +643,7 @@ async fn operations_on_unknown_organization_find_nothing() {
     for operation in Operation::all(&scene.app).iter().filter(|operation| operation.template.contains('{')) {
         let callers = match operation.access.as_str() {
             _ if operation.template.starts_with("/v1/keys/") => continue,
+            _ if operation.template.starts_with("/v1/signing-keys/") => continue,
             _ if operation.template.starts_with("/v1/me/") => continue,
             "operator" | "operator_or_service" => vec![scene.app.operator()],
             "service" => vec![with_key(&scene.app, &scene.service_key)],

@@ -194,7 +194,7 @@ async fn key_of_earlier_version_stays_until_it_is_rotated() {
     let kid = kid_of(&acme.tokens);
     app.advance_days(400);
     app.maintain().await;
-    assert_eq!(published(&app.client()).await, [kid.clone()]);
+    assert_eq!(published(&app.client()).await, std::slice::from_ref(&kid));
     assert_eq!(keys(&app.operator()).await, [("current".to_owned(), kid.clone())]);
     let app = app.restart().await;
     let before = sign_in(&app, acme.email()).await;

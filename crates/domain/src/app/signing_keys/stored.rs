@@ -72,6 +72,8 @@ pub(super) struct StoredKeyReader {
     started: Instant,
     /// When they were read last, in milliseconds since `started`, plus one; 0 means never.
     read_at: AtomicU64,
+    /// How often they could not be read.
+    failures: AtomicU64,
 }
 
 /// The keys in use.
@@ -98,6 +100,7 @@ impl StoredKeyReader {
             held: Mutex::default(),
             started: Instant::now(),
             read_at: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
         }
     }
 
@@ -124,12 +127,21 @@ impl StoredKeyReader {
                 Ok(())
             }
             _ => {
+                let failures = self.failures.load(Ordering::Acquire);
                 let mut held = self.held.lock().await;
-                // Another request may have read them meanwhile.
+                // Another request may have read them meanwhile, or waited for the store in vain: one after the other would wait
+                // for too long.
                 if self.age().is_some_and(|age| age < EARLY) {
                     return Ok(());
                 }
-                self.read(&mut held, tokens).await
+                if self.failures.load(Ordering::Acquire) != failures {
+                    return Err(Error::unavailable("the signing keys could not be read"));
+                }
+                let read = self.read(&mut held, tokens).await;
+                if read.is_err() {
+                    self.failures.fetch_add(1, Ordering::Release);
+                }
+                read
             }
         }
     }
@@ -205,7 +217,8 @@ impl StoredKeyReader {
                 }
                 None => (SigningKeySet::default(), true),
                 Some(value) => match self.keys.seals.open(value) {
-                    Ok((set, is_current)) => (set, !is_current),
+                    // At a start alone: while a secret is replaced, instances with the old one would seal it back again.
+                    Ok((set, is_current)) => (set, !is_current && !held.is_set_up),
                     Err(UnsealError) if held.is_set_up => return self.read_again(held, tokens).await,
                     Err(UnsealError) => {
                         tracing::warn!(

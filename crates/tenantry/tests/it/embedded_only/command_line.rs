@@ -8,6 +8,7 @@ mod key;
 mod operator_key;
 mod org;
 mod people;
+mod signing_key;
 
 use serde_json::Value;
 use std::io::Write;
