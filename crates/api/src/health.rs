@@ -1,4 +1,4 @@
-//! Liveness, readiness, metrics, signing keys, and what the service is.
+//! Liveness, readiness, metrics, and what the service is.
 
 use super::auth::operator_key;
 use super::http::Http;
@@ -13,7 +13,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::Value;
 use std::sync::Arc;
 use tenantry_domain::ErrorCode;
 use utoipa::ToSchema;
@@ -129,32 +128,6 @@ pub async fn metrics(State(http): State<Arc<Http>>, headers: HeaderMap) -> Resul
     let text = (http.render_metrics)();
     let prometheus = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, prometheus)], text).into_response())
-}
-
-/// A JSON Web Key Set.
-#[derive(Serialize, ToSchema)]
-#[schema(as = SigningKeys)]
-pub struct SigningKeysResponse {
-    /// The keys, as RFC 7517 defines them.
-    #[schema(value_type = Vec<Object>)]
-    pub keys: Value,
-}
-
-/// Get the keys that verify access tokens.
-///
-/// A JSON Web Key Set (RFC 7517). It has keys where tokens are signed with EdDSA, and is empty where they are
-/// signed with a shared secret.
-#[utoipa::path(get, path = "/.well-known/jwks.json", operation_id = "getSigningKeys", tag = "Sign-in",
-    responses((status = 200, description = "A JSON Web Key Set; empty where tokens are signed with a shared secret.",
-        body = SigningKeysResponse, content_type = "application/jwk-set+json")),
-    extensions(("x-rule" = json!(Access::Public.refuses(&[])))))]
-pub async fn jwks(State(http): State<Arc<Http>>) -> Response {
-    let keys = http.app.auth.public_keys()["keys"].take();
-    let mut response = json(StatusCode::OK, &SigningKeysResponse { keys });
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
-    response
 }
 
 /// Explain a problem.

@@ -8,6 +8,7 @@ mod api_keys;
 mod archives;
 mod audit;
 mod auth;
+mod authorization_server;
 mod body_budget;
 mod classic;
 mod collections;
@@ -52,6 +53,7 @@ mod routes;
 mod security;
 mod sessions;
 pub mod settings;
+mod signing_keys;
 mod tokens;
 mod usage;
 

@@ -128,6 +128,22 @@ impl FromRequestParts<Arc<Http>> for ApiKeyPath {
     }
 }
 
+/// The signing key in the path.
+#[derive(IntoParams)]
+#[into_params(names("kid"), parameter_in = Path)]
+pub struct SigningKeyPath(
+    /// Its `kid`.
+    pub String,
+);
+
+impl FromRequestParts<Arc<Http>> for SigningKeyPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        Ok(Self(segment(parts, "kid")?))
+    }
+}
+
 /// The account of a member in the path.
 #[derive(IntoParams)]
 #[into_params(names("account"), parameter_in = Path)]

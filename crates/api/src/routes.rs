@@ -13,9 +13,10 @@ use super::readiness::Readiness;
 use super::request_id::RequestIds;
 use super::settings::Settings;
 use super::{
-    account_links, api_keys, archives, audit, classic, collections, docs, documents, extract, health,
-    idempotency, indexes, invitations, mailed_links, malformed, me, members, openapi, operations,
-    organizations, own_sessions, password_reset, rate_limit, request_id, responses, roles, sessions, tokens,
+    account_links, api_keys, archives, audit, authorization_server, classic, collections, docs, documents,
+    extract, health, idempotency, indexes, invitations, mailed_links, malformed, me, members, openapi, operations,
+    organizations, own_sessions, password_reset, rate_limit, request_id, responses, roles, sessions, signing_keys,
+    tokens,
     usage,
 };
 use crate::error_codes;
@@ -66,6 +67,7 @@ pub fn handlers(parts: ApiParts) -> Handlers {
     });
     let routes = routes
         .route(archives::IMPORT, organization_called_import())
+        .route(authorization_server::BELOW_WELL_KNOWN, get(authorization_server::describe_server))
         .merge(docs::routes(Bytes::from(document.to_string())))
         .fallback(async || ApiError::from(error_codes::ROUTE_NOT_FOUND));
     let malformed = malformed::handler(&http, cors.clone());
@@ -108,7 +110,8 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(account_links::confirm_email))
         .routes(routes!(account_links::verify_email))
         .routes(routes!(password_reset::reset_password))
-        .routes(routes!(health::jwks))
+        .routes(routes!(signing_keys::jwks))
+        .routes(routes!(authorization_server::describe_server))
         // Organizations
         .routes(routes!(organizations::list_organizations, organizations::create_organization))
         .routes(routes!(
@@ -130,6 +133,9 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(api_keys::list_organization_keys, api_keys::create_organization_key))
         .routes(routes!(api_keys::get_organization_key, api_keys::revoke_organization_key))
         .routes(routes!(api_keys::rotate_organization_key))
+        .routes(routes!(signing_keys::list_signing_keys))
+        .routes(routes!(signing_keys::rotate_signing_key))
+        .routes(routes!(signing_keys::retire_signing_key))
         .routes(routes!(tokens::issue_token))
         .routes(routes!(tokens::introspect_token))
         // Members

@@ -26,12 +26,24 @@ pub enum MetricsPolicy {
     Off,
 }
 
+/// The issuer of access tokens, where it is an https URL.
+pub struct IssuerUrl {
+    /// As tokens have it.
+    pub text: String,
+    /// Its path; empty if that is `/`.
+    pub path: String,
+    /// What the URLs of the service begin with, without a slash at the end.
+    pub base: String,
+}
+
 /// The operator's settings for HTTP.
 pub struct Settings {
     /// The name of the service.
     pub app_name: String,
     /// The prefix of the path in every link; empty if the URL of the service is not set.
     pub public_url: String,
+    /// The issuer of access tokens, where it is an https URL.
+    pub issuer_url: Option<IssuerUrl>,
     /// What a caller without a token can see.
     pub public_lookup: LookupPolicy,
     /// Who may read `/metrics`.

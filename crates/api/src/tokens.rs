@@ -22,7 +22,7 @@ use tenantry_domain::app::token_exchange::{Subject, TokenRequest};
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::limits::EXCHANGED_TOKEN_MAX;
 use tenantry_domain::permission::Permission;
-use tenantry_domain::token::ClaimsGrant;
+use tenantry_domain::token::{ActorClaim, ClaimsGrant};
 use utoipa::ToSchema;
 
 request_fields! {
@@ -90,14 +90,18 @@ pub struct IntrospectionResponse {
     /// The backend's own id of the user, in an exchanged token that has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// Who acts, in an exchanged token: `{"sub": "key:…"}` (RFC 8693, 4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub act: Option<ActorClaim>,
 }
 
 impl From<ActiveToken> for IntrospectionResponse {
     fn from(token: ActiveToken) -> Self {
         let ActiveToken { claims, permissions } = token;
-        let subject = match claims.grant {
-            ClaimsGrant::Exchange(exchange) => exchange.subject,
-            ClaimsGrant::Session(_) => None,
+        let (subject, act) = match claims.grant {
+            ClaimsGrant::Exchange(exchange) => (exchange.subject, Some(exchange.act)),
+            ClaimsGrant::Session(_) => (None, None),
         };
         Self {
             active: true,
@@ -112,6 +116,7 @@ impl From<ActiveToken> for IntrospectionResponse {
             jti: Some(claims.jti),
             org_id: Some(claims.org_id),
             subject,
+            act,
         }
     }
 }

@@ -32,6 +32,7 @@ mod policy;
 pub mod rate_limit;
 pub mod roles;
 pub mod sessions;
+pub mod signing_keys;
 pub mod tenant;
 pub mod token_exchange;
 mod view;
@@ -46,7 +47,6 @@ use crate::ids::Entropy;
 use crate::mac_keys::MacKeys;
 use crate::password::pool::HashPool;
 use crate::store::{self, Store};
-use crate::token::TokenKeys;
 use account_links::{AccountLinkParts, AccountLinks};
 use account_removal::AccountRemoval;
 use accounts::Accounts;
@@ -74,6 +74,7 @@ use passwords::PasswordHasher;
 use rate_limit::RateLimiter;
 use roles::Roles;
 use sessions::Sessions;
+use signing_keys::{SigningKeys, TokenSigning};
 use std::sync::Arc;
 use token_exchange::TokenExchange;
 
@@ -88,7 +89,7 @@ pub struct AppParts {
     /// The pool that hashes passwords.
     pub hashes: HashPool,
     /// The keys that sign access tokens.
-    pub tokens: TokenKeys,
+    pub signing: TokenSigning,
     /// The keys that authenticate refresh tokens, cursors and the fingerprints of requests.
     pub mac_keys: MacKeys,
     /// The key that signs checkpoints of the audit trail.
@@ -105,6 +106,8 @@ pub struct App {
     pub audit: Arc<AuditTrail>,
     /// Who may do what.
     pub auth: Arc<Auth>,
+    /// The keys that sign tokens.
+    pub signing_keys: Arc<SigningKeys>,
     /// Signing in, staying signed in, signing out.
     pub sessions: Arc<Sessions>,
     /// Changing credentials.
@@ -156,24 +159,25 @@ impl App {
     /// Builds the application from its parts.
     #[must_use]
     pub fn new(parts: AppParts) -> Arc<Self> {
-        let AppParts { store, clock, entropy, hashes, tokens, mac_keys, checkpoint_key, mail, policy } =
+        let AppParts { store, clock, entropy, hashes, signing, mac_keys, checkpoint_key, mail, policy } =
             parts;
-        let (store, policy, tokens) = (&store, &Arc::new(policy), &Arc::new(tokens));
+        let (store, policy) = (&store, &Arc::new(policy));
         let sources = &ClockAndEntropy::new(clock, entropy);
+        let signing_keys = &Arc::new(SigningKeys::new(signing, store, sources));
         let mailboxes = &Mailboxes::new(store);
         let passwords = &Arc::new(PasswordHasher::new(hashes, sources));
         let rate_limiter = &Arc::new(RateLimiter::new(store, policy.throttle, sources));
         let counts = &Arc::new(AuditCounts::default());
         let credentials = &Arc::new(Credentials::new(store, passwords, rate_limiter, counts, sources));
         let key_uses = &Arc::new(KeyUses::default());
-        let auth = &Arc::new(Auth::new(store, tokens, key_uses, policy, sources));
+        let auth = &Arc::new(Auth::new(store, signing_keys, key_uses, policy, sources));
         let retention = policy.audit_retention;
         let audit = &Arc::new(AuditTrail::new(store, auth, checkpoint_key, counts, retention, sources));
         let executor = &Arc::new(Executor::new(store, auth, mailboxes, sources));
         let organizations = &Arc::new(Organizations::new(store, auth, passwords, executor, policy, sources));
         let members = &Arc::new(Members::new(store, auth, executor, sources));
         let sessions =
-            &Arc::new(Sessions::new(store, mailboxes, credentials, tokens, mac_keys, policy, sources));
+            &Arc::new(Sessions::new(store, mailboxes, credentials, signing_keys, mac_keys, policy, sources));
         let account_removal = &Arc::new(AccountRemoval::new(store, auth, executor, sources));
         let lookup = AddressLookup::new(store, mailboxes, sources);
         let mailer = &Arc::new(Mailer::new(store, lookup, mail, mac_keys, policy.throttle, sources));
@@ -206,13 +210,14 @@ impl App {
         Arc::new(Self {
             audit: Arc::clone(audit),
             auth: Arc::clone(auth),
+            signing_keys: Arc::clone(signing_keys),
             sessions: Arc::clone(sessions),
             accounts: Accounts::new(store, auth, credentials, passwords, executor, sources),
             account_links: links,
             account_removal: Arc::clone(account_removal),
             api_keys: ApiKeys::new(store, auth, sources),
             introspection: Introspection::new(auth),
-            token_exchange: TokenExchange::new(store, auth, tokens, policy, sources),
+            token_exchange: TokenExchange::new(store, auth, signing_keys, policy, sources),
             organizations: Arc::clone(organizations),
             mailer: Arc::clone(mailer),
             members: Arc::clone(members),
@@ -226,7 +231,15 @@ impl App {
             documents: Documents::new(store, auth, mac_keys, policy, sources),
             idempotency: Idempotency::new(store, mac_keys, policy.idempotency_keys, sources),
             rate_limiter: Arc::clone(rate_limiter),
-            maintenance: Maintenance::new(store, organizations, account_removal, key_uses, audit, sources),
+            maintenance: Maintenance::new(
+                store,
+                organizations,
+                account_removal,
+                key_uses,
+                audit,
+                signing_keys,
+                sources,
+            ),
             installation: Arc::clone(&store.installation),
             passwords: Arc::clone(passwords),
             policy: Arc::clone(policy),

@@ -100,6 +100,9 @@ actions! {
     KeyRotated "key.rotated" "A key got a new secret.";
     KeyRevoked "key.revoked" "A key was revoked.";
     TokenIssued "token.issued" "A service key was exchanged for a token of the organization.";
+    SigningKeyPublished "signing_key.published" "A key that will sign tokens was published.";
+    SigningKeyRotated "signing_key.rotated" "The operator had the next key take over the signing of tokens.";
+    SigningKeyRetired "signing_key.retired" "A key that signs tokens, and every token of it, was ended.";
     AccessDenied "access.denied" "Requests that the caller's permissions do not allow, counted per minute and network.";
 }
 

@@ -133,6 +133,7 @@ error_table! {
     CollectionNotFound, "collection_not_found", NotFound, "The organization has no such collection.", "Create it, or check its name.";
     DocumentNotFound, "document_not_found", NotFound, "There is no such document.", "Check the id.";
     KeyNotFound, "key_not_found", NotFound, "There is no such key.", "Check the id against the list of keys.";
+    SigningKeyNotFound, "signing_key_not_found", NotFound, "There is no such signing key.", "Check the id against the list of signing keys.";
     IndexNotFound, "index_not_found", NotFound, "The collection has no such index.", "Check the name against the list of indexes.";
     InvitationNotFound, "invitation_not_found", NotFound, "The organization has no such invitation.", "Check the id against the list of invitations: one that was used is gone.";
     InvitationInvalid, "invitation_invalid", NotFound, "The invitation is good no more.", "It was used, renewed or revoked, or has expired: ask for another one.";
@@ -172,6 +173,8 @@ error_table! {
     IndexExists, "index_exists", Conflict, "The collection has another index of this name, or one of the same keys.", "Drop that one first, or choose another name.";
     TooManyIndexes, "too_many_indexes", Conflict, "The collection has as many indexes as it may have.", "Drop one that is not used.";
     TooManyKeys, "too_many_keys", Conflict, "There are as many keys as there may be.", "Revoke one that is not used.";
+    SigningKeysFixed, "signing_keys_fixed", Conflict, "The keys that sign tokens do not rotate here.", "A secret of the settings signs them: replace that, with an overlap if you want.";
+    SigningKeyUnready, "signing_key_unready", Conflict, "The next signing key has not been published for a day.", "Those who check tokens may not know it yet: wait as `Retry-After` says, or retire the key that signs, if it has leaked.";
     UniqueViolation, "unique_violation", Conflict, "Another document has the same value in a unique index.", "Change the value; `detail` names the index.";
     VersionMismatch, "version_mismatch", Stale, "The resource has changed since you read it.", "Read it again and repeat the change with its new version.";
     IdempotencyKeyReused, "idempotency_key_reused", Unprocessable, "This Idempotency-Key was used for another request.", "Use a new key for a new request.";

@@ -43,6 +43,7 @@ pub mod role;
 pub mod secret_text;
 pub mod session;
 pub mod shared_mailbox;
+pub mod signing_keys;
 pub mod store;
 pub mod token;
 

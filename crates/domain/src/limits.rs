@@ -85,6 +85,17 @@ pub const KEY_OVERLAP_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 pub const EXCHANGED_TOKEN_MAX: Duration = Duration::from_secs(3600);
 /// Its life when the request does not say.
 pub const EXCHANGED_TOKEN_DEFAULT: Duration = Duration::from_secs(900);
+/// How long a key signs tokens before the next one takes over, where keys rotate. Well below the year or more that NIST
+/// SP 800-57 part 1 (5.3.6) allows a private signature key; large providers of identity rotate as often.
+pub const SIGNING_KEY_PERIOD: Duration = Duration::from_secs(90 * 24 * 3600);
+/// How long a key is published before it may sign: longer than any verifier in common use keeps a key set before it looks
+/// again (12 hours at most, where the maker's documentation says so).
+pub const SIGNING_KEY_AHEAD: Duration = Duration::from_secs(24 * 3600);
+/// How far the clocks of instances may be apart before a token could be refused around a change of keys, and for how long
+/// a key that signs no more is kept as a spare.
+pub const SIGNING_KEY_MARGIN: Duration = Duration::from_secs(3600);
+/// Retired keys that the list of keys still shows.
+pub const RETIRED_KEYS_LISTED: usize = 16;
 /// Bytes of the backend's own id of a user.
 pub const SUBJECT_MAX_BYTES: usize = 255;
 

@@ -400,6 +400,15 @@ pub trait Installation: Send + Sync {
     /// Sets a value, replacing any that is there.
     async fn put_value(&self, name: &str, value: &[u8]) -> Result<()>;
 
+    /// Replaces the value `expected`, or sets the first one (`None`); refused if another is there.
+    async fn update_value(
+        &self,
+        name: &str,
+        expected: Option<&[u8]>,
+        value: &[u8],
+        event: Option<&AuditEvent>,
+    ) -> Result<UpdateOutcome>;
+
     /// Removes a value; a missing one is not an error.
     async fn delete_value(&self, name: &str) -> Result<()>;
 

@@ -1,29 +1,31 @@
-//! Access tokens: JWTs of the type `at+jwt` (RFC 9068), signed with one key and checked with one algorithm. While the key is
-//! rotated, tokens of the one before are accepted too.
+//! Access tokens: JWTs of the type `at+jwt` (RFC 9068), signed with one key at a time and checked with one algorithm. While
+//! the key is rotated, tokens of the one before are accepted too.
 //!
 //! A token that passes the check here is ours and unexpired, and no more: the caller has to look up whether
 //! its account, membership, session and organization are still valid.
 //!
 //! # Pitfalls
-//! The sender writes the header of a token. Nothing in it may choose the algorithm or the key.
+//! The sender writes the header of a token. Nothing in it may choose the algorithm, and its `kid` only which of our own keys
+//! to try.
 
 mod claims;
+mod material;
 mod public_key;
 mod verified;
 
 pub use claims::{ActorClaim, Claims, ClaimsGrant, ExchangeClaims, SessionClaims};
+pub use material::PublishedKey;
 pub use public_key::{PublicKey, ed25519_public_key};
 
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{ErrorCode, Result};
 use crate::ids::{Entropy, random};
 use aws_lc_rs::signature::Ed25519KeyPair;
-use claims::ClaimMembers;
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use material::KeyMaterial;
 use serde_json::json;
 use std::fmt;
-use std::sync::Arc;
-use verified::VerifiedTokens;
+use std::sync::{Arc, PoisonError, RwLock};
 use zeroize::Zeroizing;
 
 /// The media type of an access token, without `application/`.
@@ -73,18 +75,53 @@ pub fn ed25519_of(seed: &[u8; 32]) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(document.expect("every 32 bytes are an Ed25519 key").as_ref().to_vec())
 }
 
+impl SigningKey {
+    const fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Hs256(_) => Algorithm::HS256,
+            Self::Hs384(_) => Algorithm::HS384,
+            Self::Hs512(_) => Algorithm::HS512,
+            Self::EdDsa(_) => Algorithm::EdDSA,
+        }
+    }
+
+    fn encoding_key(&self) -> EncodingKey {
+        match self {
+            Self::Hs256(secret) | Self::Hs384(secret) | Self::Hs512(secret) => {
+                EncodingKey::from_secret(secret)
+            }
+            Self::EdDsa(pkcs8) => EncodingKey::from_ed_der(pkcs8),
+        }
+    }
+
+    fn decoding_key(&self) -> Result<DecodingKey> {
+        Ok(match self {
+            Self::Hs256(secret) | Self::Hs384(secret) | Self::Hs512(secret) => {
+                DecodingKey::from_secret(secret)
+            }
+            Self::EdDsa(pkcs8) => ed25519_public_key(pkcs8)?.decoding_key(),
+        })
+    }
+
+    /// The public half, for a key that has one.
+    fn public_key(&self) -> Result<Option<PublicKey>> {
+        match self {
+            Self::EdDsa(pkcs8) => ed25519_public_key(pkcs8).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn kid(&self) -> Result<Option<String>> {
+        Ok(self.public_key()?.map(|public| public.kid().to_owned()))
+    }
+}
+
 /// Issues and checks access tokens.
 pub struct TokenKeys {
     issuer: String,
     audience: String,
-    header: Header,
-    encoding: EncodingKey,
-    /// The keys that are accepted, all of one algorithm; the first is that of `encoding`.
-    accepted: Vec<DecodingKey>,
-    validation: Validation,
-    verified: VerifiedTokens<VerifiedToken>,
-    /// The public keys, for keys that have one.
-    jwks: Vec<serde_json::Value>,
+    /// `None` until stored keys have been read.
+    material: RwLock<Option<Arc<KeyMaterial>>>,
 }
 
 impl TokenKeys {
@@ -93,34 +130,43 @@ impl TokenKeys {
     /// # Errors
     /// `internal` if an Ed25519 key is not a PKCS#8 document.
     pub fn new(key: &SigningKey, issuer: impl Into<String>, audience: impl Into<String>) -> Result<Self> {
-        let (algorithm, encoding, decoding, jwk) = key_material(key)?;
-        let mut header = Header::new(algorithm);
-        header.typ = Some(TYPE.to_owned());
-        header.kid = jwk.as_ref().and_then(|jwk| jwk["kid"].as_str()).map(str::to_owned);
-        Ok(Self {
-            issuer: issuer.into(),
-            audience: audience.into(),
-            header,
-            encoding,
-            accepted: vec![decoding],
-            validation: signature_alone(algorithm),
-            verified: VerifiedTokens::new(),
-            jwks: Vec::from_iter(jwk),
-        })
+        Self::accepting(key, &[], issuer, audience)
     }
 
-    /// Accepts tokens that `other` has signed, too. The public key of `other` is published like the first.
+    /// Tokens that `key` signs. Those that `others` have signed are accepted, too; their public keys are published
+    /// like the first.
     ///
     /// # Errors
-    /// `internal` if `other` is of another algorithm, or an Ed25519 key is not a PKCS#8 document.
-    pub fn also_accepting(mut self, other: &SigningKey) -> Result<Self> {
-        let (algorithm, _, decoding, jwk) = key_material(other)?;
-        if algorithm != self.header.alg {
-            return Err(Error::internal("the keys that are accepted are of two algorithms"));
-        }
-        self.accepted.push(decoding);
-        self.jwks.extend(jwk);
-        Ok(self)
+    /// `internal` if the keys are of two algorithms, or an Ed25519 key is not a PKCS#8 document.
+    pub fn accepting(
+        key: &SigningKey,
+        others: &[&SigningKey],
+        issuer: impl Into<String>,
+        audience: impl Into<String>,
+    ) -> Result<Self> {
+        let material = Arc::new(KeyMaterial::of_secrets(key, others)?);
+        Ok(Self { material: RwLock::new(Some(material)), ..Self::without_keys(issuer, audience) })
+    }
+
+    /// Tokens whose keys are stored and not known yet.
+    #[must_use]
+    pub fn without_keys(issuer: impl Into<String>, audience: impl Into<String>) -> Self {
+        Self { issuer: issuer.into(), audience: audience.into(), material: RwLock::new(None) }
+    }
+
+    /// From now on these keys sign and are accepted, and no others.
+    ///
+    /// # Errors
+    /// `internal` if none of them signs, or a private half is not a PKCS#8 document.
+    pub fn publish(&self, keys: &[PublishedKey]) -> Result<()> {
+        let material = Arc::new(KeyMaterial::of_published(keys)?);
+        *self.material.write().unwrap_or_else(PoisonError::into_inner) = Some(material);
+        Ok(())
+    }
+
+    fn material(&self) -> Result<Arc<KeyMaterial>> {
+        let material = self.material.read().unwrap_or_else(PoisonError::into_inner).clone();
+        material.ok_or_else(|| ErrorCode::StoreUnavailable.into())
     }
 
     /// The `iss` of the tokens.
@@ -135,23 +181,37 @@ impl TokenKeys {
         &self.audience
     }
 
+    /// The algorithm that signs, as a token's header has it.
+    ///
+    /// # Errors
+    /// `store_unavailable` before the keys are known.
+    pub fn algorithm(&self) -> Result<&'static str> {
+        Ok(match self.material()?.algorithm {
+            Algorithm::HS384 => "HS384",
+            Algorithm::HS512 => "HS512",
+            Algorithm::EdDSA => "EdDSA",
+            _ => "HS256",
+        })
+    }
+
     /// Signs `claims`.
     ///
     /// # Errors
-    /// `internal`, if the cryptography refuses.
+    /// `internal`, if the cryptography refuses; `store_unavailable` before the keys are known.
     pub fn issue(&self, claims: &Claims) -> Result<String> {
-        jsonwebtoken::encode(&self.header, claims, &self.encoding).map_err(Error::internal)
+        self.material()?.issue(claims)
     }
 
     /// The claims of `token`, if it is ours and valid at `now`.
     ///
     /// # Errors
-    /// `token_invalid`, `token_expired`.
+    /// `token_invalid`, `token_expired`; `store_unavailable` before the keys are known.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Claims>> {
         if token.len() > TOKEN_MAX_BYTES {
             return Err(ErrorCode::TokenInvalid.into());
         }
-        let VerifiedToken { claims, nbf } = self.verified.get(token, || self.verify_signature(token))?;
+        let verified = self.material()?.verify(token, &self.issuer, &self.audience)?;
+        let VerifiedToken { claims, nbf } = verified;
         let latest = now.as_second().saturating_add(CLOCK_SKEW_SECONDS);
         // A token from the future may have expired before the clock was set back.
         if claims.iat > latest || nbf.is_some_and(|nbf| nbf > latest) {
@@ -163,31 +223,19 @@ impl TokenKeys {
         Ok(claims)
     }
 
-    /// What `token` says, if it is ours, whenever it is valid.
-    fn verify_signature(&self, token: &str) -> Result<VerifiedToken> {
-        let decode = |key| jsonwebtoken::decode::<ClaimMembers>(token, key, &self.validation).ok();
-        let token = self.accepted.iter().find_map(decode).ok_or(ErrorCode::TokenInvalid)?;
-        let nbf = token.claims.nbf;
-        let claims = Claims::try_from(token.claims).map_err(|_| ErrorCode::TokenInvalid)?;
-        let is_ours =
-            is_access_token(&token.header) && claims.iss == self.issuer && claims.aud == self.audience;
-        if is_ours {
-            Ok(VerifiedToken { claims: Arc::new(claims), nbf })
-        } else {
-            Err(ErrorCode::TokenInvalid.into())
-        }
-    }
-
     /// The public keys for checking the tokens (RFC 7517); empty for an HMAC secret.
-    #[must_use]
-    pub fn jwks(&self) -> serde_json::Value {
-        json!({ "keys": self.jwks })
+    ///
+    /// # Errors
+    /// `store_unavailable` before the keys are known.
+    pub fn jwks(&self) -> Result<serde_json::Value> {
+        Ok(json!({ "keys": self.material()?.jwks() }))
     }
 }
 
 impl fmt::Debug for TokenKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenKeys").field("algorithm", &self.header.alg).finish_non_exhaustive()
+        let algorithm = self.material().ok().map(|material| material.algorithm);
+        f.debug_struct("TokenKeys").field("algorithm", &algorithm).finish_non_exhaustive()
     }
 }
 
@@ -196,26 +244,6 @@ impl fmt::Debug for TokenKeys {
 struct VerifiedToken {
     claims: Arc<Claims>,
     nbf: Option<i64>,
-}
-
-type Keys = (Algorithm, EncodingKey, DecodingKey, Option<serde_json::Value>);
-
-fn key_material(key: &SigningKey) -> Result<Keys> {
-    Ok(match key {
-        SigningKey::Hs256(secret) => hmac_keys(Algorithm::HS256, secret),
-        SigningKey::Hs384(secret) => hmac_keys(Algorithm::HS384, secret),
-        SigningKey::Hs512(secret) => hmac_keys(Algorithm::HS512, secret),
-        SigningKey::EdDsa(pkcs8) => ed25519_keys(pkcs8)?,
-    })
-}
-
-fn hmac_keys(algorithm: Algorithm, secret: &[u8]) -> Keys {
-    (algorithm, EncodingKey::from_secret(secret), DecodingKey::from_secret(secret), None)
-}
-
-fn ed25519_keys(pkcs8: &[u8]) -> Result<Keys> {
-    let public = ed25519_public_key(pkcs8)?;
-    Ok((Algorithm::EdDSA, EncodingKey::from_ed_der(pkcs8), public.decoding_key(), Some(public.jwk())))
 }
 
 /// Makes the library check only algorithm and signature. It would read the system clock, and accept fractions

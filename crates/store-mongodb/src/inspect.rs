@@ -14,6 +14,7 @@ use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::Hint;
 use tenantry_domain::account::Account;
 use tenantry_domain::app::operator;
+use tenantry_domain::app::signing_keys::SIGNING_KEYS;
 use tenantry_domain::clock::Clock;
 use tenantry_domain::organization::Status;
 use tenantry_domain::shared_mailbox::{DUPLICATES_MAX, SharedMailbox, mailboxes};
@@ -42,6 +43,8 @@ pub struct MongoInspection {
     pub shared_mailboxes: Vec<SharedMailbox>,
     /// The hash of the operator key, if one was ever created.
     pub operator_key_hash: Option<Vec<u8>>,
+    /// The sealed keys that sign tokens.
+    pub signing_keys: Option<Vec<u8>>,
 }
 
 /// How servers work together.
@@ -92,6 +95,7 @@ async fn look(server: &Server, clock: &dyn Clock) -> EngineResult<MongoInspectio
         organizations: if schema > 0 { organizations(server).await? } else { Vec::new() },
         shared_mailboxes: shared_mailboxes(server).await?,
         operator_key_hash: installation::stored_value(server, operator::HASH).await?,
+        signing_keys: installation::stored_value(server, SIGNING_KEYS).await?,
     })
 }
 

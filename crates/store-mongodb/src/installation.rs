@@ -5,11 +5,12 @@ use crate::connection::Connection;
 use crate::engine_error::EngineResult;
 use crate::names::INSTALLATION;
 use crate::record_codec::binary;
-use crate::records::Records;
+use crate::records::{EVENTS, Records, stored_event, update_outcome, with_event};
 use async_trait::async_trait;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, Document, doc};
-use tenantry_domain::store::{self, InsertOutcome};
+use tenantry_domain::audit::AuditEvent;
+use tenantry_domain::store::{self, InsertOutcome, UpdateOutcome};
 use tenantry_domain::{Error, Result};
 
 /// The document that is written to check whether writes work. It has no value.
@@ -47,6 +48,30 @@ impl store::Installation for Installation {
     async fn put_value(&self, name: &str, value: &[u8]) -> Result<()> {
         let set = doc! { "$set": { "value": binary(value) } };
         self.upsert(name, set).await.map_err(Error::from)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn update_value(
+        &self,
+        name: &str,
+        expected: Option<&[u8]>,
+        value: &[u8],
+        event: Option<&AuditEvent>,
+    ) -> Result<UpdateOutcome> {
+        let Some(expected) = expected else {
+            let document = with_event(doc! { "_id": name, "value": binary(value) }, event)?;
+            return Ok(match self.records.insert(document).await? {
+                InsertOutcome::New => UpdateOutcome::Done,
+                InsertOutcome::Exists => UpdateOutcome::Stale,
+            });
+        };
+        let mut update = doc! { "$set": { "value": binary(value) } };
+        if let Some(event) = event {
+            update.insert("$push", doc! { EVENTS: stored_event(event)? });
+        }
+        let filter = doc! { "_id": name, "value": binary(expected) };
+        let result = self.records.call(self.records.collection().update_one(filter, update)).await?;
+        Ok(update_outcome(result.matched_count))
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

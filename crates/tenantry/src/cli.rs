@@ -18,6 +18,7 @@ mod print;
 mod remote;
 mod role;
 mod serve;
+mod signing_key;
 mod terminal;
 #[cfg(feature = "mongodb")]
 mod transfer;
@@ -44,6 +45,7 @@ pub fn command() -> Command {
         .subcommand(config::flags(Command::new("serve")).about("Run the service (the default)"))
         .subcommand(org::command())
         .subcommand(key::command())
+        .subcommand(signing_key::command())
         .subcommand(member::command())
         .subcommand(invite::command())
         .subcommand(role::command())
@@ -67,6 +69,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(("serve", matches)) => return serve(matches),
         Some(("org", matches)) => return org::run(matches),
         Some(("key", matches)) => return key::run(matches),
+        Some(("signing-key", matches)) => return signing_key::run(matches),
         Some(("member", matches)) => return member::run(matches),
         Some(("invite", matches)) => return invite::run(matches),
         Some(("role", matches)) => return role::run(matches),
@@ -109,7 +112,7 @@ mod tests {
     fn shown(name: &str) -> Option<&'static [&'static str]> {
         match name {
             "serve" => None,
-            "org" | "key" | "member" | "invite" | "role" | "operations" | "audit" => {
+            "org" | "key" | "signing-key" | "member" | "invite" | "role" | "operations" | "audit" => {
                 Some(&["DATA_DIR", "SERVER_URL", "OPERATOR_KEY"])
             }
             "operator-key" => Some(&["DATA_DIR", "MONGO_URI", "MASTER_DB", "MONGO_TIMEOUT", "OPERATOR_KEY"]),

@@ -5,6 +5,7 @@
 
 mod choices;
 mod env_file;
+mod issuer;
 mod layers;
 mod misspelt;
 mod public_url;
@@ -105,6 +106,12 @@ impl Config {
     #[must_use]
     pub const fn max_document_json_bytes(&self) -> usize {
         6 * self.max_document_bytes
+    }
+
+    /// The algorithm that signs tokens, if the settings say so: `JWT_SECRET` alone means HS256.
+    #[must_use]
+    pub fn algorithm_of_settings(&self) -> Option<TokenAlgorithm> {
+        self.jwt_algorithm.or_else(|| self.jwt_secret.as_ref().map(|_| TokenAlgorithm::Hs256))
     }
 
     /// How many threads hash passwords.
@@ -212,7 +219,7 @@ fn no_such_placement(draft: &Draft) -> Option<String> {
 
 fn secret_too_short(draft: &Draft, setting: &str, secret: Option<&Option<SigningSecret>>) -> Option<String> {
     let secret = secret?.as_ref()?;
-    let algorithm = draft.jwt_algorithm?;
+    let algorithm = draft.jwt_algorithm?.unwrap_or(TokenAlgorithm::Hs256);
     let needed = algorithm.secret_min_bytes();
     (secret.expose().len() < needed).then(|| {
         let name = algorithm.as_str();
@@ -225,17 +232,9 @@ fn secret_too_short(draft: &Draft, setting: &str, secret: Option<&Option<Signing
 
 fn previous_secret_without_use(draft: &Draft) -> Option<String> {
     draft.jwt_secret_previous.as_ref()?.as_ref()?;
-    if draft.jwt_secret.as_ref()?.is_none() {
-        return Some(
-            "JWT_SECRET_PREVIOUS is set and JWT_SECRET is not: set JWT_SECRET to the secret that signs, or remove \
-             JWT_SECRET_PREVIOUS."
-                .to_owned(),
-        );
-    }
-    let is_file = draft.jwt_algorithm? == TokenAlgorithm::EdDsa && draft.mongo_uri.as_ref()?.is_none();
-    is_file.then(|| {
-        "JWT_SECRET_PREVIOUS does nothing with JWT_ALGORITHM EdDSA on the embedded engine, whose key is in DATA_DIR: \
-         remove it."
+    draft.jwt_secret.as_ref()?.is_none().then(|| {
+        "JWT_SECRET_PREVIOUS is set and JWT_SECRET is not: set JWT_SECRET to the secret that signs, or remove \
+         JWT_SECRET_PREVIOUS."
             .to_owned()
     })
 }

@@ -1,7 +1,7 @@
 //! The assembled service: engine, keys, application, and the work it does in the background.
 
 use crate::config::Config;
-use crate::keys::{self, Keys};
+use crate::keys;
 use crate::mail::Postman;
 use crate::{engine, huge_pages, operator_key, telemetry};
 use anyhow::Result;
@@ -23,7 +23,6 @@ use tenantry_domain::metrics::{MAILS_WAITING, OPERATION_RECOVERIES};
 use tenantry_domain::organization::Quota;
 use tenantry_domain::password::pool::HashPool;
 use tenantry_domain::store::Store;
-use tenantry_domain::token::TokenKeys;
 use tenantry_domain::{Error, ErrorCode};
 use tenantry_store::OpenStore;
 use tokio::task::JoinSet;
@@ -55,26 +54,16 @@ impl Service {
         operator_key::given(config)?;
         let postman = Postman::new(config)?;
         let opened = engine::open(config, Arc::clone(&clock)).await?;
-        let keys = keys::load(config, &*entropy)?;
         let mut background = JoinSet::new();
-        let operator_key = match set_up_operator_key(&mut background, &opened.store, config, &entropy).await {
-            Ok(key) => key,
+        let mail = postman.map(|postman| Arc::new(postman) as Arc<dyn MailTransport>);
+        let started = Self::set_up(&mut background, &opened.store, config, mail, (&clock, &entropy)).await;
+        let (app, operator_key) = match started {
+            Ok(started) => started,
             Err(error) => {
                 opened.close().await;
                 return Err(error);
             }
         };
-        let app = App::new(AppParts {
-            store: opened.store.clone(),
-            clock: Arc::clone(&clock),
-            entropy: Arc::clone(&entropy),
-            hashes: HashPool::start(config.hash_workers(), config.hash_queue, huge_pages::within),
-            tokens: token_keys(config, &keys)?,
-            mac_keys: keys.mac,
-            checkpoint_key: CheckpointKey::new(&keys.checkpoint, config.jwt_issuer.as_str())?,
-            mail: postman.map(|postman| Arc::new(postman) as Arc<dyn MailTransport>),
-            policy: policy(config),
-        });
         let handlers = tenantry_api::handlers(tenantry_api::ApiParts {
             app: Arc::clone(&app),
             clock,
@@ -94,6 +83,30 @@ impl Service {
         Ok(Self { app, handlers, operator_key, opened, background })
     }
 
+    /// The use cases, with the keys of the installation made or checked.
+    async fn set_up(
+        background: &mut JoinSet<()>,
+        store: &Store,
+        config: &Config,
+        mail: Option<Arc<dyn MailTransport>>,
+        (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
+    ) -> Result<(Arc<App>, OperatorKey)> {
+        let keys = keys::load(config, &*store.installation, &**entropy).await?;
+        let app = App::new(AppParts {
+            store: store.clone(),
+            clock: Arc::clone(clock),
+            entropy: Arc::clone(entropy),
+            hashes: HashPool::start(config.hash_workers(), config.hash_queue, huge_pages::within),
+            signing: keys.signing,
+            mac_keys: keys.mac,
+            checkpoint_key: CheckpointKey::new(&keys.checkpoint, config.jwt_issuer.as_str())?,
+            mail,
+            policy: policy(config),
+        });
+        let operator_key = set_up_keys(background, &app, store, config, entropy).await?;
+        Ok((app, operator_key))
+    }
+
     /// Removes or quarantines the remains of a crash.
     pub async fn tidy(&self) {
         if let Err(error) = self.opened.tidy().await {
@@ -111,21 +124,23 @@ impl Service {
     }
 }
 
-/// Creates or checks the operator key. If the store cannot be reached yet, it waits for it in the background.
-async fn set_up_operator_key(
+/// Creates or checks the keys of the installation. If the store cannot be reached yet, it waits for it in the background.
+async fn set_up_keys(
     background: &mut JoinSet<()>,
+    app: &Arc<App>,
     store: &Store,
     config: &Config,
     entropy: &Arc<dyn Entropy>,
 ) -> Result<OperatorKey> {
-    match operator_key::set_up(store, config, &**entropy).await {
+    match make_keys(app, store, config, &**entropy).await {
         Ok(key) => Ok(key),
         Err(error) if config.mongo_uri.is_some() && is_passing(&error) => {
             let (store, config, entropy) = (store.clone(), config.clone(), Arc::clone(entropy));
+            let app = Arc::clone(app);
             background.spawn(async move {
-                while let Err(error) = operator_key::set_up(&store, &config, &*entropy).await {
+                while let Err(error) = make_keys(&app, &store, &config, &*entropy).await {
                     if !is_passing(&error) {
-                        tracing::error!(%error, "the operator key cannot be set up");
+                        tracing::error!(%error, "the keys of the installation cannot be set up");
                     }
                     tokio::time::sleep(RECOVERY_INTERVAL).await;
                 }
@@ -136,22 +151,21 @@ async fn set_up_operator_key(
     }
 }
 
-fn is_passing(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<Error>().is_some_and(|error| error.code() == ErrorCode::StoreUnavailable)
+async fn make_keys(app: &App, store: &Store, config: &Config, entropy: &dyn Entropy) -> Result<OperatorKey> {
+    // Before the operator key: an installation that has one is not new.
+    app.signing_keys.set_up().await?;
+    operator_key::set_up(store, config, entropy).await
 }
 
-fn token_keys(config: &Config, keys: &Keys) -> Result<TokenKeys> {
-    let tokens = TokenKeys::new(&keys.signing, config.jwt_issuer.as_str(), config.jwt_audience.as_str())?;
-    Ok(match &keys.previous {
-        Some(previous) => tokens.also_accepting(previous)?,
-        None => tokens,
-    })
+fn is_passing(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Error>().is_some_and(|error| error.code() == ErrorCode::StoreUnavailable)
 }
 
 fn settings(config: &Config) -> Settings {
     Settings {
         app_name: config.app_name.clone(),
         public_url: config.public_url.as_ref().map(|url| url.as_str().to_owned()).unwrap_or_default(),
+        issuer_url: config.issuer_url(),
         public_lookup: config.public_lookup,
         metrics: config.metrics,
         max_body_bytes: config.max_body_bytes,

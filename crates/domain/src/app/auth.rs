@@ -18,6 +18,7 @@ use super::clock_and_entropy::ClockAndEntropy;
 use super::key_uses::KeyUses;
 use super::operator;
 use super::policy::{Policy, SignupPolicy};
+use super::signing_keys::SigningKeys;
 use crate::account::Account;
 use crate::audit::RequestOrigin;
 use crate::clock;
@@ -28,7 +29,7 @@ use crate::organization::Organization;
 use crate::permission::{Permission, PermissionSet};
 use crate::session::Session;
 use crate::store::{self, Store};
-use crate::token::{Claims, TokenKeys};
+use crate::token::Claims;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +44,7 @@ pub struct Auth {
     installation: Arc<dyn store::Installation>,
     api_keys: Arc<dyn store::ApiKeys>,
     key_uses: Arc<KeyUses>,
-    tokens: Arc<TokenKeys>,
+    signing_keys: Arc<SigningKeys>,
     signup: SignupPolicy,
     /// Whether tokens that service keys were exchanged for are accepted.
     exchange: bool,
@@ -55,7 +56,7 @@ pub struct Auth {
 impl Auth {
     pub(super) fn new(
         store: &Store,
-        tokens: &Arc<TokenKeys>,
+        signing_keys: &Arc<SigningKeys>,
         key_uses: &Arc<KeyUses>,
         policy: &Policy,
         sources: &ClockAndEntropy,
@@ -67,18 +68,12 @@ impl Auth {
             installation: store.installation.clone(),
             api_keys: store.api_keys.clone(),
             key_uses: key_uses.clone(),
-            tokens: tokens.clone(),
+            signing_keys: signing_keys.clone(),
             signup: policy.signup,
             exchange: policy.exchange,
             reauth_max_age: policy.reauth_max_age,
             sources: sources.clone(),
         }
-    }
-
-    /// The public keys for checking access tokens (RFC 7517).
-    #[must_use]
-    pub fn public_keys(&self) -> serde_json::Value {
-        self.tokens.jwks()
     }
 
     /// The caller that the access token proves, checked against recent records. A refusal always rests on
@@ -94,7 +89,7 @@ impl Auth {
     /// As [`Self::authenticate`], with what the token says.
     pub(super) async fn authenticate_with_claims(&self, token: &str) -> Result<(Arc<Claims>, TokenCaller)> {
         let now = self.sources.now();
-        let claims = self.tokens.verify(token, now)?;
+        let claims = self.signing_keys.tokens().await?.verify(token, now)?;
         let caller = match TokenRecords::named_by(&claims)? {
             TokenRecords::Session(session, account, organization) => {
                 let member = self.authenticate_session(session, account, organization, now).await?;

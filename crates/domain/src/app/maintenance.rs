@@ -5,6 +5,7 @@ use super::audit::AuditTrail;
 use super::clock_and_entropy::ClockAndEntropy;
 use super::key_uses::KeyUses;
 use super::organizations::Organizations;
+use super::signing_keys::SigningKeys;
 use crate::error::Result;
 use crate::limits::MAINTENANCE_BATCH;
 use crate::store::{self, Store};
@@ -22,6 +23,7 @@ pub struct Maintenance {
     organizations: Arc<Organizations>,
     audit: Arc<AuditTrail>,
     account_removal: Arc<AccountRemoval>,
+    signing_keys: Arc<SigningKeys>,
     sources: ClockAndEntropy,
 }
 
@@ -32,6 +34,7 @@ impl Maintenance {
         account_removal: &Arc<AccountRemoval>,
         key_uses: &Arc<KeyUses>,
         audit: &Arc<AuditTrail>,
+        signing_keys: &Arc<SigningKeys>,
         sources: &ClockAndEntropy,
     ) -> Self {
         Self {
@@ -45,6 +48,7 @@ impl Maintenance {
             organizations: organizations.clone(),
             audit: audit.clone(),
             account_removal: account_removal.clone(),
+            signing_keys: signing_keys.clone(),
             sources: sources.clone(),
         }
     }
@@ -64,6 +68,7 @@ impl Maintenance {
         while invitations.delete_expired_invitations(now, MAINTENANCE_BATCH).await? == MAINTENANCE_BATCH {}
         while idempotency_keys.delete_expired_requests(now, MAINTENANCE_BATCH).await? == MAINTENANCE_BATCH {}
         while rate_limits.delete_idle_throttles(now, MAINTENANCE_BATCH).await? == MAINTENANCE_BATCH {}
+        self.signing_keys.maintain().await?;
         self.audit.trim().await?;
         self.account_removal.resume().await?;
         for organization in

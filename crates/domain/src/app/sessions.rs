@@ -9,6 +9,7 @@ use super::clock_and_entropy::ClockAndEntropy;
 use super::credentials::Credentials;
 use super::mailboxes::Mailboxes;
 use super::policy::Policy;
+use super::signing_keys::SigningKeys;
 use crate::account::{Account, Membership, Role};
 use crate::audit::{AuditAction, AuditEvent, AuditOutcome, AuditTarget};
 use crate::clock;
@@ -24,7 +25,7 @@ use crate::rate_limit::ClientNetwork;
 use crate::refresh::RefreshToken;
 use crate::session::{Session, UsedToken};
 use crate::store::{self, Store, UpdateOutcome};
-use crate::token::{CLIENT_ID, Claims, ClaimsGrant, SessionClaims, TokenKeys};
+use crate::token::{CLIENT_ID, Claims, ClaimsGrant, SessionClaims};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,7 +60,7 @@ pub struct Sessions {
     organizations: Arc<dyn store::Organizations>,
     mailboxes: Mailboxes,
     credentials: Arc<Credentials>,
-    tokens: Arc<TokenKeys>,
+    signing_keys: Arc<SigningKeys>,
     mac_keys: MacKeys,
     policy: Arc<Policy>,
     sources: ClockAndEntropy,
@@ -70,7 +71,7 @@ impl Sessions {
         store: &Store,
         mailboxes: &Mailboxes,
         credentials: &Arc<Credentials>,
-        tokens: &Arc<TokenKeys>,
+        signing_keys: &Arc<SigningKeys>,
         mac_keys: MacKeys,
         policy: &Arc<Policy>,
         sources: &ClockAndEntropy,
@@ -81,7 +82,7 @@ impl Sessions {
             organizations: store.organizations.clone(),
             mailboxes: mailboxes.clone(),
             credentials: credentials.clone(),
-            tokens: tokens.clone(),
+            signing_keys: signing_keys.clone(),
             mac_keys,
             policy: policy.clone(),
             sources: sources.clone(),
@@ -151,7 +152,7 @@ impl Sessions {
         let event = self.session_event(AuditAction::SessionStarted, &session).detail("by", Some("switch"));
         self.insert(&session, &event).await?;
         self.remember(&account, organization.id).await;
-        self.grant(&session, &RefreshToken::first(session.id, secret), account, organization)
+        self.grant(&session, &RefreshToken::first(session.id, secret), account, organization).await
     }
 
     /// That organization, if the account belongs to it.
@@ -189,7 +190,7 @@ impl Sessions {
         let event = self.session_event(AuditAction::SessionStarted, &session);
         self.insert(&session, &event).await?;
         let token = RefreshToken::first(session.id, session_secret);
-        self.grant(&session, &token, account, organization)
+        self.grant(&session, &token, account, organization).await
     }
 
     /// Exchanges a refresh token for a new one and an access token. A token that was used before ends the whole
@@ -207,7 +208,9 @@ impl Sessions {
             if bool::from(session.token_hash.ct_eq(&token.hash())) {
                 let (next, successor) = self.exchange(&session, &token, now);
                 match self.sessions.update_session(&next).await? {
-                    UpdateOutcome::Done => return self.grant(&next, &successor, account, organization),
+                    UpdateOutcome::Done => {
+                        return self.grant(&next, &successor, account, organization).await;
+                    }
                     // Another request has used this token in the meantime; the next iteration sees its result.
                     UpdateOutcome::Stale => continue,
                 }
@@ -216,7 +219,7 @@ impl Sessions {
                 bool::from(used.hash.ct_eq(&token.hash())) && clock::apart(used.used_at, now) <= REFRESH_GRACE
             });
             if let Some(used) = again {
-                return self.grant(&session, &token.successor(&used.salt), account, organization);
+                return self.grant(&session, &token.successor(&used.salt), account, organization).await;
             }
             tracing::warn!(session = %session.id, "a refresh token was reused: the session is ended");
             let event = self.session_event(AuditAction::RefreshReused, &session);
@@ -318,20 +321,21 @@ impl Sessions {
         (next, successor)
     }
 
-    fn grant(
+    async fn grant(
         &self,
         session: &Session,
         token: &RefreshToken,
         account: Arc<Account>,
         organization: Arc<Organization>,
     ) -> Result<Grant> {
+        let tokens = self.signing_keys.tokens().await?;
         let now = self.sources.now();
         let lifetime = self.policy.access_lifetime.min(clock::between(now, session.expires_at));
         let role = account.membership(organization.id).map(|membership| membership.role);
         let claims = Claims {
-            iss: self.tokens.issuer().to_owned(),
+            iss: tokens.issuer().to_owned(),
             sub: account.id.to_string(),
-            aud: self.tokens.audience().to_owned(),
+            aud: tokens.audience().to_owned(),
             exp: clock::after(now, lifetime).as_second(),
             iat: now.as_second(),
             jti: hex::encode(self.sources.random::<16>()),
@@ -346,7 +350,7 @@ impl Sessions {
             }),
         };
         Ok(Grant {
-            access_token: self.tokens.issue(&claims)?,
+            access_token: tokens.issue(&claims)?,
             expires_in: lifetime,
             refresh_token: token.text(self.mac_keys.current()),
             account,

@@ -6,6 +6,7 @@
 use super::auth::{Auth, OrganizationRef, Principal, ServicePrincipal};
 use super::clock_and_entropy::ClockAndEntropy;
 use super::policy::Policy;
+use super::signing_keys::SigningKeys;
 use crate::audit::{AuditAction, AuditEvent};
 use crate::clock;
 use crate::error::{Error, ErrorCode, Result};
@@ -14,7 +15,7 @@ use crate::operation::Actor;
 use crate::organization::Organization;
 use crate::permission::{Permission, PermissionSet, TOKEN_PERMISSIONS};
 use crate::store::{self, Store};
-use crate::token::{ActorClaim, Claims, ClaimsGrant, ExchangeClaims, TokenKeys};
+use crate::token::{ActorClaim, Claims, ClaimsGrant, ExchangeClaims};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,7 +68,7 @@ pub struct IssueAccess {
 /// Exchanges keys.
 pub struct TokenExchange {
     auth: Arc<Auth>,
-    tokens: Arc<TokenKeys>,
+    signing_keys: Arc<SigningKeys>,
     audit: Arc<dyn store::Audit>,
     is_enabled: bool,
     sources: ClockAndEntropy,
@@ -77,13 +78,13 @@ impl TokenExchange {
     pub(super) fn new(
         store: &Store,
         auth: &Arc<Auth>,
-        tokens: &Arc<TokenKeys>,
+        signing_keys: &Arc<SigningKeys>,
         policy: &Policy,
         sources: &ClockAndEntropy,
     ) -> Self {
         Self {
             auth: auth.clone(),
-            tokens: tokens.clone(),
+            signing_keys: signing_keys.clone(),
             audit: store.audit.clone(),
             is_enabled: policy.exchange,
             sources: sources.clone(),
@@ -133,6 +134,7 @@ impl TokenExchange {
         if lifetime < Duration::from_secs(1) {
             return Err(ErrorCode::KeyInvalid.into());
         }
+        let tokens = self.signing_keys.tokens().await?;
         let actor = Actor::ApiKey(service.key.id);
         let event = self.sources.event(Some(organization.id), AuditAction::TokenIssued, actor);
         let event = event.detail("permissions", Some(request.permissions.to_scope()));
@@ -141,9 +143,9 @@ impl TokenExchange {
         self.audit.insert_event(&AuditEvent { subject, ..event }).await?;
         let act = ActorClaim::of_key(service.key.id);
         let claims = Claims {
-            iss: self.tokens.issuer().to_owned(),
+            iss: tokens.issuer().to_owned(),
             sub: act.sub.clone(),
-            aud: self.tokens.audience().to_owned(),
+            aud: tokens.audience().to_owned(),
             exp: clock::after(now, lifetime).as_second(),
             iat: now.as_second(),
             jti: hex::encode(self.sources.random::<16>()),
@@ -157,7 +159,7 @@ impl TokenExchange {
                 org_epoch: organization.token_epoch,
             }),
         };
-        let access_token = self.tokens.issue(&claims)?;
+        let access_token = tokens.issue(&claims)?;
         Ok(TokenGrant {
             access_token,
             lifetime,

@@ -46,11 +46,16 @@ impl PublicKey {
         &self.kid
     }
 
+    /// The member `x` of its JWK (RFC 8037).
+    #[must_use]
+    pub fn x(&self) -> String {
+        URL_SAFE_NO_PAD.encode(&self.bytes)
+    }
+
     /// The key as others read it (RFC 7517).
     #[must_use]
     pub fn jwk(&self) -> serde_json::Value {
-        let x = URL_SAFE_NO_PAD.encode(&self.bytes);
-        json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": self.kid, "alg": "EdDSA", "use": "sig" })
+        json!({ "kty": "OKP", "crv": "Ed25519", "x": self.x(), "kid": self.kid, "alg": "EdDSA", "use": "sig" })
     }
 
     pub(super) fn decoding_key(&self) -> DecodingKey {

@@ -9,6 +9,7 @@ use futures_util::TryStreamExt;
 use std::collections::HashMap;
 use tenantry_domain::Result;
 use tenantry_domain::app::operator;
+use tenantry_domain::app::signing_keys::SIGNING_KEYS;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{Organization, Placement, Quota};
 use tenantry_domain::store::full_scan::PAGE;
@@ -145,10 +146,13 @@ pub(super) async fn records(source: &OpenSide, target: &OpenSide) -> Result<()> 
     let insert = async |record| ports.operations.insert_operation(&record, None).await.map(drop);
     each(|after| source.scan.operations(after), |record| record.id, insert).await?;
     trails(source, target).await?;
-    match source.ports.installation.get_value(operator::HASH).await? {
-        Some(hash) => ports.installation.put_value(operator::HASH, &hash).await,
-        None => Ok(()),
+    // What is sealed opens at the target if it has the secret of the source.
+    for name in [SIGNING_KEYS, operator::HASH] {
+        if let Some(value) = source.ports.installation.get_value(name).await? {
+            ports.installation.put_value(name, &value).await?;
+        }
     }
+    Ok(())
 }
 
 /// Copies the chains of the audit trail. Their events have all been linked before.

@@ -69,6 +69,12 @@ fn audit_event_rides_in_every_change() {
             events.last().cloned().unwrap()
         };
         store.audit.insert_event(&next()).await.unwrap();
+        for (expected, value) in [(None, b"first"), (Some(&b"first"[..]), b"other")] {
+            let done = store.installation.update_value("with event", expected, value, Some(&next())).await;
+            assert_eq!(done.unwrap(), UpdateOutcome::Done);
+            let stale = store.installation.update_value("with event", Some(b"x"), value, Some(&new())).await;
+            assert_eq!(stale.unwrap(), UpdateOutcome::Stale);
+        }
         let ended = session(id, at(5));
         store.sessions.insert_session(&ended, Some(&next())).await.unwrap();
         store.sessions.delete_session(ended.id, Some(&next())).await.unwrap();

@@ -2,6 +2,7 @@
 
 use crate::engines::{in_parallel, on_every_engine};
 use std::collections::BTreeSet;
+use tenantry_domain::store::UpdateOutcome;
 
 #[test]
 fn installation_value_is_initialized_once() {
@@ -25,6 +26,39 @@ fn installation_value_can_be_replaced() {
             installation.put_value("key", value).await.unwrap();
             assert_eq!(installation.get_value("key").await.unwrap().unwrap(), value);
         }
+    });
+}
+
+#[test]
+fn installation_value_is_updated_only_from_what_is_there() {
+    on_every_engine(|subject| async move {
+        let installation = &subject.store.installation;
+        let update = async |expected: Option<&[u8]>, value: &[u8]| {
+            installation.update_value("key", expected, value, None).await.unwrap()
+        };
+        assert_eq!(update(Some(b""), b"x").await, UpdateOutcome::Stale);
+        assert_eq!(update(None, b"first").await, UpdateOutcome::Done);
+        assert_eq!(update(None, b"x").await, UpdateOutcome::Stale);
+        assert_eq!(update(Some(b"firs"), b"x").await, UpdateOutcome::Stale);
+        assert_eq!(update(Some(b"first"), b"second").await, UpdateOutcome::Done);
+        assert_eq!(update(Some(b"first"), b"x").await, UpdateOutcome::Stale);
+        assert_eq!(installation.get_value("key").await.unwrap().unwrap(), b"second");
+    });
+}
+
+#[test]
+fn installation_value_of_parallel_updates_is_of_one() {
+    on_every_engine(|subject| async move {
+        subject.store.installation.put_value("key", b"start").await.unwrap();
+        let outcomes = in_parallel(20, |number| {
+            let subject = subject.clone();
+            async move {
+                let value = number.to_be_bytes();
+                subject.store.installation.update_value("key", Some(b"start"), &value, None).await.unwrap()
+            }
+        })
+        .await;
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == UpdateOutcome::Done).count(), 1);
     });
 }
 

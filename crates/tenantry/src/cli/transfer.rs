@@ -20,7 +20,7 @@ same command, and goes on; no service starts on the target before it is complete
 more and compared, by counts and hashes. Nothing of the source is changed.
 
 Give the service on the target the same JWT_SECRET (the file jwt-secret of the data directory), and everybody stays \
-signed in. The operator key stays what it was. Limits that attempts have used up and answers kept for an \
+signed in; if tokens are signed with EdDSA, set JWT_ALGORITHM=EdDSA too. The operator key stays what it was. Limits that attempts have used up and answers kept for an \
 Idempotency-Key are not copied, nor are indexes that programs of your own have made.
 
 Examples:

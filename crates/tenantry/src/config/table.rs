@@ -178,8 +178,8 @@ settings! {
         };
     }
     TOKENS {
-        /// The secret that signs access tokens. Without it the service generates one and keeps it in
-        /// `DATA_DIR`; with MongoDB it must be set, to the same value on every instance.
+        /// The secret that signs access tokens, and seals the keys that sign them with EdDSA. Without it the service
+        /// generates one and keeps it in `DATA_DIR`; with MongoDB it must be set, to the same value on every instance.
         jwt_secret: Option<SigningSecret> = {
             name: "JWT_SECRET", aliases: &[alias("SECRET_KEY")], flag: "jwt-secret",
             file: file(&["JWT_SECRET_FILE", "SECRET_KEY_FILE"], "jwt-secret-file"),
@@ -190,11 +190,11 @@ settings! {
             name: "JWT_SECRET_PREVIOUS", flag: "jwt-secret-previous",
             file: file(&["JWT_SECRET_PREVIOUS_FILE"], "jwt-secret-previous-file"),
         };
-        /// The algorithm that signs access tokens. HS384 needs a secret of 48 bytes, HS512 one of 64, EdDSA
-        /// none (with MongoDB its key is derived from the secret).
-        jwt_algorithm: TokenAlgorithm = {
+        /// The algorithm that signs access tokens. HS384 needs a secret of 48 bytes, HS512 one of 64. Without this
+        /// setting it is HS256 where `JWT_SECRET` is set, and otherwise what the installation began with: EdDSA, with
+        /// keys that rotate, or HS256 if an earlier version made it (`docs/secrets.md`).
+        jwt_algorithm: Option<TokenAlgorithm> = {
             name: "JWT_ALGORITHM", aliases: &[alias("JWT_ALGO"), alias("ALGORITHM")], flag: "jwt-algorithm",
-            default: "HS256",
         };
         /// How long an access token is valid.
         access_token_lifetime: Duration = {

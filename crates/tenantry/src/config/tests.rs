@@ -78,8 +78,8 @@ fn settings_accept_valid_values() {
         ("CORS_ORIGINS", "https://App.example", "cors_origins: [Origin(\"https://app.example\")]"),
         ("CORS_HEADERS", "X-Trace-Id, b3", "cors_headers: [\"x-trace-id\", \"b3\"]"),
         ("IDLE_TIMEOUT", "3600", "idle_timeout: 3600s"),
-        ("JWT_ALGO", "hs384", "jwt_algorithm: Hs384"),
-        ("ALGORITHM", "EdDSA", "jwt_algorithm: EdDsa"),
+        ("JWT_ALGO", "hs384", "jwt_algorithm: Some(Hs384)"),
+        ("ALGORITHM", "EdDSA", "jwt_algorithm: Some(EdDsa)"),
         ("JWT_EXP_SECONDS", "60", "access_token_lifetime: 60s"),
         ("JWT_EXPIRE_MINUTES", "1440", "access_token_lifetime: 86400s"),
         ("TOKEN_LIFETIME", "43200", "access_token_lifetime: 2592000s"),
@@ -260,22 +260,20 @@ fn jwt_secret_length_follows_algorithm() {
 fn previous_secret_needs_another_current_one() {
     let other = "fAeUsLkR6n5JhQVcYx1m0pZTb8w7+2q3";
     assert!(env(&[("JWT_SECRET", SECRET), ("JWT_SECRET_PREVIOUS", other)]).is_ok());
-    let file = [("JWT_SECRET", SECRET), ("JWT_SECRET_PREVIOUS", other), ("JWT_ALGORITHM", "EdDSA")];
+    let ed_dsa = [("JWT_SECRET", SECRET), ("JWT_SECRET_PREVIOUS", other), ("JWT_ALGORITHM", "EdDSA")];
+    assert!(env(&ed_dsa).is_ok());
     for (environment, begin) in [
         (
             &[("JWT_SECRET", SECRET), ("JWT_SECRET_PREVIOUS", SECRET)][..],
             "JWT_SECRET and JWT_SECRET_PREVIOUS are the same",
         ),
         (&[("JWT_SECRET_PREVIOUS", other)], "JWT_SECRET_PREVIOUS is set and JWT_SECRET is not"),
-        (&file, "JWT_SECRET_PREVIOUS does nothing with JWT_ALGORITHM EdDSA"),
         (&[("JWT_SECRET_PREVIOUS", "short")], "JWT_SECRET_PREVIOUS in the environment must be a random text"),
     ] {
         let errors = refused(environment);
         assert!(errors.len() == 1 && errors[0].starts_with(begin), "{errors:?}");
         assert!(!errors[0].contains(SECRET) && !errors[0].contains(other), "{errors:?}");
     }
-    let on_mongodb = [&file[..], &[("MONGO_URI", "mongodb://localhost")]].concat();
-    assert!(env(&on_mongodb).is_ok());
     let long = SECRET.repeat(2);
     let errors =
         refused(&[("JWT_SECRET", &long), ("JWT_SECRET_PREVIOUS", SECRET), ("JWT_ALGORITHM", "HS512")]);
@@ -311,7 +309,7 @@ fn settings_files_of_reference_projects_load() {
         assert_eq!(config.app_name, app_name);
         assert_eq!(config.master_db.as_str(), database);
         assert_eq!(config.jwt_secret.as_ref().map(SigningSecret::expose), Some(SECRET));
-        assert_eq!(config.jwt_algorithm, TokenAlgorithm::Hs256);
+        assert_eq!(config.algorithm_of_settings(), Some(TokenAlgorithm::Hs256));
         assert_eq!(config.access_token_lifetime, Duration::from_secs(hours * 3600));
         assert_eq!(config.log_level, LogLevel::Info);
 

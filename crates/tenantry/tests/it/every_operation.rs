@@ -81,6 +81,7 @@ impl Operation {
             ("{role_name}", "role_not_found"),
             ("{session_id}", "session_not_found"),
             ("{link}", "link_not_found"),
+            ("{kid}", "signing_key_not_found"),
         ];
         all.into_iter().filter(|(variable, _)| self.template.contains(variable)).collect()
     }
@@ -99,6 +100,7 @@ impl Operation {
             .replace("{role_name}", target.role)
             .replace("{session_id}", target.session)
             .replace("{link}", target.link)
+            .replace("{kid}", "unknown")
             .replace("{code}", "name_taken");
         let path = match self.id.as_str() {
             "findOrganization" => format!("{path}?organization_name={}", encoded(target.name)),
@@ -329,7 +331,9 @@ impl Scene {
     async fn start(is_open: bool) -> Self {
         let flags: &[&str] =
             if is_open { &[] } else { &["--signup=operator", "--public-lookup=off", "--metrics=operator"] };
-        let app = flags.iter().fold(Setup::unlimited(), |setup, flag| setup.with(flag)).start().await;
+        // With keys that rotate, and metadata of the issuer.
+        let setup = Setup::unlimited().with("--jwt-algorithm=EdDSA").with("--jwt-issuer=https://id.example");
+        let app = flags.iter().fold(setup, |setup, flag| setup.with(flag)).start().await;
         for name in ["Victim", "Foreign"] {
             let email = format!("owner@{}.example", name.to_lowercase());
             app.operator().post("/v1/organizations", &new_organization(name, &email)).await.created();
@@ -565,7 +569,7 @@ async fn operations_refuse_every_caller_without_the_right() {
 
 /// Requests in this file that are refused for every caller: the organization is in use, or the token or the
 /// archive is not a real one.
-const REFUSED_ALL_THE_SAME: [(&str, &str); 16] = [
+const REFUSED_ALL_THE_SAME: [(&str, &str); 18] = [
     ("importOrganization", "archive_invalid"),
     ("restoreOrganization", "organization_not_deleted"),
     ("purgeOrganization", "organization_not_deleted"),
@@ -582,6 +586,8 @@ const REFUSED_ALL_THE_SAME: [(&str, &str); 16] = [
     ("changeMember", "last_owner"),
     ("removeMember", "last_owner"),
     ("removeAccount", "last_owner"),
+    ("rotateSigningKey", "signing_key_unready"),
+    ("retireSigningKey", "signing_key_not_found"),
 ];
 
 #[tokio::test]
@@ -668,6 +674,7 @@ async fn operations_on_unknown_organization_find_nothing() {
     for operation in Operation::all(&scene.app).iter().filter(|operation| operation.template.contains('{')) {
         let callers = match operation.access.as_str() {
             _ if operation.template.starts_with("/v1/keys/") => continue,
+            _ if operation.template.starts_with("/v1/signing-keys/") => continue,
             _ if operation.template.starts_with("/v1/me/") => continue,
             "operator" | "operator_or_service" => vec![scene.app.operator()],
             "service" => vec![with_key(&scene.app, &scene.service_key)],

@@ -55,6 +55,7 @@ mod roles;
 mod secret_rotation;
 mod set_password;
 mod sign_in;
+mod signing_keys;
 mod support;
 mod tokens;
 mod update_kill;

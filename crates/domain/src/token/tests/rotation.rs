@@ -23,7 +23,7 @@ fn pairs() -> Vec<[SigningKey; 2]> {
 fn token_of_either_key_is_valid_while_both_are_accepted() {
     for [old, new] in pairs() {
         let before = keys_of(&old);
-        let both = keys_of(&new).also_accepting(&old).unwrap();
+        let both = keys_of_both(&new, &old);
         let after = keys_of(&new);
         let (early, late) = (before.issue(&claims()).unwrap(), both.issue(&claims()).unwrap());
         for token in [&early, &late] {
@@ -34,14 +34,14 @@ fn token_of_either_key_is_valid_while_both_are_accepted() {
         assert_eq!(outcome(&after, &early, NOW), Err(ErrorCode::TokenInvalid), "{after:?}");
         assert_eq!(outcome(&before, &late, NOW), Err(ErrorCode::TokenInvalid), "{before:?}");
         // The other way round, as an instance has them that does not sign with the new key yet.
-        let prepared = keys_of(&old).also_accepting(&new).unwrap();
+        let prepared = keys_of_both(&old, &new);
         assert_eq!(outcome(&prepared, &late, NOW), Ok(claims()), "{prepared:?}");
     }
 }
 
 #[test]
 fn token_of_third_key_is_invalid_while_two_are_accepted() {
-    let both = keys_of(&hmac(OTHER_SECRET)).also_accepting(&hmac(SECRET)).unwrap();
+    let both = keys_of_both(&hmac(OTHER_SECRET), &hmac(SECRET));
     let third = keys_of(&hmac(b"a third secret of thirty-two bytes"));
     assert_eq!(outcome(&both, &third.issue(&claims()).unwrap(), NOW), Err(ErrorCode::TokenInvalid));
     for changes in [json!({ "iss": "other" }), json!({ "aud": "other" })] {
@@ -54,7 +54,7 @@ fn token_of_third_key_is_invalid_while_two_are_accepted() {
 #[test]
 fn token_header_chooses_no_algorithm_for_either_key() {
     let all = serde_json::to_value(claims()).unwrap();
-    let both = keys_of(&hmac(OTHER_SECRET)).also_accepting(&hmac(SECRET)).unwrap();
+    let both = keys_of_both(&hmac(OTHER_SECRET), &hmac(SECRET));
     for secret in [SECRET, OTHER_SECRET] {
         assert!(outcome(&both, &forged(&good_header(), &all, secret), NOW).is_ok());
         for alg in ["none", "None", "NONE", "", "HS384", "HS512", "RS256", "ES256", "EdDSA"] {
@@ -70,8 +70,8 @@ fn token_header_chooses_no_algorithm_for_either_key() {
         }
     }
     let [old, new] = [[1; 32], [2; 32]].map(|seed| SigningKey::EdDsa(ed25519_of(&seed)));
-    let both = keys_of(&new).also_accepting(&old).unwrap();
-    for jwk in both.jwks()["keys"].as_array().unwrap() {
+    let both = keys_of_both(&new, &old);
+    for jwk in both.jwks().unwrap()["keys"].as_array().unwrap() {
         let raw = URL_SAFE_NO_PAD.decode(jwk["x"].as_str().unwrap()).unwrap();
         for alg in ["HS256", "EdDSA"] {
             let token = forged(&json!({ "typ": "at+jwt", "alg": alg, "kid": jwk["kid"] }), &all, &raw);
@@ -83,7 +83,7 @@ fn token_header_chooses_no_algorithm_for_either_key() {
 #[test]
 fn token_with_any_changed_byte_is_rejected_by_both_keys() {
     for [old, new] in pairs() {
-        let both = keys_of(&new).also_accepting(&old).unwrap();
+        let both = keys_of_both(&new, &old);
         let token = keys_of(&old).issue(&claims()).unwrap();
         for position in 0..token.len() {
             let mut touched = token.clone().into_bytes();
@@ -98,7 +98,7 @@ fn token_with_any_changed_byte_is_rejected_by_both_keys() {
 fn keys_of_two_algorithms_are_not_accepted_together() {
     let others = [SigningKey::Hs384(SECRET.to_vec().into()), SigningKey::EdDsa(ed25519_of(&[1; 32]))];
     for other in others {
-        let refused = keys_of(&hmac(SECRET)).also_accepting(&other).unwrap_err();
+        let refused = TokenKeys::accepting(&hmac(SECRET), &[&other], "a", "b").unwrap_err();
         assert_eq!(refused.code(), ErrorCode::Internal);
     }
 }
@@ -106,11 +106,14 @@ fn keys_of_two_algorithms_are_not_accepted_together() {
 #[test]
 fn public_keys_of_both_are_published() {
     let [old, new] = [[1; 32], [2; 32]].map(|seed| SigningKey::EdDsa(ed25519_of(&seed)));
-    let jwks = keys_of(&new).also_accepting(&old).unwrap().jwks();
+    let jwks = keys_of_both(&new, &old).jwks().unwrap();
     let kids = |keys: &Value| {
         keys["keys"].as_array().unwrap().iter().map(|key| key["kid"].clone()).collect::<Vec<_>>()
     };
-    assert_eq!(kids(&jwks), [kids(&keys_of(&new).jwks()), kids(&keys_of(&old).jwks())].concat());
-    let both = keys_of(&hmac(OTHER_SECRET)).also_accepting(&hmac(SECRET)).unwrap();
-    assert_eq!(both.jwks(), json!({ "keys": [] }));
+    assert_eq!(
+        kids(&jwks),
+        [kids(&keys_of(&new).jwks().unwrap()), kids(&keys_of(&old).jwks().unwrap())].concat()
+    );
+    let both = keys_of_both(&hmac(OTHER_SECRET), &hmac(SECRET));
+    assert_eq!(both.jwks().unwrap(), json!({ "keys": [] }));
 }

@@ -2,13 +2,14 @@
 
 use super::report::Report;
 use crate::config::{Config, TokenAlgorithm};
-use crate::keys::{ED25519_FILE, SECRET_FILE};
+use crate::keys::{ED25519_FILE, SECRET_FILE, generated_min_bytes, seals_of};
 use crate::operator_key::{self, OPERATOR_KEY_FILE};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use tenantry_domain::app::operator;
+use tenantry_domain::app::signing_keys::SIGNING_KEYS;
 use tenantry_domain::token::{SigningKey, TokenKeys};
 use tenantry_store::{ControlState, Inspection};
 
@@ -18,16 +19,27 @@ pub fn examine(report: &mut Report, config: &Config, inspection: &Inspection) {
         ControlState::Readable(database) => database.contents.as_ref(),
         _ => None,
     };
-    let directory = &config.data_dir;
-    let (was_started, algorithm) = (contents.is_some(), config.jwt_algorithm);
+    let stored = contents.and_then(|contents| contents.installation.get(SIGNING_KEYS));
+    let by_default = if stored.is_some() { TokenAlgorithm::EdDsa } else { TokenAlgorithm::Hs256 };
+    let algorithm = config.algorithm_of_settings().unwrap_or(by_default);
     let is_ed25519 = algorithm == TokenAlgorithm::EdDsa;
-    let needs_secret = !is_ed25519 && config.jwt_secret.is_none();
-    signing(report, &directory.join(SECRET_FILE), was_started && needs_secret, |secret| {
-        secret.len() >= algorithm.secret_min_bytes()
+    let (secret, document) = (config.data_dir.join(SECRET_FILE), config.data_dir.join(ED25519_FILE));
+    // The document is the secret of an installation whose key did not rotate at first.
+    let has_document = is_ed25519 && (stored.is_none() || document.exists());
+    let needs_secret = !has_document && config.jwt_secret.is_none();
+    let was_started = contents.is_some();
+    signing(report, &secret, was_started && needs_secret, |secret| {
+        secret.len() >= generated_min_bytes(algorithm)
     });
-    signing(report, &directory.join(ED25519_FILE), was_started && is_ed25519, |document| {
+    signing(report, &document, was_started && has_document, |document| {
         TokenKeys::new(&SigningKey::EdDsa(document.to_vec().into()), "", "").is_ok()
     });
+    if let (true, Some(stored)) = (is_ed25519, stored) {
+        let given = config.jwt_secret.as_ref().map(|secret| secret.expose().as_bytes().to_vec());
+        let root =
+            if has_document { fs::read(&document).ok() } else { given.or_else(|| fs::read(&secret).ok()) };
+        signing_keys(report, config, root.as_deref(), stored);
+    }
     let known = contents.and_then(|contents| contents.installation.get(operator::HASH));
     operator_key(report, config, known.map(Vec::as_slice));
 }
@@ -48,6 +60,21 @@ fn signing(report: &mut Report, path: &Path, is_needed: bool, is_sound: impl FnO
             "restore it from a backup, or remove it: the next start makes another",
         ),
         KeyFile::Nothing | KeyFile::Refused => {}
+    }
+}
+
+/// Checks that stored signing keys open with `secret`, what everything else is derived from.
+pub fn signing_keys(report: &mut Report, config: &Config, secret: Option<&[u8]>, stored: &[u8]) {
+    // A missing file is in the report already.
+    let Some(secret) = secret else { return };
+    let previous = config.jwt_secret_previous.as_ref().map(|secret| secret.expose().as_bytes());
+    match seals_of(secret, previous).open(stored) {
+        Ok(_) => report.ok("keys", "the stored signing keys open with the secret of the service"),
+        Err(error) => report.warn(
+            "keys",
+            format!("{error}: the next start makes new ones, and tokens of before are refused"),
+            "give the secret that sealed them, as JWT_SECRET or as JWT_SECRET_PREVIOUS",
+        ),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::keys;
 use super::mailboxes;
 use super::report::Report;
-use crate::config::Config;
+use crate::config::{Config, TokenAlgorithm};
 use crate::system::SystemClock;
 use jiff::SignedDuration;
 use tenantry_domain::organization::Placement;
@@ -39,6 +39,12 @@ pub fn examine(report: &mut Report, config: &Config, options: &MongoOptions) {
             mailboxes::examine(report, &found.shared_mailboxes);
             clock(report, found.clock_ahead);
             keys::operator_key(report, config, found.operator_key_hash.as_deref());
+            if let (Some(TokenAlgorithm::EdDsa), Some(stored)) =
+                (config.algorithm_of_settings(), &found.signing_keys)
+            {
+                let secret = config.jwt_secret.as_ref().map(|secret| secret.expose().as_bytes());
+                keys::signing_keys(report, config, secret, stored);
+            }
         }
     }
 }

@@ -260,6 +260,7 @@ async fn introspection_says_what_a_token_is_now() {
     let backend = with_key(&app, &service_key(&app, &["tokens:issue", "documents:read"]).await);
     let exchanged = exchange(&backend, &globex.path(), &["documents:read"]).await.ok();
     let exchanged = ask(&gateway, exchanged["access_token"].as_str().unwrap()).await;
+    assert_eq!(exchanged["act"]["sub"], exchanged["sub"]);
     assert_eq!((&exchanged["scope"], &exchanged["org_id"]), (&json!("documents:read"), &globex.body["id"]));
     acme.owner.post_empty("/v1/auth/logout").await.done();
     for token in [token, "garbage", key["key"].as_str().unwrap()] {

@@ -9,6 +9,7 @@ mod mail;
 mod operator_key;
 mod org;
 mod people;
+mod signing_key;
 
 use serde_json::Value;
 use std::io::Write;

@@ -61,8 +61,14 @@ fn shell() -> Shell {
 
 /// A shell with a data directory in which a service made one organization and was stopped.
 async fn after_a_run() -> Shell {
+    after_a_run_with(&[]).await
+}
+
+/// The same with these flags.
+async fn after_a_run_with(flags: &[&str]) -> Shell {
     let shell = shell();
-    let server = Launch::on(&shell.data_dir()).start();
+    let launch = flags.iter().fold(Launch::on(&shell.data_dir()), |launch, flag| launch.with(flag));
+    let server = launch.start();
     let body = serde_json::json!({
         "organization_name": "Acme Corp", "email": "admin@acme.com", "password": "correct horse battery",
     });
@@ -205,7 +211,8 @@ async fn doctor_fails_when_a_key_has_changed() {
     assert_has(&text, "warn keys", "jwt-secret is missing");
     assert_has(&text, "ok keys", "operator.key is missing");
 
-    let ed25519 = shell.with("JWT_ALGORITHM", "EdDSA");
+    // A key that does not rotate, as in an installation that began with another algorithm.
+    let ed25519 = after_a_run_with(&["--jwt-algorithm=HS256"]).await.with("JWT_ALGORITHM", "EdDSA");
     assert_has(&ed25519.run(&["doctor"]).healthy(), "warn keys", "jwt-ed25519.pk8 is missing");
     Launch::on(&ed25519.data_dir()).env("JWT_ALGORITHM", "EdDSA").start().stop().await;
     assert_has(&ed25519.run(&["doctor"]).healthy(), "ok keys", "jwt-ed25519.pk8 is private and sound");
