@@ -149,7 +149,10 @@ fn fast_tests() -> Result<()> {
 /// Every case of the faults of MongoDB, of random aggregates and of random updates, where the tests run a sample.
 fn all_faults() -> Result<()> {
     let runs = [
-        ("embedded", "(binary(it) & test(/^crash::/)) + (binary(differential) & test(/^(aggregates|updates)::/))"),
+        (
+            "embedded",
+            "(binary(it) & test(/^crash::/)) + (binary(differential) & test(/^(aggregates|updates)::/))",
+        ),
         ("mongodb", "binary(it) & test(/^(crash|mongodb_only::chaos)::/)"),
     ];
     run_tests(&runs, &[("TENANTRY_CHAOS", "all"), ("TENANTRY_TEST_DIFFERENTIAL", "all")])

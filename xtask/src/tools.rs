@@ -24,8 +24,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The packages that pip installs, each with the module that proves it is installed.
-const PYTHON_PACKAGES: [(&str, &str); 3] =
-    [("requests>=2.31,<3", "requests"), ("aiosmtpd>=1.4.6,<2", "aiosmtpd"), ("pyjwt[crypto]>=2.9,<3", "jwt, cryptography")];
+const PYTHON_PACKAGES: [(&str, &str); 3] = [
+    ("requests>=2.31,<3", "requests"),
+    ("aiosmtpd>=1.4.6,<2", "aiosmtpd"),
+    ("pyjwt[crypto]>=2.9,<3", "jwt, cryptography"),
+];
 
 const PIP_INSTALL: [&str; 5] = ["-m", "pip", "install", "--disable-pip-version-check", "--quiet"];
 

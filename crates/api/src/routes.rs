@@ -14,10 +14,9 @@ use super::request_id::RequestIds;
 use super::settings::Settings;
 use super::{
     account_links, api_keys, archives, audit, authorization_server, classic, collections, docs, documents,
-    extract, health, idempotency, indexes, invitations, mailed_links, malformed, me, members, openapi, operations,
-    organizations, own_sessions, password_reset, rate_limit, request_id, responses, roles, sessions, signing_keys,
-    tokens,
-    usage,
+    extract, health, idempotency, indexes, invitations, mailed_links, malformed, me, members, openapi,
+    operations, organizations, own_sessions, password_reset, rate_limit, request_id, responses, roles,
+    sessions, signing_keys, tokens, usage,
 };
 use crate::error_codes;
 use axum::body::Bytes;
