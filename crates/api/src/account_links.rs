@@ -115,7 +115,7 @@ fn new_address(kind: Option<LinkKind>, text: &str) -> Result<EmailAddress, Strin
         Some(LinkKind::PasswordReset | LinkKind::EmailVerification) => {
             Err("Leave it out: this link is for the address that the account has.".to_owned())
         }
-        Some(LinkKind::EmailChange) | None => EmailAddress::parse(text).map_err(|rule| rule.to_string()),
+        Some(LinkKind::EmailChange) | None => EmailAddress::parse(text),
     }
 }
 

@@ -220,14 +220,13 @@ fn with_one_id(document: &Document) -> String {
 fn case(chance: &mut Chance, document: &Document) -> Case {
     let update = update(chance);
     let text = update_json(&update);
+    let is_positional = text.contains(".$\"") || text.contains(".$.");
     let mut filter = doc! {};
     for _ in 0..8 {
         let candidate = generate::filter(chance, 1);
-        if text.contains(".$\"") || text.contains(".$.") {
-            if Filter::parse(&json(&candidate), "").unwrap().matches(&raw(document)) {
-                filter = candidate;
-                break;
-            }
+        if is_positional && Filter::parse(&json(&candidate), "").unwrap().matches(&raw(document)) {
+            filter = candidate;
+            break;
         }
     }
     let mut array_filters = Vec::new();

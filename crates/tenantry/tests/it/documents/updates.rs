@@ -121,7 +121,7 @@ async fn queue_hands_out_each_document_once() {
         match answer["document"]["_id"].as_i64() {
             Some(id) => assert!(taken.insert(id), "{id} was handed out twice"),
             None => {
-                assert_eq!(answer, json!({ "matched": 0, "modified": 0, "more": false, "document": null }))
+                assert_eq!(answer, json!({ "matched": 0, "modified": 0, "more": false, "document": null }));
             }
         }
     }
