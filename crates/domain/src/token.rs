@@ -9,27 +9,26 @@
 //! to try.
 
 mod claims;
+mod header;
 mod material;
 mod public_key;
+mod signing_key;
 mod verified;
 
 pub use claims::{ActorClaim, Claims, ClaimsGrant, ExchangeClaims, SessionClaims};
 pub use material::PublishedKey;
 pub use public_key::{PublicKey, ed25519_public_key};
+pub use signing_key::{SigningKey, ed25519_of, generate_ed25519};
 
 use crate::error::{ErrorCode, Result};
-use crate::ids::{Entropy, random};
-use aws_lc_rs::signature::Ed25519KeyPair;
 use jiff::Timestamp;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::Algorithm;
 use material::KeyMaterial;
 use serde_json::json;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
-use zeroize::Zeroizing;
+use verified::VerifiedToken;
 
-/// The media type of an access token, without `application/`.
-const TYPE: &str = "at+jwt";
 /// The largest token that is parsed, in bytes; ours have some 600.
 const TOKEN_MAX_BYTES: usize = 8 * 1024;
 /// The `client_id` of the token of a sign-in: an account that signs in with a password does so at the service itself, and there are no
@@ -37,84 +36,6 @@ const TOKEN_MAX_BYTES: usize = 8 * 1024;
 pub const CLIENT_ID: &str = "tenantry";
 /// How far ahead of ours the clock of another instance may be, in seconds.
 const CLOCK_SKEW_SECONDS: i64 = 60;
-
-/// The key that signs tokens.
-pub enum SigningKey {
-    /// HMAC with SHA-256.
-    Hs256(Zeroizing<Vec<u8>>),
-    /// HMAC with SHA-384.
-    Hs384(Zeroizing<Vec<u8>>),
-    /// HMAC with SHA-512.
-    Hs512(Zeroizing<Vec<u8>>),
-    /// Ed25519, from a PKCS#8 document such as [`generate_ed25519`] makes. Others can check the tokens with the
-    /// public key.
-    EdDsa(Zeroizing<Vec<u8>>),
-}
-
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Hs256(_) => "Hs256(..)",
-            Self::Hs384(_) => "Hs384(..)",
-            Self::Hs512(_) => "Hs512(..)",
-            Self::EdDsa(_) => "EdDsa(..)",
-        })
-    }
-}
-
-/// A new Ed25519 key, as a PKCS#8 document.
-#[must_use]
-pub fn generate_ed25519(entropy: &dyn Entropy) -> Zeroizing<Vec<u8>> {
-    ed25519_of(&Zeroizing::new(random::<32>(entropy)))
-}
-
-/// The signing key of `seed`, as a PKCS#8 document.
-#[must_use]
-pub fn ed25519_of(seed: &[u8; 32]) -> Zeroizing<Vec<u8>> {
-    let document = Ed25519KeyPair::from_seed_unchecked(seed).and_then(|key| Ok(key.to_pkcs8v1()?));
-    Zeroizing::new(document.expect("every 32 bytes are an Ed25519 key").as_ref().to_vec())
-}
-
-impl SigningKey {
-    const fn algorithm(&self) -> Algorithm {
-        match self {
-            Self::Hs256(_) => Algorithm::HS256,
-            Self::Hs384(_) => Algorithm::HS384,
-            Self::Hs512(_) => Algorithm::HS512,
-            Self::EdDsa(_) => Algorithm::EdDSA,
-        }
-    }
-
-    fn encoding_key(&self) -> EncodingKey {
-        match self {
-            Self::Hs256(secret) | Self::Hs384(secret) | Self::Hs512(secret) => {
-                EncodingKey::from_secret(secret)
-            }
-            Self::EdDsa(pkcs8) => EncodingKey::from_ed_der(pkcs8),
-        }
-    }
-
-    fn decoding_key(&self) -> Result<DecodingKey> {
-        Ok(match self {
-            Self::Hs256(secret) | Self::Hs384(secret) | Self::Hs512(secret) => {
-                DecodingKey::from_secret(secret)
-            }
-            Self::EdDsa(pkcs8) => ed25519_public_key(pkcs8)?.decoding_key(),
-        })
-    }
-
-    /// The public half, for a key that has one.
-    fn public_key(&self) -> Result<Option<PublicKey>> {
-        match self {
-            Self::EdDsa(pkcs8) => ed25519_public_key(pkcs8).map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    fn kid(&self) -> Result<Option<String>> {
-        Ok(self.public_key()?.map(|public| public.kid().to_owned()))
-    }
-}
 
 /// Issues and checks access tokens.
 pub struct TokenKeys {
@@ -237,31 +158,6 @@ impl fmt::Debug for TokenKeys {
         let algorithm = self.material().ok().map(|material| material.algorithm);
         f.debug_struct("TokenKeys").field("algorithm", &algorithm).finish_non_exhaustive()
     }
-}
-
-/// What a token of ours says.
-#[derive(Clone)]
-struct VerifiedToken {
-    claims: Arc<Claims>,
-    nbf: Option<i64>,
-}
-
-/// Makes the library check only algorithm and signature. It would read the system clock, and accept fractions
-/// and strings as times and lists as `iss` and `aud`: all these are checked here.
-fn signature_alone(algorithm: Algorithm) -> Validation {
-    let mut validation = Validation::new(algorithm);
-    validation.required_spec_claims.clear();
-    validation.validate_exp = false;
-    validation.validate_aud = false;
-    validation
-}
-
-/// Whether the header is that of an access token (RFC 9068, 4), with no extension that has to be understood
-/// (RFC 7515, 4.1.11).
-fn is_access_token(header: &Header) -> bool {
-    let named = header.typ.as_deref().unwrap_or_default();
-    let named = named.strip_prefix("application/").unwrap_or(named);
-    named.eq_ignore_ascii_case(TYPE) && header.crit.is_none()
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+//! The rules of pipelines, by name.
+
 use super::{Aggregation, AggregationRun, Pipeline};
 use crate::error::{Error, Result};
 use crate::fuel::{Fuel, Interruption};

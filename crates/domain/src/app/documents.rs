@@ -5,6 +5,7 @@
 
 mod cursor;
 mod document_locks;
+mod line_ids;
 mod updates;
 
 pub use cursor::PageRequest;
@@ -17,26 +18,23 @@ use super::tenant::{Read, TenantAccess, Write};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
 use crate::idempotency::IdempotencyKey;
-use crate::ids::{DrawnEntropy, OperationId, OrganizationId};
-use crate::limits::{INLINE_MAX_BYTES, INLINE_MAX_STEPS, OPERATION_WAIT, PAGE_MAX_BYTES};
+use crate::ids::{DrawnEntropy, OperationId};
+use crate::limits::{OPERATION_WAIT, PAGE_MAX_BYTES};
 use crate::mac_keys::MacKeys;
 use crate::offload;
 use crate::store::{self, Store, UpdateOutcome};
-use aws_lc_rs::hmac;
 use bson::oid::ObjectId;
 use bson::{RawDocument, RawDocumentBuf};
+use cursor::position;
 use document_locks::DocumentLocks;
 use jiff::Timestamp;
+use line_ids::derive_line_id;
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_documents::aggregate::{AggregateResult, Aggregation};
-use tenantry_documents::document::{
-    DocumentId, EntriesError, MergePatch, NewDocument, Revision, StoredDocument,
-};
+use tenantry_documents::document::{DocumentId, MergePatch, NewDocument, Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
-use tenantry_documents::fuel::{Fuel, Interruption};
 use tenantry_documents::query::{DeleteResult, DocumentQuery, MatchCount, SORT_POINTER};
-use tenantry_documents::sort::{Position, Sort};
 use tokio::time::Instant;
 
 /// The longest that a change without a revision backs off between tries. Each wait is random, so that two
@@ -485,39 +483,7 @@ impl Documents {
     }
 }
 
-fn derive_line_id(
-    key: &[u8; 32],
-    organization: OrganizationId,
-    collection: &CollectionName,
-    request: &IdempotencyKey,
-    line: u64,
-) -> DocumentId {
-    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
-    context.update(b"line\0");
-    context.update(organization.as_bytes());
-    context.update(&request.0);
-    context.update(&line.to_be_bytes());
-    context.update(collection.as_str().as_bytes());
-    let mut id = [0; 12];
-    id.copy_from_slice(&context.sign().as_ref()[..12]);
-    ObjectId::from_bytes(id).into()
-}
-
 /// The first revision of a new document.
 pub(super) fn first_revision(now: Timestamp) -> Revision {
     Revision(u64::try_from(now.as_millisecond()).unwrap_or(1))
-}
-
-/// The position of a document in the order by which it was found.
-async fn position(sort: Sort, body: &RawDocument) -> Result<Position> {
-    if body.as_bytes().len() <= INLINE_MAX_BYTES {
-        // Comparing its values may cost far more than its size suggests.
-        match sort.position(body, &Fuel::unlimited().up_to(INLINE_MAX_STEPS)) {
-            Err(EntriesError::Stopped(Interruption::BudgetSpent)) => {}
-            found => return Ok(found.map_err(EntriesError::unexpected)?),
-        }
-    }
-    let body = body.to_owned();
-    let found = offload::elsewhere(move || sort.position(&body, &Fuel::for_document())).await?;
-    Ok(found.map_err(EntriesError::unexpected)?)
 }

@@ -1,10 +1,11 @@
 //! The keys that sign and check tokens at one time.
 
-use super::verified::VerifiedTokens;
-use super::{Claims, SigningKey, TYPE, VerifiedToken, is_access_token, signature_alone};
+use super::claims::{ClaimMembers, Claims};
+use super::header::{TYPE, is_access_token, signature_alone};
+use super::public_key::{PublicKey, ed25519_public_key};
+use super::signing_key::SigningKey;
+use super::verified::{VerifiedToken, VerifiedTokens};
 use crate::error::{Error, ErrorCode, Result};
-use crate::token::claims::ClaimMembers;
-use crate::token::public_key::{PublicKey, ed25519_public_key};
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, TokenData, Validation};
 use serde_json::Value;

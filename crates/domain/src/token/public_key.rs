@@ -1,5 +1,6 @@
 //! The public half of an Ed25519 key, as others check signatures with it.
 
+use super::header::signature_alone;
 use crate::error::{Error, Result};
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
@@ -64,7 +65,7 @@ impl PublicKey {
 
     /// The header and the claims of a text that this key has signed; `None` for any other text.
     pub(crate) fn verify<T: DeserializeOwned + Clone>(&self, text: &str) -> Option<(Header, T)> {
-        let validation = super::signature_alone(Algorithm::EdDSA);
+        let validation = signature_alone(Algorithm::EdDSA);
         let token = jsonwebtoken::decode::<T>(text, &self.decoding_key(), &validation).ok()?;
         Some((token.header, token.claims))
     }

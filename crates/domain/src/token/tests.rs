@@ -5,10 +5,12 @@ mod rotation;
 
 use super::public_key::thumbprint;
 use super::*;
+use crate::ids::Entropy;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const NOW: i64 = 1_800_000_000;

@@ -4,15 +4,23 @@
 //! Only what can never change is kept: that the signature is ours, and what the token says. Whether the token is valid
 //! at the moment, and the records that it names, must be checked each time.
 
+use super::claims::Claims;
 use crate::error::Result;
 use aws_lc_rs::digest::{SHA256, digest};
-use std::sync::RwLock;
+use std::sync::{Arc, RwLock};
 use subtle::ConstantTimeEq;
 
 /// The number of slots; at most some 700 KiB of claims.
 const SLOTS: usize = 1024;
 
 type Hash = [u8; 32];
+
+/// What a token of ours says.
+#[derive(Clone)]
+pub(super) struct VerifiedToken {
+    pub(super) claims: Arc<Claims>,
+    pub(super) nbf: Option<i64>,
+}
 
 /// At most one token per slot; its hash decides the slot. The text of a token is not kept.
 pub(super) struct VerifiedTokens<V>(Box<[Slot<V>]>);

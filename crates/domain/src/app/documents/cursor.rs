@@ -7,14 +7,18 @@
 use crate::collection::CollectionName;
 use crate::error::{Error, Result};
 use crate::ids::OrganizationId;
+use crate::limits::{INLINE_MAX_BYTES, INLINE_MAX_STEPS};
 use crate::mac_keys::MacKeys;
+use crate::offload;
 use crate::page::PageLimit;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bson::RawDocumentBuf;
+use bson::{RawDocument, RawDocumentBuf};
 use subtle::ConstantTimeEq;
+use tenantry_documents::document::EntriesError;
 use tenantry_documents::filter::Filter;
+use tenantry_documents::fuel::{Fuel, Interruption};
 use tenantry_documents::sort::{Position, Sort};
 
 /// Bytes of the seal: half of the hash, which nobody guesses.
@@ -92,6 +96,20 @@ fn tag(key: &[u8; 32], scope: &[u8], bytes: &[u8]) -> [u8; SEAL_BYTES] {
     tag
 }
 
+/// The position of a document in the order by which it was found.
+pub(super) async fn position(sort: Sort, body: &RawDocument) -> Result<Position> {
+    if body.as_bytes().len() <= INLINE_MAX_BYTES {
+        // Comparing its values may cost far more than its size suggests.
+        match sort.position(body, &Fuel::unlimited().up_to(INLINE_MAX_STEPS)) {
+            Err(EntriesError::Stopped(Interruption::BudgetSpent)) => {}
+            found => return Ok(found.map_err(EntriesError::unexpected)?),
+        }
+    }
+    let body = body.to_owned();
+    let found = offload::elsewhere(move || sort.position(&body, &Fuel::for_document())).await?;
+    Ok(found.map_err(EntriesError::unexpected)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,10 +131,7 @@ mod tests {
         let (orders, lines) =
             (CollectionName::parse("orders").unwrap(), CollectionName::parse("lines").unwrap());
         let first = request(r#"{"b":{"$in":[1,2]}}"#, "a");
-        let position = first
-            .sort
-            .position(&rawdoc! { "_id": 1, "a": 5 }, &tenantry_documents::fuel::Fuel::unlimited())
-            .unwrap();
+        let position = first.sort.position(&rawdoc! { "_id": 1, "a": 5 }, &Fuel::unlimited()).unwrap();
         let cursor = seal(&[7; 32], &first.scope(own, &orders).unwrap(), &position);
 
         let at = |request: PageRequest, organization, collection: &CollectionName, cursor: &str| {
@@ -142,7 +157,7 @@ mod tests {
         let (own, orders) = (OrganizationId::from_bytes([1; 12]), CollectionName::parse("orders").unwrap());
         let query = request("{}", "a");
         let body = rawdoc! { "_id": 1, "a": 5 };
-        let position = query.sort.position(&body, &tenantry_documents::fuel::Fuel::unlimited()).unwrap();
+        let position = query.sort.position(&body, &Fuel::unlimited()).unwrap();
         let scope = query.scope(own, &orders).unwrap();
         let query = PageRequest { cursor: Some(seal(&[7; 32], &scope, &position)), ..query };
         for (current, previous, is_valid) in [
