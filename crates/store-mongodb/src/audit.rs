@@ -21,23 +21,23 @@ use tenantry_domain::ids::AuditEventId;
 use tenantry_domain::store::{self, AppendOutcome, AuditQuery};
 use tenantry_domain::{Error, Result};
 
-/// The collections whose documents carry events, each with its index on them. The values of the installation are too few to
-/// have one.
-const SOURCES: [(&str, Option<&str>); 7] = [
-    (SESSIONS, Some(SESSIONS_EVENTS)),
-    (API_KEYS, Some(API_KEYS_EVENTS)),
-    (INVITATIONS, Some(INVITATIONS_EVENTS)),
-    (ACCOUNTS, Some(ACCOUNTS_EVENTS)),
-    (OPERATIONS, Some(OPERATIONS_EVENTS)),
-    (AUDIT_OUTBOX, Some(AUDIT_OUTBOX_EVENTS)),
-    (INSTALLATION, None),
+/// The collections whose documents carry events, each with its index on them. The values of the installation are so few
+/// that their ids do.
+const SOURCES: [(&str, &str); 7] = [
+    (SESSIONS, SESSIONS_EVENTS),
+    (API_KEYS, API_KEYS_EVENTS),
+    (INVITATIONS, INVITATIONS_EVENTS),
+    (ACCOUNTS, ACCOUNTS_EVENTS),
+    (OPERATIONS, OPERATIONS_EVENTS),
+    (AUDIT_OUTBOX, AUDIT_OUTBOX_EVENTS),
+    (INSTALLATION, "_id_"),
 ];
 
 /// See [`store::Audit`].
 pub(crate) struct Audit {
     entries: Records,
     outbox: Records,
-    sources: Vec<(Records, Option<&'static str>)>,
+    sources: Vec<(Records, &'static str)>,
 }
 
 impl Audit {
@@ -52,10 +52,10 @@ impl Audit {
 
     /// Removes events from the documents of one collection that carry them, and the documents that were kept for
     /// nothing else.
-    async fn clear(&self, source: &Records, index: Option<&'static str>, ids: &[Bson]) -> EngineResult<()> {
+    async fn clear(&self, source: &Records, index: &'static str, ids: &[Bson]) -> EngineResult<()> {
         let carrying = doc! { EVENT_ID: { "$in": ids } };
         let find = source.collection().find(carrying.clone()).projection(doc! { "_id": 1 });
-        let find = hinted(find, index);
+        let find = find.hint(Hint::Name(index.to_owned()));
         let found = source.documents(find, u32::try_from(ids.len()).unwrap_or(u32::MAX)).await?;
         if found.is_empty() {
             return Ok(());
@@ -67,7 +67,8 @@ impl Audit {
         let or_none =
             doc! { "$cond": [{ "$eq": [format!("${EVENTS}"), []] }, "$$REMOVE", format!("${EVENTS}")] };
         let update = vec![doc! { "$set": { EVENTS: left } }, doc! { "$set": { EVENTS: or_none } }];
-        source.call(source.collection().update_many(carrying, update)).await?;
+        let update = source.collection().update_many(carrying, update).hint(Hint::Name(index.to_owned()));
+        source.call(update).await?;
         let documents: Vec<Bson> = found.into_iter().filter_map(|mut found| found.remove("_id")).collect();
         let done = doc! { "_id": { "$in": documents }, GONE: true, EVENTS: { "$exists": false } };
         source.call(source.collection().delete_many(done)).await?;
@@ -77,7 +78,7 @@ impl Audit {
     async fn clear_all(&self, ids: &[AuditEventId]) -> EngineResult<()> {
         let ids: Vec<Bson> = ids.iter().map(|id| object_id(id.as_bytes()).into()).collect();
         for (source, index) in &self.sources {
-            self.clear(source, *index, &ids).await?;
+            self.clear(source, index, &ids).await?;
         }
         Ok(())
     }
@@ -86,7 +87,7 @@ impl Audit {
         let mut events = Vec::new();
         for (source, index) in &self.sources {
             let find = source.collection().find(doc! { EVENT_ID: { "$exists": true } });
-            let find = hinted(find.projection(doc! { EVENTS: 1 }), *index);
+            let find = find.projection(doc! { EVENTS: 1 }).hint(Hint::Name((*index).to_owned()));
             for document in source.documents(find, limit).await? {
                 let carried = document.get_array(EVENTS).map(Vec::as_slice).unwrap_or_default();
                 for event in carried {
@@ -117,13 +118,6 @@ impl Audit {
             Err(EngineError::Duplicate { .. }) => Ok(AppendOutcome::Taken),
             Err(failure) => Err(failure),
         }
-    }
-}
-
-fn hinted<'a>(find: Find<'a, Document>, index: Option<&str>) -> Find<'a, Document> {
-    match index {
-        Some(index) => find.hint(Hint::Name(index.to_owned())),
-        None => find,
     }
 }
 
