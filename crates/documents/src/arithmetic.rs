@@ -3,10 +3,8 @@
 //! The wider of two types is the type of the result: Int32, Int64, Double, Decimal128. Two Int32 whose result does not
 //! fit become an Int64; what does not fit an Int64 has no result.
 
-mod decimal;
-
+use crate::decimal::Decimal;
 use bson::Bson;
-use decimal::Decimal;
 use std::cmp::Ordering;
 
 /// A number of one of the four types.
@@ -29,7 +27,7 @@ impl Number {
             Bson::Int32(value) => Self::Int32(*value),
             Bson::Int64(value) => Self::Int64(*value),
             Bson::Double(value) => Self::Double(*value),
-            Bson::Decimal128(value) => Self::Decimal(Decimal::of(*value)),
+            Bson::Decimal128(value) => Self::Decimal(Decimal::from_bson(*value)),
             _ => return None,
         })
     }
@@ -48,7 +46,7 @@ impl Number {
     pub fn plus(self, other: Self) -> Option<Self> {
         match (self, other) {
             (Self::Decimal(_), _) | (_, Self::Decimal(_)) => {
-                Some(Self::Decimal(self.decimal().plus(other.decimal())))
+                Some(Self::Decimal(self.decimal() + other.decimal()))
             }
             (Self::Double(_), _) | (_, Self::Double(_)) => Some(Self::Double(self.double() + other.double())),
             _ => self.with_integers(other, i32::checked_add, i64::checked_add),
@@ -59,7 +57,7 @@ impl Number {
     pub fn times(self, other: Self) -> Option<Self> {
         match (self, other) {
             (Self::Decimal(_), _) | (_, Self::Decimal(_)) => {
-                Some(Self::Decimal(self.decimal().times(other.decimal())))
+                Some(Self::Decimal(self.decimal() * other.decimal()))
             }
             (Self::Double(_), _) | (_, Self::Double(_)) => Some(Self::Double(self.double() * other.double())),
             _ => self.with_integers(other, i32::checked_mul, i64::checked_mul),
@@ -97,7 +95,7 @@ impl Number {
             (Self::Int32(a), Self::Int32(b)) => a == b,
             (Self::Int64(a), Self::Int64(b)) => a == b,
             (Self::Double(a), Self::Double(b)) => a.partial_cmp(&b) == Some(Ordering::Equal),
-            (Self::Decimal(a), Self::Decimal(b)) => a.equals(b),
+            (Self::Decimal(a), Self::Decimal(b)) => a == b,
             _ => false,
         }
     }
@@ -138,9 +136,9 @@ impl Number {
 
     fn decimal(self) -> Decimal {
         match self {
-            Self::Int32(value) => Decimal::of_integer(value.into()),
-            Self::Int64(value) => Decimal::of_integer(value),
-            Self::Double(value) => Decimal::of_double(value),
+            Self::Int32(value) => Decimal::from_integer(value.into()),
+            Self::Int64(value) => Decimal::from_integer(value),
+            Self::Double(value) => Decimal::from_double(value),
             Self::Decimal(value) => value,
         }
     }

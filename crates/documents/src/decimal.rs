@@ -184,10 +184,23 @@ impl Decimal {
         if whole.is_finite() { i64::try_from(whole.coefficient()).ok() } else { None }
     }
 
+    /// Its value, if it is whole and fits 64 bits.
+    #[must_use]
+    pub fn whole(self) -> Option<i64> {
+        self.to_integer().filter(|whole| Self::from_integer(*whole) == self)
+    }
+
     /// Whether it is zero, with either sign.
     #[must_use]
     pub fn is_zero(self) -> bool {
         self.0.is_zero()
+    }
+}
+
+/// Numbers are equal whatever their exponents; NaN is equal to nothing.
+impl PartialEq for Decimal {
+    fn eq(&self, other: &Self) -> bool {
+        !self.0.is_nan() && !other.0.is_nan() && self.0 == other.0
     }
 }
 
@@ -305,5 +318,84 @@ mod tests {
             assert_eq!(text(decimal(a).remainder(decimal(b))), rest, "{a} {b}");
         }
         assert!(decimal("-0E+3").is_zero());
+    }
+
+    #[test]
+    fn decimal_is_whole_within_64_bits() {
+        for (number, whole) in [
+            ("5.00", Some(5)),
+            ("-0", Some(0)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("9223372036854775808", None),
+            ("9223372036854775807.5", None),
+            ("1E+2", Some(100)),
+            ("0.5", None),
+            ("NaN", None),
+            ("Infinity", None),
+        ] {
+            assert_eq!(decimal(number).whole(), whole, "{number}");
+        }
+        assert_ne!(decimal("NaN"), decimal("NaN"));
+        assert_eq!(decimal("1.50"), decimal("1.5"));
+        assert_eq!(decimal("-0"), decimal("0E+3"));
+    }
+
+    /// What MongoDB 6.0 makes of these.
+    #[test]
+    fn decimal_sum_has_preferred_exponent_and_rounds() {
+        for (a, b, expected) in [
+            ("1E+6111", "9E+6111", "1.0E+6112"),
+            ("9.999999999999999999999999999999999E+6144", "1E+6111", "Infinity"),
+            ("1E-6176", "1E-6176", "2E-6176"),
+            ("1", "1E-40", "1.000000000000000000000000000000000"),
+            ("1.000000000000000000000000000000000", "-0.9999999999999999999999999999999999", "1E-34"),
+            ("1", "-1E-50", "1.000000000000000000000000000000000"),
+            ("0E+10", "0E-3", "0.000"),
+            ("1", "-1", "0"),
+            ("-0", "-0", "-0"),
+            ("1.50", "1", "2.50"),
+            ("Infinity", "-Infinity", "NaN"),
+        ] {
+            assert_eq!(text(decimal(a) + decimal(b)), expected, "{a} + {b}");
+            assert_eq!(text(decimal(b) + decimal(a)), expected, "{b} + {a}");
+        }
+    }
+
+    #[test]
+    fn decimal_product_rounds_at_both_ends_of_the_range() {
+        for (a, b, expected) in [
+            ("1E-3000", "1E-3177", "0E-6176"),
+            ("1.5E-3000", "1E-3176", "2E-6176"),
+            ("9E+6000", "9E+6000", "Infinity"),
+            ("1E+6000", "1E+111", "1E+6111"),
+            ("1E+6000", "1E+144", "1.000000000000000000000000000000000E+6144"),
+            ("1E+6000", "1E+145", "Infinity"),
+            ("0E+6000", "0E+6000", "0E+6111"),
+            (
+                "1234567890123456789012345678901234",
+                "9876543210987654321098765432109876",
+                "1.219326311370217952261850327338667E+67",
+            ),
+            ("Infinity", "0", "NaN"),
+            ("-3", "0", "-0"),
+            ("Infinity", "-2", "-Infinity"),
+            ("3E-6176", "5E-1", "2E-6176"),
+        ] {
+            assert_eq!(text(decimal(a) * decimal(b)), expected, "{a} * {b}");
+        }
+    }
+
+    #[test]
+    fn decimal_of_double_has_fifteen_digits() {
+        for (double, expected) in [
+            (0.1, "0.100000000000000"),
+            (2.0, "2.00000000000000"),
+            (1e16, "1.00000000000000E+16"),
+            (999_999_999_999_999.5, "1.00000000000000E+15"),
+            (5e-324, "4.94065645841247E-324"),
+            (-0.0, "-0"),
+        ] {
+            assert_eq!(text(Decimal::from_double(double)), expected, "{double}");
+        }
     }
 }
