@@ -80,6 +80,9 @@ impl Scene {
         let invitation = acme.owner.post(&format!("{}/invitations", acme.path()), &invited).await.created();
         let mut routes = routes(&app, &acme, &gone, invitation["id"].as_str().unwrap());
         routes.extend(routes_of_keys(&app, &acme, &keys));
+        let role = json!({ "name": "reader", "permissions": ["documents:read"] });
+        acme.owner.post(&format!("{}/roles", acme.path()), &role).await.created();
+        routes.extend(routes_of_roles(&acme));
         let before = everything(&app, &acme).await;
         Self { app, acme, routes, before }
     }
@@ -100,6 +103,29 @@ fn collection(organization: &Organization) -> String {
 struct Keys {
     service: Value,
     organization: Value,
+}
+
+fn routes_of_roles(acme: &Organization) -> Vec<Route> {
+    let route = |operation, method, path: &str| Route {
+        operation,
+        method,
+        path: format!("{}/roles{path}", acme.path()),
+        caller: acme.owner.clone(),
+        fields: &["description"],
+        flags: &[],
+        required: &[],
+        needs_body: true,
+        is_document: false,
+        limit: BODY_LIMIT,
+    };
+    vec![
+        Route {
+            fields: &["name", "description"],
+            required: &["name", "permissions"],
+            ..route("createOrganizationRole", Method::POST, "")
+        },
+        route("changeOrganizationRole", Method::PATCH, "/reader"),
+    ]
 }
 
 fn routes_of_keys(app: &App, acme: &Organization, keys: &Keys) -> Vec<Route> {

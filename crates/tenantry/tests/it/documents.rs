@@ -249,7 +249,10 @@ async fn document_preconditions_that_do_not_apply_are_refused() {
     acme.owner.post(&acme.documents(), &json!({ "_id": "one" })).await.created();
     let path = format!("{}/one", acme.documents());
     let ruled_out = acme.owner.with_header("if-none-match", "*");
-    ruled_out.put(&path, &json!({ "over": 1 })).await.refused("invalid_header");
+    // It creates a document, and this one is there.
+    ruled_out.put(&path, &json!({ "over": 1 })).await.refused("version_mismatch");
+    let tagged = acme.owner.with_header("if-none-match", "\"1\"");
+    tagged.put(&path, &json!({ "over": 1 })).await.refused("invalid_header");
     ruled_out.patch(&path, &json!({ "over": 1 })).await.refused("invalid_header");
     ruled_out.delete(&path).await.refused("invalid_header");
     let compressed = acme.owner.with_header("content-encoding", "gzip");

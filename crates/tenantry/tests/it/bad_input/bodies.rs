@@ -51,7 +51,7 @@ async fn body_of_another_content_type_is_refused() {
 async fn patch_of_another_json_type_names_accepted_types() {
     let scene = Scene::start(Setup::unlimited()).await;
     let patches: Vec<_> = scene.routes.iter().filter(|route| route.method == Method::PATCH).collect();
-    assert_eq!(patches.len(), 3);
+    assert_eq!(patches.len(), 4);
     for route in patches {
         for content_type in [
             "application/json-patch+json",

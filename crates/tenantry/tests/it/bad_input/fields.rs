@@ -69,6 +69,7 @@ fn good(route: &Route) -> Value {
         "organization_name" => "Acme",
         "keys" => "a",
         "role" => "viewer",
+        "name" if route.operation == "createOrganizationRole" => "auditor",
         "token" if route.operation == "acceptInvitation" => token.as_str(),
         "token" if route.operation == "resetPassword" => reset_token.as_str(),
         "token" if route.operation == "verifyEmail" => verify_token.as_str(),
