@@ -44,6 +44,11 @@ impl AccumulatorState {
         }
     }
 
+    /// Whether another value could change the result.
+    pub const fn takes_more(&self) -> bool {
+        !matches!(self, Self::First(Some(_)))
+    }
+
     /// Takes the next value.
     pub fn add(&mut self, value: Value<'_>, memory: &mut Memory, at: &str, fuel: &Fuel<'_>) -> Result<()> {
         let bytes = value.bytes();

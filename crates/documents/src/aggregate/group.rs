@@ -63,7 +63,8 @@ impl Groups {
             None => self.insert(group, id, memory, at)?,
         };
         let (_, states) = &mut self.groups[place];
-        for (state, field) in states.iter_mut().zip(&group.fields) {
+        // As in MongoDB, an expression whose value would not be used refuses no document.
+        for (state, field) in states.iter_mut().zip(&group.fields).filter(|(state, _)| state.takes_more()) {
             state.add(evaluate(&field.value, document, fuel)?, memory, at, fuel)?;
         }
         Ok(())

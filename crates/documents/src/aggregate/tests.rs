@@ -98,6 +98,16 @@ fn extremes_ignore_null_and_keep_the_first_of_equals() {
 }
 
 #[test]
+fn first_computes_nothing_of_later_documents() {
+    let documents = [doc! { "n": 2 }, doc! { "n": 0 }];
+    let group = |accumulator: &str| {
+        format!(r#"[{{"$group":{{"_id":null,"v":{{"{accumulator}":{{"$divide":[1,"$n"]}}}}}}}}]"#)
+    };
+    assert_eq!(compute(&group("$first"), &documents).unwrap(), [doc! { "_id": null, "v": 0.5 }]);
+    compute(&group("$last"), &documents).unwrap_err();
+}
+
+#[test]
 fn groups_of_equal_keys_are_one_in_order_of_keys() {
     let documents = [
         doc! { "k": "b", "n": 1 },

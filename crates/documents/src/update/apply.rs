@@ -48,6 +48,11 @@ impl<'a> Applier<'a> {
         let mut root = Bson::Document(document);
         let sources = self.update.sources.iter();
         self.renamed = sources.map(|names| self.source(&root, names)).collect::<Result<_>>()?;
+        // MongoDB refuses it even if the value is the same.
+        if !self.inserts && self.update.renamed_to_id.iter().any(|&source| self.renamed[source].is_some()) {
+            let pointer = self.update.id_pointer.as_deref().unwrap_or(&self.update.pointer);
+            return Err(Error::invalid_field(pointer, "The `_id` of a document cannot change."));
+        }
         self.node(&self.update.root, &mut root, false)?;
         let Bson::Document(mut document) = root else {
             return Err(Error::internal("an update that replaces the document"));

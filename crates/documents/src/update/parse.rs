@@ -42,6 +42,7 @@ pub struct UpdateParser {
     paths: usize,
     needs_position: bool,
     id_pointer: Option<Box<str>>,
+    renamed_to_id: Vec<usize>,
 }
 
 /// Reads an update, and the filters of its arrays.
@@ -61,6 +62,7 @@ pub fn parse(update: &str, array_filters: Option<&str>, at: UpdatePointers<'_>) 
         paths: 0,
         needs_position: false,
         id_pointer: None,
+        renamed_to_id: Vec::new(),
     };
     let names = parser.array_filters(array_filters.unwrap_or("[]"), at.array_filters)?;
     let earlier =
@@ -97,6 +99,7 @@ pub fn parse(update: &str, array_filters: Option<&str>, at: UpdatePointers<'_>) 
         filters: parser.filters,
         needs_position: parser.needs_position,
         id_pointer: parser.id_pointer,
+        renamed_to_id: parser.renamed_to_id,
         pointer: at.update.into(),
         bytes: update.len() + array_filters.map_or(0, str::len),
         paths: parser.paths,
@@ -154,6 +157,10 @@ impl UpdateParser {
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if !is_good {
             self.refuse("Its name must be ASCII letters and digits, beginning with a lower-case letter.");
+            return None;
+        }
+        if filter.has_empty_list() {
+            self.refuse("Must not have a condition on an empty list: it holds for no item or for all, and MongoDB refuses it.");
             return None;
         }
         if self.filters.insert(name.clone(), filter).is_some() {
@@ -214,6 +221,9 @@ impl UpdateParser {
             return self.refuse("The old and the new path must not be the same, nor one within the other.");
         }
         let number = self.sources.len();
+        if paths::names(&target).first().is_some_and(|name| &**name == ID_FIELD) {
+            self.renamed_to_id.push(number);
+        }
         self.sources.push(paths::names(&source));
         self.insert(&source, Operator::RenameSource, false);
         self.insert(&target, Operator::Rename(number), false);

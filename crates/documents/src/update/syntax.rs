@@ -17,6 +17,8 @@ pub struct Update {
     pub(super) needs_position: bool,
     /// The pointer of a path that leads to the `_id`.
     pub(super) id_pointer: Option<Box<str>>,
+    /// The numbers of the sources that a `$rename` moves to the `_id`, or into it.
+    pub(super) renamed_to_id: Vec<usize>,
     /// The pointer of the update itself.
     pub(super) pointer: Box<str>,
     pub(super) bytes: usize,

@@ -194,7 +194,10 @@ fn update_renames_fields_outside_of_arrays() {
         (r#""x":{"b":1,"c":2}"#, r#"{"$rename":{"x.b":"y.z"}}"#, r#""x":{"c":2},"y":{"z":1}}"#),
         (r#""a":1,"b":2"#, r#"{"$rename":{"b":"a"}}"#, r#""a":2"#),
         (r#""a":[1]"#, r#"{"$rename":{"c":"a.5","a.3":"d"}}"#, r#""a":[1]"#),
+        (r#""a":1"#, r#"{"$rename":{"b":"_id"}}"#, r#""a":1"#),
     ]);
+    // Also if it is the value that the `_id` has.
+    assert_eq!(pointers(r#""b":1"#, r#"{"$rename":{"b":"_id"}}"#, None), ["/update/$rename/b"]);
     for update in [r#"{"$rename":{"a.0":"b"}}"#, r#"{"$rename":{"b":"a.0"}}"#, r#"{"$rename":{"b":"_id"}}"#] {
         assert_eq!(pointers(r#""a":[1],"b":2"#, update, None).len(), 1, "{update}");
     }

@@ -3,7 +3,7 @@
 //! A case is a random pipeline on random documents. Its results are compared with their types; where MongoDB promises no
 //! order, without one. What MongoDB refuses is refused here, and nothing else.
 
-use crate::chance::Chance;
+use crate::chance::{Chance, ORDINARY_SEED};
 use crate::engines::{LONG, Subject, subjects};
 use crate::judge::{Judge, canonical_json, raw};
 use crate::pipelines::{Question, documents, question};
@@ -43,7 +43,7 @@ async fn pipeline_computes_what_mongodb_computes() {
     let judge = Judge::new().await;
     judge.use_classic_engine().await;
     for _ in 0..seeds {
-        compare_pipelines(&judge, &mut Chance::of_this_run(), rounds).await;
+        compare_pipelines(&judge, &mut Chance::of_form(runs().0 > 1, ORDINARY_SEED), rounds).await;
     }
     judge.end().await;
 }
@@ -109,7 +109,7 @@ const ENGINE_CASES: usize = 40;
 /// The engines select the documents; what they compute is what MongoDB computes, in each placement.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn engines_compute_what_mongodb_computes() {
-    let mut chance = Chance::of_this_run();
+    let mut chance = Chance::of_form(runs().0 > 1, ORDINARY_SEED);
     let judge = Judge::new().await;
     judge.use_classic_engine().await;
     let database = format!("engines_{:016x}", RandomState::new().hash_one(0));
@@ -238,7 +238,7 @@ fn run(aggregation: &Arc<Aggregation>, documents: &[Document]) -> Result<Vec<bso
 
 #[tokio::test]
 async fn distinct_finds_what_mongodb_finds() {
-    let mut chance = Chance::of_this_run();
+    let mut chance = Chance::of_form(runs().0 > 1, ORDINARY_SEED);
     let judge = Judge::new().await;
     for _ in 0..runs().1 {
         let documents = crate::generate::documents(&mut chance, DOCUMENTS);

@@ -157,7 +157,7 @@ struct Builder {
     paths: Vec<String>,
     numbers: Vec<String>,
     keys: Vec<String>,
-    /// Whether no two documents have one `_id`.
+    /// Whether an order by `_id` is certain: no two documents have one, and it is no list.
     has_unique_id: bool,
     names: usize,
 }
@@ -245,13 +245,20 @@ impl Builder {
             self.stages.push(doc! { "$sort": { "_id": 1 } });
             self.is_ordered = true;
         }
-        let key = match chance.below(6) {
+        if !self.is_ordered {
+            // Of equal keys of several types a group has the first one, and sums are rounded in their order.
+            return self.add_fields(chance);
+        }
+        let kind = chance.below(6);
+        let key = match kind {
             0 => Bson::Null,
             1 => doc! { "x": format!("${}", of(chance, &self.keys)), "y": format!("${}", of(chance, &self.keys)) }.into(),
             2 => self.expression(chance, 1),
             3 => self.date_trunc(chance),
             _ => format!("${}", of(chance, &self.keys)).into(),
         };
+        // An order by a key that is a list is by one item of the list, so that two groups may come in either order.
+        let is_never_a_list = matches!(kind, 0 | 1 | 3) || matches!(key.as_str(), Some("$k" | "$d.k"));
         let mut group = doc! { "_id": key };
         let mut paths = vec!["_id".to_owned()];
         for _ in 0..1 + chance.below(3) {
@@ -266,16 +273,16 @@ impl Builder {
                 1 => group.insert(&name, doc! { "$sum": 1 }),
                 2 | 3 => group.insert(&name, doc! { "$sum": value(self, chance) }),
                 4 => group.insert(&name, doc! { "$avg": value(self, chance) }),
-                5 if self.is_ordered => {
+                5 => {
                     let accumulator = chance.one_of(&["$min", "$max"]);
                     group.insert(&name, doc! { accumulator: value(self, chance) })
                 }
-                6 if self.is_ordered => {
+                6 => {
                     let accumulator = chance.one_of(&["$first", "$last"]);
                     group.insert(&name, doc! { accumulator: value(self, chance) })
                 }
-                7 if self.is_ordered => group.insert(&name, doc! { "$push": value(self, chance) }),
-                8 if self.is_ordered => {
+                7 => group.insert(&name, doc! { "$push": value(self, chance) }),
+                8 => {
                     group.insert(format!("set{name}"), doc! { "$addToSet": value(self, chance) });
                     continue;
                 }
@@ -286,7 +293,7 @@ impl Builder {
         self.stages.push(doc! { "$group": group });
         self.reset(&paths.iter().map(String::as_str).collect::<Vec<_>>());
         self.is_ordered = false;
-        self.has_unique_id = true;
+        self.has_unique_id = is_never_a_list;
     }
 
     fn project(&mut self, chance: &mut Chance) {

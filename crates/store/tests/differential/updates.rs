@@ -1,7 +1,7 @@
 //! What an update makes of a document, and what an upsert inserts: MongoDB changes the same documents, and refuses the same
 //! updates.
 
-use crate::chance::Chance;
+use crate::chance::{Chance, ORDINARY_SEED};
 use crate::generate;
 use crate::judge::{Judge, json};
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
@@ -111,7 +111,7 @@ async fn theirs(database: &Database, case: &Case, id: i32) -> Result<String, Str
 #[tokio::test]
 async fn update_makes_what_mongodb_makes() {
     for _ in 0..runs() {
-        let mut chance = Chance::of_this_run();
+        let mut chance = Chance::of_form(runs() > 1, ORDINARY_SEED);
         let judge = Judge::new().await;
         let (mut made, mut refused, mut unclear) = (0, 0, 0);
         for _ in 0..ROUNDS {
@@ -143,7 +143,7 @@ async fn update_makes_what_mongodb_makes() {
 
 #[tokio::test]
 async fn upsert_inserts_what_mongodb_inserts() {
-    let mut chance = Chance::of_this_run();
+    let mut chance = Chance::of_form(runs() > 1, ORDINARY_SEED);
     let judge = Judge::new().await;
     let seed = judge.fill("documents", &[doc! {}]).await;
     let database = seed.client().database(&seed.namespace().db);

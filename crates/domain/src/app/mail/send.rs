@@ -87,7 +87,7 @@ impl Mailer {
                 Ok(Handled::Mail)
             }
             Err(SendError::Unreachable) => {
-                tracing::warn!(mail = %queued.id, "the mail server cannot be used: mails wait");
+                tracing::warn!(mail = %queued.id, "the mail server cannot be used: mails wait; `tenantry doctor` says why");
                 self.try_again(&queued).await?;
                 Ok(Handled::Unreachable)
             }
