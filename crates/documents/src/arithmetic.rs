@@ -88,8 +88,8 @@ impl Number {
         })
     }
 
-    /// Whether both have one type and compare as equal: `-0.0` and `0.0` do, NaN never does, and decimals do whatever
-    /// their exponents.
+    /// Whether both have one type and compare as equal: `-0.0` and `0.0` do, NaN never does, and the exponents of decimals
+    /// make no difference.
     pub fn is_identical(self, other: Self) -> bool {
         match (self, other) {
             (Self::Int32(a), Self::Int32(b)) => a == b,

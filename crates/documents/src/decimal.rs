@@ -197,7 +197,7 @@ impl Decimal {
     }
 }
 
-/// Numbers are equal whatever their exponents; NaN is equal to nothing.
+/// The exponents of equal numbers may differ; NaN is equal to nothing.
 impl PartialEq for Decimal {
     fn eq(&self, other: &Self) -> bool {
         !self.0.is_nan() && !other.0.is_nan() && self.0 == other.0

@@ -143,7 +143,7 @@ mod tests {
         }
     }
 
-    /// Whoever defines a role has every permission of it, and the one to manage members.
+    /// The maker of a role has every permission of it, and the one to manage members.
     #[test]
     fn role_definition_is_limited_by_its_maker() {
         use Permission as P;

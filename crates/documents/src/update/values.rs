@@ -5,7 +5,7 @@ use crate::document::order::Direction;
 use bson::raw::RawBson;
 use bson::{Bson, Document};
 
-/// The key of a value: equal values have equal keys, whatever the type of a number.
+/// The key of a value: equal values have equal keys, also numbers of two types.
 pub fn key_of(value: &Bson) -> Option<Vec<u8>> {
     let raw = RawBson::try_from(value.clone()).ok()?;
     Some(key::encode(&[(raw.as_raw_bson_ref(), Direction::Ascending)]))

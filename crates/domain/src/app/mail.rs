@@ -1,6 +1,6 @@
 //! The queue of mails: what is put into it, within limits, and how it is emptied.
 //!
-//! Whoever asks for a mail waits only until it is in the queue. Each instance sends mails from it; one that dies while
+//! A request for a mail waits only until it is in the queue. Each instance sends mails from it; one that dies while
 //! it does leaves the mail to the next, so a mail may arrive twice, and is never lost before its end.
 
 mod send;

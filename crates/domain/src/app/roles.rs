@@ -202,7 +202,7 @@ impl Roles {
             let role = current.roles.get(name).ok_or(ErrorCode::RoleNotFound)?;
             manager.check_define(role.permissions)?;
             expected.check(role)?;
-            // Whoever gets the role does so by an operation, which would change the version of the record.
+            // A member gets the role by an operation, which would change the version of the record.
             if self.accounts.is_role_used(current.id, name).await? {
                 return Err(ErrorCode::RoleInUse.into());
             }

@@ -49,7 +49,7 @@ struct Invitation {
 struct IssuedInvitation {
     #[serde(flatten)]
     invitation: Invitation,
-    /// None if it was mailed.
+    /// Absent if it was mailed.
     token: Option<String>,
     url: Option<String>,
 }

@@ -110,7 +110,7 @@ fn about_mail(error: &Error) -> SendError {
     }
 }
 
-/// The server ends the conversation, whatever it is about.
+/// The server ends the conversation, at any command.
 const SHUTTING_DOWN: u16 = 421;
 
 /// Why the server cannot be used, for the operator who asks.

@@ -1,4 +1,4 @@
-//! The roles that an organization defines: who makes them, what they allow, and what becomes of who has them when they
+//! The roles that an organization defines: who makes them, what they allow, and what their members may do when they
 //! change.
 
 mod members;

@@ -274,7 +274,7 @@ impl StoredKeyReader {
         })
     }
 
-    /// Stores `set` in place of `value`; `false` if something else is there by now.
+    /// Stores `set` in place of `value`; `false` if another value is there.
     async fn replace(
         &self,
         held: &mut Held,

@@ -109,7 +109,7 @@ async fn role_in_use_is_not_deleted() {
     Snapshot::sound(app.test_env());
 }
 
-/// Whoever gets the role at the moment in which it is deleted either has it, and it stays, or does not get it.
+/// A member who gets the role while it is deleted either has it, and it stays, or does not get it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn role_is_not_deleted_while_somebody_gets_it() {
     let app = App::start().await;

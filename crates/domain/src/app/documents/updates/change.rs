@@ -27,7 +27,7 @@ pub(super) struct ChangeRequest<'a> {
     pub(super) keyed: Option<KeyedUpdate>,
 }
 
-/// What became of an attempt to change one document.
+/// The outcome of an attempt to change one document.
 pub(super) enum Change {
     /// It is gone, or does not match any more.
     Missing,
@@ -55,7 +55,7 @@ impl Documents {
         (id, changed)
     }
 
-    /// Changes the document of that id, whatever its revision, if it matches the filter at that moment.
+    /// Changes the document of that id, of any revision, if it matches the filter at that moment.
     pub(super) async fn change_matching(
         &self,
         organization: &Organization,
