@@ -212,7 +212,14 @@ pub fn divide<'a>(a: &Value<'_>, b: &Value<'_>, at: &str, fuel: &Fuel<'_>) -> Re
 
 /// The remainder of a division, with the sign of the first number.
 pub fn modulo<'a>(a: &Value<'_>, b: &Value<'_>, at: &str, fuel: &Fuel<'_>) -> Result<Value<'a>> {
-    let (left, right) = (a.comparable(), b.comparable());
+    let left = a.comparable();
+    let right = match (left, b.comparable()) {
+        // Beside an integer, MongoDB takes a whole double for an integer here, and nowhere else.
+        (RawBsonRef::Int32(_) | RawBsonRef::Int64(_), RawBsonRef::Double(number)) => {
+            whole_int32(number).map_or(RawBsonRef::Double(number), RawBsonRef::Int32)
+        }
+        (_, right) => right,
+    };
     let Some(pair) = Pair::of(left, right) else { return null_or_refused(a, b, at) };
     spend(left, fuel)?;
     spend(right, fuel)?;
@@ -232,6 +239,13 @@ pub fn modulo<'a>(a: &Value<'_>, b: &Value<'_>, at: &str, fuel: &Fuel<'_>) -> Re
         Some(rest) => Ok(Value::Made(rest)),
         None => refused(at, "A document gives 0 here: there is no remainder of a division by it."),
     }
+}
+
+/// The value of a double that is whole and fits 32 bits.
+fn whole_int32(number: f64) -> Option<i32> {
+    let is_whole = number.fract() == 0.0 && (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number);
+    #[expect(clippy::cast_possible_truncation, reason = "the number is whole and within the bounds")]
+    is_whole.then_some(number as i32)
 }
 
 fn null_or_refused<'a>(a: &Value<'_>, b: &Value<'_>, at: &str) -> Result<Value<'a>> {
