@@ -35,6 +35,8 @@ pub enum Measure {
     Scale,
     /// Lookups, renames and creates on MongoDB
     Mongodb,
+    /// Keys, exchanged tokens and many members, against a session and few
+    Access,
     /// Documents, against the engines used directly
     Documents,
     /// What one organization notices of another that asks for ten times as much

@@ -1,5 +1,6 @@
 //! The measures: each prepares its data, lets two things take turns, and reports what it found.
 
+mod access;
 mod documents;
 mod engine;
 mod get;
@@ -24,6 +25,7 @@ pub fn run(measure: Measure, bench: &Bench) -> Result<Vec<Finding>> {
         Measure::Rename => rename::measure(bench),
         Measure::Scale => scale::measure(bench),
         Measure::Mongodb => mongodb::measure(bench),
+        Measure::Access => access::measure(bench),
         Measure::Documents => documents::speed(bench),
         Measure::Neighbours => documents::neighbours(bench),
         Measure::Archives => documents::archives(bench),

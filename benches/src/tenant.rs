@@ -26,12 +26,36 @@ pub struct Tenant {
 impl Tenant {
     /// The admin of the organization of that number.
     pub fn sign_in(server: &Server, number: u32) -> Result<Self> {
-        let login = json!({ "email": format!("admin{number}@example.com"), "password": PASSWORD });
+        Self::sign_in_as(server, &format!("admin{number}@example.com"), None)
+    }
+
+    /// The account with that address, in that organization or in the one it was last in.
+    pub fn sign_in_as(server: &Server, email: &str, organization: Option<&str>) -> Result<Self> {
+        let mut login = json!({ "email": email, "password": PASSWORD });
+        if let Some(organization) = organization {
+            login["organization"] = json!(organization);
+        }
         let mut connection = Connection::open(server.address)?;
         let grant = connection.call(&Request::json("POST", "/admin/login", None, &login))?;
         let grant: Value = serde_json::from_slice(grant)?;
         let text = |field: &str| grant[field].as_str().map(str::to_owned).context("a sign-in without it");
         Ok(Self { address: server.address, id: text("org_id")?, token: Some(text("access_token")?) })
+    }
+
+    /// The same data, with another credential.
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// A request for a key that reads documents.
+    pub fn new_key(&self) -> Request {
+        let body = json!({ "name": "bench", "permissions": ["documents:read"] });
+        Request::json("POST", &format!("/v1/organizations/{}/keys", self.id), self.token(), &body)
+    }
+
+    /// A request for the first `limit` members.
+    pub fn members(&self, limit: u32) -> Request {
+        Request::get_by(&format!("/v1/organizations/{}/members?limit={limit}", self.id), self.token())
     }
 
     /// This tenant's documents on a server without organizations.

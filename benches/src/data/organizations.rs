@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 /// The password of every admin.
 pub const PASSWORD: &str = "correct horse battery staple";
 /// How many are made at the same time.
-const AT_ONCE: usize = 256;
+pub const AT_ONCE: usize = 256;
 
 /// Makes `count` organizations in `data_dir`: `Organization {n}`, whose owner is `admin{n}@example.com`, n from 0.
 pub fn seed_embedded(data_dir: &Path, count: u32) -> Result<()> {
@@ -53,9 +53,7 @@ pub fn seed_mongodb(uri: &str, database: &str, placement: Placement, first: u32,
 }
 
 async fn seed(opened: OpenStore, first: u32, count: u32, at_once: usize) -> Result<()> {
-    let password = NewPassword::parse(PASSWORD, 8).map_err(|rule| anyhow!(rule))?;
-    let password_hash =
-        PasswordHash(hash::hash(&password, random(&SystemEntropy), &mut Argon2Memory::default()));
+    let password_hash = password_hash()?;
     let placement = opened.store.containers.choose_placement(None).await?;
     let mut running = JoinSet::new();
     for number in first..first + count {
@@ -69,6 +67,12 @@ async fn seed(opened: OpenStore, first: u32, count: u32, at_once: usize) -> Resu
     }
     opened.close().await;
     Ok(())
+}
+
+/// The hash of [`PASSWORD`].
+pub fn password_hash() -> Result<PasswordHash> {
+    let password = NewPassword::parse(PASSWORD, 8).map_err(|rule| anyhow!(rule))?;
+    Ok(PasswordHash(hash::hash(&password, random(&SystemEntropy), &mut Argon2Memory::default())))
 }
 
 /// Makes one, as a finished create leaves it.
@@ -119,7 +123,17 @@ fn owner(number: u32, password_hash: PasswordHash, now: Timestamp) -> Result<Acc
     let email =
         EmailAddress::parse(&format!("admin{number}@example.com")).map_err(|rule| anyhow!("{rule}"))?;
     let organization_id = OrganizationId::new(now, &SystemEntropy);
-    Ok(Account {
+    Ok(account(email, password_hash, vec![Membership::new(organization_id, Role::Owner, 0, now)], now))
+}
+
+/// An account with that password.
+pub fn account(
+    email: EmailAddress,
+    password_hash: PasswordHash,
+    memberships: Vec<Membership>,
+    now: Timestamp,
+) -> Account {
+    Account {
         id: AccountId::new(now, &SystemEntropy),
         email_key: Some(email.key()),
         email,
@@ -127,14 +141,7 @@ fn owner(number: u32, password_hash: PasswordHash, now: Timestamp) -> Result<Acc
         credential_epoch: 0,
         kept_session: None,
         last_organization: None,
-        memberships: vec![Membership {
-            organization_id,
-            role: Role::Owner,
-            epoch: 0,
-            since: now,
-            changed_at_version: 0,
-            last_operation: None,
-        }],
+        memberships,
         last_operation: None,
         removing_since: None,
         email_verified_at: None,
@@ -142,7 +149,7 @@ fn owner(number: u32, password_hash: PasswordHash, now: Timestamp) -> Result<Acc
         created_at: now,
         modified_at: now,
         version: 1,
-    })
+    }
 }
 
 fn log_entry(organization_id: OrganizationId, now: Timestamp) -> OperationRecord {

@@ -1,6 +1,7 @@
 //! The service on one engine or the other.
 
 use crate::Bench;
+use crate::data::members::{Members, add_embedded, add_mongodb};
 use crate::data::organizations::{seed_embedded, seed_mongodb};
 use crate::server::Server;
 use anyhow::{Context, Result};
@@ -26,11 +27,27 @@ impl Engine<'_> {
         }
     }
 
+    /// What belongs to it: the embedded engine's comes first.
+    pub fn pick<T>(self, [embedded, mongodb]: [T; 2]) -> T {
+        match self {
+            Self::Embedded => embedded,
+            Self::Mongodb(_) => mongodb,
+        }
+    }
+
     /// Makes organizations for the part of that name.
     pub fn seed(self, bench: &Bench, part: &str, organizations: u32) -> Result<()> {
         match self {
             Self::Embedded => seed_embedded(&bench.directory.path().join(part), organizations),
             Self::Mongodb(uri) => seed_mongodb(uri, part, Placement::Collection, 0, organizations),
+        }
+    }
+
+    /// Adds members to the organizations of that part.
+    pub fn add_members(self, bench: &Bench, part: &str, members: Members) -> Result<()> {
+        match self {
+            Self::Embedded => add_embedded(&bench.directory.path().join(part), members),
+            Self::Mongodb(uri) => add_mongodb(uri, part, members),
         }
     }
 

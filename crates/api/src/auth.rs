@@ -1,5 +1,7 @@
 //! Extractors that prove who the caller is. A handler that takes one cannot run without that proof.
 
+mod basic;
+
 use super::http::Http;
 use super::path_params::{OrganizationPath, segment};
 use super::problem::ApiError;
@@ -64,6 +66,33 @@ impl FromRequestParts<Arc<Http>> for RequireAccount {
                 TokenCaller::Member(member) => Ok(Self(*member)),
                 TokenCaller::Key(_) => Err(ErrorCode::SessionRequired.into()),
             },
+        }
+    }
+}
+
+/// A caller with a good credential, for OAuth 2.0 clients also in the form `Basic`: the id of a service key as the name
+/// of the client, and the key as its secret (RFC 6749, 2.3.1).
+pub struct RequireClient(pub Principal);
+
+impl FromRequestParts<Arc<Http>> for RequireClient {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
+        let Some(client) = basic::client_of(&parts.headers) else {
+            let RequireCaller(caller) = RequireCaller::from_request_parts(parts, http).await?;
+            return Ok(Self(caller));
+        };
+        let client = client.ok_or(ErrorCode::TokenInvalid)?;
+        let caller = http.app.auth.authenticate_key(&client.secret).await?;
+        let key_id = match &caller {
+            KeyCaller::Operator(_) => None,
+            KeyCaller::Service(service) => Some(service.key_id()),
+            KeyCaller::Organization(key) => Some(key.key_id()),
+        };
+        if key_id.is_some_and(|id| id.to_string() == client.id) {
+            Ok(Self(caller.into()))
+        } else {
+            Err(ErrorCode::TokenInvalid.into())
         }
     }
 }

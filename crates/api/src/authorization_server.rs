@@ -35,8 +35,9 @@ pub struct AuthorizationServerResponse<'a> {
     pub jwks_uri: Option<String>,
     /// Where a service key with `tokens:introspect` asks whether a token is valid (RFC 7662).
     pub introspection_endpoint: String,
-    /// How it says who asks: `Bearer`, with the key as the token.
-    pub introspection_endpoint_auth_methods_supported: [&'static str; 1],
+    /// How it says who asks: `client_secret_basic`, with the id of the key as the client and the key as its secret, or
+    /// `Bearer`, with the key as the token.
+    pub introspection_endpoint_auth_methods_supported: [&'static str; 2],
     /// What tokens may allow.
     pub scopes_supported: Vec<&'static str>,
     /// None: people sign in at the service itself, and backends exchange a key.
@@ -68,7 +69,7 @@ pub async fn describe_server(State(http): State<Arc<Http>>, uri: Uri) -> Result<
         issuer: &issuer.text,
         jwks_uri: is_published.then(|| format!("{base}/.well-known/jwks.json")),
         introspection_endpoint: format!("{base}/v1/auth/introspect"),
-        introspection_endpoint_auth_methods_supported: ["Bearer"],
+        introspection_endpoint_auth_methods_supported: ["client_secret_basic", "Bearer"],
         scopes_supported: TOKEN_PERMISSIONS.iter().map(Permission::as_str).collect(),
         response_types_supported: [],
         grant_types_supported: [],

@@ -1,7 +1,7 @@
 //! Exchanging a service key for a token of one organization, and asking what a token is.
 
 use super::api_keys::parse_seconds;
-use super::auth::RequireCaller;
+use super::auth::{RequireCaller, RequireClient};
 use super::extract::{FormBody, JsonBody};
 use super::http::Http;
 use super::openapi::Access;
@@ -126,7 +126,7 @@ impl From<ActiveToken> for IntrospectionResponse {
 /// Token introspection (RFC 7662), for services that get access tokens from clients and do not check the records behind
 /// them: the answer says what holds now. For a service key with the permission `tokens:introspect`. A token that is
 /// invalid, has ended, or is of an organization that the key does not cover, is not `active`. The body may also be a form
-/// (`application/x-www-form-urlencoded`), as the RFC has it.
+/// (`application/x-www-form-urlencoded`), as the RFC has it, and the key may come as `Basic`, with its id as the name.
 #[utoipa::path(post, path = "/v1/auth/introspect", operation_id = "introspectToken", tag = "Keys",
     request_body = IntrospectRequest,
     responses((status = 200, description = "What it is.", body = IntrospectionResponse)),
@@ -135,7 +135,7 @@ impl From<ActiveToken> for IntrospectionResponse {
     ])))))]
 pub async fn introspect_token(
     State(http): State<Arc<Http>>,
-    RequireCaller(caller): RequireCaller,
+    RequireClient(caller): RequireClient,
     body: FormBody,
 ) -> Result<Response, ApiError> {
     let access = http.app.introspection.allow_introspection(&caller)?;

@@ -108,12 +108,6 @@ impl Config {
         6 * self.max_document_bytes
     }
 
-    /// The algorithm that signs tokens, if the settings say so: `JWT_SECRET` alone means HS256.
-    #[must_use]
-    pub fn algorithm_of_settings(&self) -> Option<TokenAlgorithm> {
-        self.jwt_algorithm.or_else(|| self.jwt_secret.as_ref().map(|_| TokenAlgorithm::Hs256))
-    }
-
     /// How many threads hash passwords.
     #[must_use]
     pub fn hash_workers(&self) -> usize {

@@ -21,6 +21,10 @@ pub const SECRET_FILE: &str = "jwt-secret";
 /// The file of the key that signs tokens with EdDSA: a PKCS#8 document.
 pub const ED25519_FILE: &str = "jwt-ed25519.pk8";
 
+/// What is said where an installation on MongoDB has keys that its settings do not use.
+pub const UNUSED_KEYS: &str =
+    "the installation has EdDSA keys that rotate, and JWT_SECRET without JWT_ALGORITHM signs with HS256";
+
 /// The keys that are derived from the secret.
 pub struct Keys {
     /// The keys that sign access tokens.
@@ -60,16 +64,18 @@ async fn root(config: &Config, installation: &dyn Installation, entropy: &dyn En
     let given = config.jwt_secret.as_ref().map(|secret| Zeroizing::new(secret.expose().as_bytes().to_vec()));
     let of_secret = |algorithm, secret| Ok(Root { algorithm, secret, is_document: false });
     if let (Some(secret), true) = (&given, config.mongo_uri.is_some()) {
-        return of_secret(config.algorithm_of_settings().unwrap_or(TokenAlgorithm::Hs256), secret.clone());
+        // The settings alone decide: the service starts also while the server is away.
+        return of_secret(config.jwt_algorithm.unwrap_or(TokenAlgorithm::Hs256), secret.clone());
     }
-    let state = match config.algorithm_of_settings() {
+    let state = match config.jwt_algorithm {
         Some(TokenAlgorithm::EdDsa) | None => read_state(installation).await?,
         // The settings alone decide.
         Some(_) => SigningState::Settings,
     };
-    let algorithm = config.algorithm_of_settings().unwrap_or(match state {
-        SigningState::New | SigningState::Stored => TokenAlgorithm::EdDsa,
-        SigningState::Settings => TokenAlgorithm::Hs256,
+    let algorithm = config.jwt_algorithm.unwrap_or(match state {
+        SigningState::Stored => TokenAlgorithm::EdDsa,
+        SigningState::New if given.is_none() => TokenAlgorithm::EdDsa,
+        SigningState::New | SigningState::Settings => TokenAlgorithm::Hs256,
     });
     let document = config.data_dir.join(ED25519_FILE);
     if algorithm == TokenAlgorithm::EdDsa && (state == SigningState::Settings || document.exists()) {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tenantry_api::listen::Handlers;
 use tenantry_api::settings::Settings;
 use tenantry_domain::app::mail::{MailRound, MailTransport};
+use tenantry_domain::app::signing_keys::{SigningState, read_state};
 use tenantry_domain::app::{App, AppParts, Policy};
 use tenantry_domain::audit::checkpoint::CheckpointKey;
 use tenantry_domain::clock::Clock;
@@ -154,6 +155,15 @@ async fn set_up_keys(
 async fn make_keys(app: &App, store: &Store, config: &Config, entropy: &dyn Entropy) -> Result<OperatorKey> {
     // Before the operator key: an installation that has one is not new.
     app.signing_keys.set_up().await?;
+    if config.mongo_uri.is_some()
+        && config.jwt_algorithm.is_none()
+        && read_state(&*store.installation).await? == SigningState::Stored
+    {
+        tracing::warn!(
+            "{}: set JWT_ALGORITHM=EdDSA, or JWT_ALGORITHM=HS256 if that is meant",
+            keys::UNUSED_KEYS
+        );
+    }
     operator_key::set_up(store, config, entropy).await
 }
 

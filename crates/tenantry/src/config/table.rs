@@ -191,8 +191,8 @@ settings! {
             file: file(&["JWT_SECRET_PREVIOUS_FILE"], "jwt-secret-previous-file"),
         };
         /// The algorithm that signs access tokens. HS384 needs a secret of 48 bytes, HS512 one of 64. Without this
-        /// setting it is HS256 where `JWT_SECRET` is set, and otherwise what the installation began with: EdDSA, with
-        /// keys that rotate, or HS256 if an earlier version made it (`docs/secrets.md`).
+        /// setting it is what the installation began with: EdDSA, with keys that rotate, or HS256 if `JWT_SECRET` was
+        /// set then or an earlier version made it. On MongoDB it is HS256 (`docs/secrets.md`).
         jwt_algorithm: Option<TokenAlgorithm> = {
             name: "JWT_ALGORITHM", aliases: &[alias("JWT_ALGO"), alias("ALGORITHM")], flag: "jwt-algorithm",
         };

@@ -271,10 +271,17 @@ async fn installation_without_settings_keeps_what_it_began_with() {
     assert_ne!(kid_of(&acme.tokens), "none");
     let app = app.restart().await;
     again(&app, &acme.owner).get(&acme.path()).await.ok();
-    // A secret of the settings signs while it is given.
-    let app = Setup::unlimited().with(&format!("--jwt-secret={OLD}")).start_on(app.stop().await).await;
+    // A secret alone seals the keys and does not replace them: with the old one beside it nothing ends.
+    let old = app.data_dir().join("jwt-secret");
+    let given = || Setup::unlimited().with(&format!("--jwt-secret={OLD}"));
+    let overlap = given().with(&format!("--jwt-secret-previous-file={}", old.display()));
+    let app = overlap.start_on(app.stop().await).await;
+    again(&app, &acme.owner).get(&acme.path()).await.ok();
+    assert_ne!(kid_of(&sign_in(&app, acme.email()).await), "none");
+    // An algorithm of the settings signs while it is given.
+    let app = given().with("--jwt-algorithm=HS256").start_on(app.stop().await).await;
     assert_eq!(kid_of(&sign_in(&app, acme.email()).await), "none");
-    let app = App::at(app.stop().await).await;
+    let app = given().start_on(app.stop().await).await;
     again(&app, &acme.owner).get(&acme.path()).await.ok();
     // What began with a secret in the data directory goes on with it.
     let app = Setup::unlimited().with("--jwt-algorithm=HS256").start().await;
@@ -318,7 +325,10 @@ async fn issuer_with_an_https_url_describes_itself() {
     assert_eq!(found["issuer"], "https://id.example/auth");
     assert_eq!(found["jwks_uri"], "https://id.example/auth/.well-known/jwks.json");
     assert_eq!(found["introspection_endpoint"], "https://id.example/auth/v1/auth/introspect");
-    assert_eq!(found["introspection_endpoint_auth_methods_supported"], json!(["Bearer"]));
+    assert_eq!(
+        found["introspection_endpoint_auth_methods_supported"],
+        json!(["client_secret_basic", "Bearer"])
+    );
     let below = reqwest::get(format!("http://{}{path}/auth", app.address())).await.unwrap();
     assert_eq!(below.json::<Value>().await.unwrap(), found);
     let other = reqwest::get(format!("http://{}{path}/other", app.address())).await.unwrap();

@@ -18,6 +18,12 @@ pub struct ServicePrincipal {
 }
 
 impl ServicePrincipal {
+    /// The id of the key.
+    #[must_use]
+    pub fn key_id(&self) -> ApiKeyId {
+        self.key.id
+    }
+
     /// Checks that the key has `permission`.
     ///
     /// # Errors
@@ -100,7 +106,9 @@ impl KeyPrincipal {
         &self.organization
     }
 
-    pub(in crate::app) fn key_id(&self) -> ApiKeyId {
+    /// The id of the key.
+    #[must_use]
+    pub fn key_id(&self) -> ApiKeyId {
         self.grant.key_id
     }
 }

@@ -21,7 +21,7 @@ pub fn examine(report: &mut Report, config: &Config, inspection: &Inspection) {
     };
     let stored = contents.and_then(|contents| contents.installation.get(SIGNING_KEYS));
     let by_default = if stored.is_some() { TokenAlgorithm::EdDsa } else { TokenAlgorithm::Hs256 };
-    let algorithm = config.algorithm_of_settings().unwrap_or(by_default);
+    let algorithm = config.jwt_algorithm.unwrap_or(by_default);
     let is_ed25519 = algorithm == TokenAlgorithm::EdDsa;
     let (secret, document) = (config.data_dir.join(SECRET_FILE), config.data_dir.join(ED25519_FILE));
     // The document is the secret of an installation whose key did not rotate at first.

@@ -4,6 +4,7 @@ use super::keys;
 use super::mailboxes;
 use super::report::Report;
 use crate::config::{Config, TokenAlgorithm};
+use crate::keys::UNUSED_KEYS;
 use crate::system::SystemClock;
 use jiff::SignedDuration;
 use tenantry_domain::organization::Placement;
@@ -39,13 +40,26 @@ pub fn examine(report: &mut Report, config: &Config, options: &MongoOptions) {
             mailboxes::examine(report, &found.shared_mailboxes);
             clock(report, found.clock_ahead);
             keys::operator_key(report, config, found.operator_key_hash.as_deref());
-            if let (Some(TokenAlgorithm::EdDsa), Some(stored)) =
-                (config.algorithm_of_settings(), &found.signing_keys)
-            {
-                let secret = config.jwt_secret.as_ref().map(|secret| secret.expose().as_bytes());
-                keys::signing_keys(report, config, secret, stored);
+            if let Some(stored) = &found.signing_keys {
+                signing_keys(report, config, stored);
             }
         }
+    }
+}
+
+/// The signing keys in the database, and whether the settings use them.
+fn signing_keys(report: &mut Report, config: &Config, stored: &[u8]) {
+    match config.jwt_algorithm {
+        Some(TokenAlgorithm::EdDsa) => {
+            let secret = config.jwt_secret.as_ref().map(|secret| secret.expose().as_bytes());
+            keys::signing_keys(report, config, secret, stored);
+        }
+        Some(_) => {}
+        None => report.warn(
+            "keys",
+            UNUSED_KEYS.to_owned(),
+            "set JWT_ALGORITHM=EdDSA, or JWT_ALGORITHM=HS256 if that is meant",
+        ),
     }
 }
 

@@ -5,6 +5,8 @@ use crate::support::app::{App, Setup};
 use crate::support::client::Client;
 use crate::support::fixtures::{Organization, new_organization, organization, sign_in, with_access};
 use crate::support::keys::{claims, exchange, exchanged, service_key, with_key};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -238,6 +240,35 @@ async fn program_repeats_a_request_with_an_idempotency_key() {
     let path = format!("{}/collections/documents/bulk", acme.path());
     program.with_header("idempotency-key", "two").send(Method::POST, &path, lines).await;
     assert_eq!(acme.owner.get(&documents(&acme)).await.ok()["items"].as_array().unwrap().len(), 2);
+}
+
+/// As OAuth 2.0 libraries send the key: its id is the name of the client.
+#[tokio::test]
+async fn introspection_takes_the_key_as_basic() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let key = service_key(&app, &["tokens:introspect"]).await;
+    let basic = |id: &str, secret: &str| {
+        let credential = STANDARD.encode(format!("{id}:{secret}"));
+        app.client().with_header("authorization", &format!("Basic {credential}"))
+    };
+    let (id, secret) = (key["id"].as_str().unwrap(), key["key"].as_str().unwrap());
+    let body = json!({ "token": acme.tokens["access_token"] });
+    let found = basic(id, secret).post("/v1/auth/introspect", &body).await.ok();
+    assert_eq!(found["active"], true);
+    let another = acme.body["id"].as_str().unwrap();
+    let operator = std::fs::read_to_string(app.data_dir().join("operator.key")).unwrap();
+    for (id, secret, code) in [
+        (another, secret, "token_invalid"),
+        ("", secret, "token_invalid"),
+        (id, operator.trim(), "token_invalid"),
+        (id, id, "key_malformed"),
+        (id, "", "key_malformed"),
+    ] {
+        basic(id, secret).post("/v1/auth/introspect", &body).await.refused(code);
+    }
+    // No other route takes it.
+    basic(id, secret).get("/v1/organizations").await.refused("operator_key_required");
 }
 
 #[tokio::test]
