@@ -1,6 +1,6 @@
 //! `tenantry doctor` where the service runs on MongoDB.
 
-use crate::support::app::App;
+use crate::support::app::{App, Setup};
 use crate::support::fixtures::organization;
 use crate::support::test_env::TestEnv;
 use std::process::Command;
@@ -49,6 +49,20 @@ async fn doctor_reports_database_and_changes_nothing() {
     assert_has(&text, "ok", "capacity", "of 10000 collections and indexes");
     assert_has(&text, "ok", "organizations", "1 active");
     assert_has(&text, "ok", "keys", "operator.key is private and sound");
+}
+
+/// The settings alone decide there, and a forgotten one changes what signs.
+#[tokio::test]
+async fn doctor_warns_of_signing_keys_that_settings_do_not_use() {
+    let app = Setup::unlimited().with("--jwt-algorithm=EdDSA").start().await;
+    let (text, well) = doctor(app.test_env(), &["--jwt-algorithm=EdDSA"]);
+    assert!(well, "{text}");
+    assert_has(&text, "ok", "keys", "open with the secret");
+    let (text, well) = doctor(app.test_env(), &[]);
+    assert!(well, "{text}");
+    assert_has(&text, "warn", "keys", "EdDSA keys that rotate");
+    let (text, _) = doctor(app.test_env(), &["--jwt-algorithm=HS256"]);
+    assert!(!text.contains("keys that rotate"), "{text}");
 }
 
 #[tokio::test]
