@@ -10,6 +10,8 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use lettre::transport::smtp::{Error, response::Severity};
+use std::error::Error as _;
+use std::io;
 use std::time::Duration;
 use tenantry_domain::app::mail::SendError;
 use tenantry_domain::limits::MAIL_SEND_TIMEOUT;
@@ -113,11 +115,26 @@ fn about_mail(error: &Error) -> SendError {
 /// The server ends the conversation, at any command.
 const SHUTTING_DOWN: u16 = 421;
 
+/// Whether a handshake failed. The mail library calls that a failed connection, and says what it was in a cause.
+fn is_about_tls(error: &Error) -> bool {
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        let io = current.downcast_ref::<io::Error>();
+        if io.is_some_and(|io| io.kind() == io::ErrorKind::InvalidData) {
+            return true;
+        }
+        cause = current.source();
+    }
+    false
+}
+
 /// Why the server cannot be used, for the operator who asks.
 fn reason(error: &Error) -> String {
     match error.status() {
         Some(code) => format!("it answers {code}: check the user and the password"),
-        None if error.is_tls() => "its certificate or its TLS is not accepted".to_owned(),
+        None if error.is_tls() || is_about_tls(error) => {
+            "its certificate or its TLS is not accepted".to_owned()
+        }
         None if error.is_client() => {
             "it does not offer what the settings ask for (STARTTLS, or signing in)".to_owned()
         }

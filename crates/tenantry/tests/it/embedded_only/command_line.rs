@@ -6,6 +6,7 @@ mod doctor;
 mod formats;
 mod key;
 mod mail;
+mod mail_tls;
 mod operator_key;
 mod org;
 mod people;

@@ -36,11 +36,20 @@ impl SmtpServer {
 
     /// On that port; with a password, only the user `mailer` may send.
     pub fn start_on(port: u16, password: Option<&str>) -> Self {
+        Self::run(&[&port.to_string(), password.unwrap_or_default(), "plain"])
+    }
+
+    /// On any port, with `starttls` or `tls` and that file of a certificate and its key.
+    pub fn start_with_tls(security: &str, password: &str, certificate: &Path) -> Self {
+        Self::run(&["0", password, security, certificate.to_str().unwrap()])
+    }
+
+    fn run(arguments: &[&str]) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let python = root.join("../../target/tools/python");
         let mut child = Command::new(&python)
-            .args(["-W", "ignore", "-c", include_str!("smtp_server.py"), &port.to_string()])
-            .args(password)
+            .args(["-W", "ignore", "-c", include_str!("smtp_server.py")])
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -2,6 +2,9 @@
 
 Modes, a word on a line of its input: `ok`; `refuse` and `later`, for recipients; `slow`, some seconds before it answers a
 mail; `die`, which ends the conversation when a mail has arrived; `closed`, which lets nobody sign in.
+
+Its arguments: the port; the password of the user `mailer`, or nothing; `plain`, `starttls` or `tls`; and for these two a
+file with a certificate and its key.
 """
 
 import asyncio
@@ -9,6 +12,7 @@ import email
 import email.policy
 import json
 import re
+import ssl
 import sys
 import threading
 
@@ -69,15 +73,23 @@ def listen_to_orders():
 
 
 async def main():
-    signs_in = len(sys.argv) > 2
+    port, password, security = sys.argv[1:4]
+    context = None
+    if security != "plain":
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(sys.argv[4])
+    signs_in = password != ""
     make = lambda: SMTP(
         Handler(),
         hostname="mail.test",
         authenticator=authenticate if signs_in else None,
         auth_required=signs_in,
         auth_require_tls=False,
+        tls_context=context if security == "starttls" else None,
+        require_starttls=security == "starttls",
     )
-    server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", int(sys.argv[1]))
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(make, "127.0.0.1", int(port), ssl=context if security == "tls" else None)
     print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
     threading.Thread(target=listen_to_orders, daemon=True).start()
     await server.serve_forever()
