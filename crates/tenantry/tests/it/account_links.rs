@@ -245,7 +245,7 @@ async fn address_is_changed_by_link_of_the_account_that_is_signed_in() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn links_used_in_parallel_have_one_winner() {
-    let app = Setup::default().with("--hash-queue=64").start().await;
+    let app = Setup::default().with("--hash-queue=64").with("--request-timeout=120").start().await;
     let acme = organization(&app, "Acme").await;
     let change_link = address_change(&app, &acme, "new@acme.example").await;
     let uses = join_all((0..50).map(|_| confirm(&acme.owner, &change_link))).await;

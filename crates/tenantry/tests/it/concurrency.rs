@@ -1,7 +1,7 @@
 //! Many at once: the same name, the same address, opposite changes of one organization, readers in between, and
 //! clients that do not stay for the answer. What is left is read by the checker.
 
-use crate::support::app::App;
+use crate::support::app::{App, Setup};
 use crate::support::checker::{Snapshot, put_documents, running_operations};
 use crate::support::client::{Answer, Client};
 use crate::support::fixtures::{
@@ -19,6 +19,11 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+
+/// The service, which gives every request the time that it needs: how long that is depends on what else the machine does.
+async fn start() -> App {
+    Setup::unlimited().with("--request-timeout=120").start().await
+}
 
 /// Sends `requests` at once and counts their outcomes: 2xx as `ok`, a refusal as its code.
 async fn outcomes<F>(requests: impl IntoIterator<Item = F>) -> BTreeMap<String, usize>
@@ -69,7 +74,7 @@ fn renamed(app: &App, path: &str, name: &str) -> impl Future<Output = Answer> + 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn creates_of_one_name_in_parallel_make_one_organization() {
-    let app = App::start().await;
+    let app = start().await;
     let creates = (0..50).map(|number| created(&app, "Acme Corp", &format!("owner-{number}@acme.example")));
     assert_eq!(outcomes(creates).await, counts([("ok", 1), ("name_taken", 49)]));
     let found = Snapshot::sound(app.test_env());
@@ -79,7 +84,7 @@ async fn creates_of_one_name_in_parallel_make_one_organization() {
 /// One create makes an organization; the others are refused and hold no name.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn creates_with_one_email_in_parallel_free_other_names() {
-    let app = App::start().await;
+    let app = start().await;
     let name = |number: usize| format!("Acme {number}");
     let creates = (0..50).map(|number| created(&app, &name(number), "owner@acme.example"));
     assert_eq!(outcomes(creates).await, counts([("ok", 1), ("email_taken", 49)]));
@@ -96,7 +101,7 @@ async fn creates_with_one_email_in_parallel_free_other_names() {
 /// One of twenty parallel creates makes an organization, and all may learn which.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn creates_with_one_idempotency_key_make_one_organization() {
-    let app = App::start().await;
+    let app = start().await;
     let client = app.client().with_header("idempotency-key", "one-and-only");
     let body = new_organization("Acme", "owner@acme.example");
     let creates = (0..20).map(|_| {
@@ -113,7 +118,7 @@ async fn creates_with_one_idempotency_key_make_one_organization() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn renames_to_one_name_in_parallel_have_one_winner() {
-    let app = App::start().await;
+    let app = start().await;
     let (one, other) = (organization(&app, "One").await, organization(&app, "Other").await);
     for round in 0..200 {
         let prize = format!("Prize {round}");
@@ -133,7 +138,7 @@ async fn renames_to_one_name_in_parallel_have_one_winner() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn delete_rename_and_restore_in_parallel_stay_consistent() {
-    let app = App::start().await;
+    let app = start().await;
     let acme = organization(&app, "Acme").await;
     let documents = put_documents(app.test_env(), acme.id(), 20);
     let mut orders = BTreeSet::new();
@@ -166,7 +171,7 @@ async fn delete_rename_and_restore_in_parallel_stay_consistent() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn suspend_and_delete_in_parallel_stay_consistent() {
-    let app = App::start().await;
+    let app = start().await;
     let acme = organization(&app, "Acme").await;
     for round in 0..60 {
         let suspend = operated(&app, Method::POST, format!("{}/suspend", acme.path()), None);
@@ -189,7 +194,7 @@ async fn suspend_and_delete_in_parallel_stay_consistent() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn updates_of_one_version_in_parallel_have_one_winner() {
-    let app = App::start().await;
+    let app = start().await;
     let acme = organization(&app, "Acme").await;
     let tag = app.operator().get(&acme.path()).await.header("etag").to_owned();
     let change = |client: Client, protect: bool| {
@@ -210,7 +215,7 @@ async fn updates_of_one_version_in_parallel_have_one_winner() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sessions_with_old_password_never_outlive_its_change() {
-    let app = App::start().await;
+    let app = start().await;
     organization(&app, "Acme").await;
     let email = email_for("Acme");
     let mut old = PASSWORD.to_owned();
@@ -263,7 +268,7 @@ fn assert_whole(body: &Value, id: &str) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn readers_during_renames_see_consistent_organization() {
     const RENAMES: usize = 300;
-    let app = App::start().await;
+    let app = start().await;
     let acme = organization(&app, "Acme 0").await;
     put_documents(app.test_env(), acme.id(), 30);
     let begun = Arc::new(AtomicUsize::new(0));
@@ -319,7 +324,7 @@ async fn follow_by_name(client: Client, id: String, begun: Arc<AtomicUsize>, las
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn requests_canceled_by_client_leave_nothing_half_done() {
-    let app = App::start().await;
+    let app = start().await;
     let acme = organization(&app, "Acme").await;
     put_documents(app.test_env(), acme.id(), 5);
     let token = acme.tokens["access_token"].as_str().unwrap().to_owned();

@@ -51,7 +51,7 @@ async fn reset_link_gives_a_new_password_and_ends_sessions() {
 
 #[tokio::test]
 async fn reset_link_is_used_once_in_parallel() {
-    let app = Setup::default().with("--hash-queue=64").start().await;
+    let app = Setup::default().with("--hash-queue=64").with("--request-timeout=120").start().await;
     let acme = organization(&app, "Acme").await;
     let link = reset_link(&app, &acme, &json!({})).await;
     let client = app.client();
