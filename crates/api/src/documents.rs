@@ -5,6 +5,7 @@
 //! text and come back as bytes.
 
 pub mod aggregate;
+mod array_lines;
 mod batches;
 pub mod bulk;
 mod lines;
@@ -23,6 +24,7 @@ use super::path_params::{CollectionPath, ItemPath, encoded};
 use super::problem::ApiError;
 use super::request_fields::request_fields;
 use super::responses::{json, json_text, with_location};
+use array_lines::is_array;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -45,7 +47,8 @@ use utoipa::ToSchema;
 /// Insert a document.
 ///
 /// A document without an `_id` is given an ObjectId. For many documents, use `POST …/bulk`. This path also
-/// accepts NDJSON and then responds as `POST …/bulk` does: that is the older form, and it keeps working.
+/// accepts NDJSON, and an array of documents that is no longer than one document may be, and then responds as
+/// `POST …/bulk` does.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/documents",
     operation_id = "insertDocument", tag = "Documents",
     params(RequireTenant<Write>, CollectionPath, IdempotencyHeader),
@@ -67,8 +70,11 @@ pub async fn insert_document(
     if bulk::MEDIA_TYPES.contains(&media_type(&headers).as_str()) {
         return bulk::insert(http, tenant, collection, query, headers, key, request.into_body()).await;
     }
-    query.finish_empty()?;
     let body = DocumentBody::from_request(request, &http).await?;
+    if is_array(&body.0) {
+        return bulk::insert(http, tenant, collection, query, headers, key, body.0.into()).await;
+    }
+    query.finish_empty()?;
     insert_one(&http, tenant, collection, key, body).await
 }
 

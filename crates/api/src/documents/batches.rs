@@ -103,13 +103,15 @@ pub(super) struct BatchReader {
     organization: OrganizationId,
     /// The memory reserved for the line that is arriving.
     held: Reservation,
+    /// Whether the body says that it is JSON, and so must be an array.
+    is_json: bool,
 }
 
 /// A batch that is being read, and the reader for the next one.
 pub(super) type BatchFuture = BoxFuture<'static, (BatchReader, Batch)>;
 
 impl BatchReader {
-    pub(super) fn new(http: &Http, organization: OrganizationId, body: Body) -> Self {
+    pub(super) fn new(http: &Http, organization: OrganizationId, body: Body, is_json: bool) -> Self {
         let (patience, longest) = (http.settings.arrival_timeout(), http.settings.max_document_json_bytes);
         Self {
             lines: NdjsonLines::of(body, longest, patience),
@@ -120,6 +122,7 @@ impl BatchReader {
             budget: Arc::clone(&http.body_budget),
             organization,
             held: http.body_budget.reserve(organization),
+            is_json,
         }
     }
 
@@ -204,7 +207,7 @@ impl BatchReader {
     }
 
     async fn add(&mut self, line: NdjsonLine, batch: &mut Batch) {
-        if let Some(error) = not_lines(&line) {
+        if let Some(error) = self.not_documents(&line) {
             batch.end = Some(Err(error));
             return;
         }
@@ -241,17 +244,27 @@ impl BatchReader {
         offload::by_size(text_bytes, parse).await?
     }
 
+    /// The refusal of the whole body, if its first `line` shows that no line of it can be a document.
+    fn not_documents(&self, line: &NdjsonLine) -> Option<Error> {
+        if line.number > 1 || self.lines.is_array() {
+            return None;
+        }
+        let expected = if self.is_json { "a JSON array of documents" } else { "one JSON object to a line" };
+        let found = line.text.as_ref().and_then(|text| diagnosis::recognize_lines(text));
+        let detail = match found {
+            Some(what) => format!("The body {}", what.explain(expected)),
+            None if self.is_json => "The body must be a JSON array of documents. For a document to each line, send \
+                                     `Content-Type: application/x-ndjson`; for one document, use `POST …/documents`."
+                .to_owned(),
+            None => return None,
+        };
+        Some(Error::new(ErrorCode::InvalidJson).detail(detail))
+    }
+
     /// Starts reading the next batch, unless `batch` is the last one.
     pub(super) fn after(self, batch: &Batch) -> Option<BatchFuture> {
         batch.end.is_none().then(|| self.batch().boxed())
     }
-}
-
-/// The refusal of the whole body, if its first `line` shows that no line of it can be a document.
-fn not_lines(line: &NdjsonLine) -> Option<Error> {
-    let text = line.text.as_ref().filter(|_| line.number == 1)?;
-    let what = diagnosis::recognize_lines(text)?.explain("one JSON object to a line");
-    Some(Error::new(ErrorCode::InvalidJson).detail(format!("The body {what}")))
 }
 
 /// Waits for the batch that is being read; never completes if there is none.

@@ -1,4 +1,5 @@
-//! Inserts many documents, one per line, with one response line for each: read, stored and answered in batches.
+//! Inserts many documents, one per line or in an array, with one response line for each: read, stored and answered in
+//! batches.
 //!
 //! While one batch is stored, only the next one is read, so a client that does not read its response lines is not read
 //! from, either.
@@ -43,6 +44,9 @@ use utoipa::ToSchema;
 
 /// The media types of NDJSON.
 pub const MEDIA_TYPES: [&str; 3] = ["application/x-ndjson", "application/ndjson", "application/jsonl"];
+
+/// The media type of a JSON array.
+const JSON: &str = "application/json";
 
 /// Which lines get a response line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -91,7 +95,7 @@ pub enum InsertResponseLine {
 /// A line whose document is stored.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct InsertedLine {
-    /// The number of the line, from 1; empty lines count.
+    /// The number of the line, from 1; empty lines count. In an array, that of the element.
     pub line: u64,
     /// Always 201.
     pub status: u16,
@@ -108,7 +112,7 @@ pub struct InsertedLine {
 /// A line that was refused.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RefusedLine {
-    /// The number of the line, from 1; empty lines count.
+    /// The number of the line, from 1; empty lines count. In an array, that of the element.
     pub line: u64,
     /// The HTTP status that a request for this document alone would get.
     #[schema(example = 409)]
@@ -152,13 +156,15 @@ pub struct InsertTotals {
 
 /// Insert many documents.
 ///
-/// The body is NDJSON: one document per line, and any number of lines. Each line that is not empty gets a response line,
-/// in the same order, as soon as its document is stored; a bad line does not stop the others. The last line has the
-/// totals. With an `Idempotency-Key`, each document is identified by its line number.
+/// The body is NDJSON: one document per line, and any number of lines; or a JSON array of documents, whose elements count
+/// as lines. Each line that is not empty gets a response line, in the same order, as soon as its document is stored; a bad
+/// line does not stop the others. The last line has the totals. With an `Idempotency-Key`, each document is identified by
+/// its line number.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/bulk",
     operation_id = "insertDocuments", tag = "Documents",
     params(RequireTenant<Write>, CollectionPath, BulkInsertQuery, IdempotencyHeader),
-    request_body(content = Document, content_type = "application/x-ndjson", description = "A document to each line."),
+    request_body(content((Document = "application/x-ndjson"), (Vec<Document> = "application/json")),
+        description = "A document to each line, or an array of documents."),
     responses((status = 200, description = "A line for each line that is not empty, and at last the totals. Without the \
         totals something was cut off: of lines that have no answer nothing is known.",
         body = InsertResponseLine, content_type = "application/x-ndjson")),
@@ -175,14 +181,15 @@ pub async fn insert_documents(
     body: Body,
 ) -> Result<Response, ApiError> {
     let media_type = media_type(&headers);
-    if !MEDIA_TYPES.contains(&media_type.as_str()) {
-        let advice = "The body must be NDJSON: send `Content-Type: application/x-ndjson`.";
-        return Err(not_taken(&media_type, "one JSON object to a line", advice).into());
+    if media_type != JSON && !MEDIA_TYPES.contains(&media_type.as_str()) {
+        let advice = "The body must be NDJSON or a JSON array: send `Content-Type: application/x-ndjson` or \
+                      `application/json`.";
+        return Err(not_taken(&media_type, "one JSON object to a line, or an array of them", advice).into());
     }
     insert(http, tenant, collection, query, headers, key, body).await
 }
 
-/// Stores the documents in the lines of `body`. An error before the first response line is an ordinary refusal.
+/// Stores the documents in the lines of `body`, or in its array. An error before the first response line is an ordinary refusal.
 ///
 /// # Errors
 /// `invalid_input`, `invalid_header`, `unsupported_media_type`, `request_timeout`, `collection_not_found`,
@@ -198,9 +205,10 @@ pub async fn insert(
 ) -> Result<Response, ApiError> {
     let BulkInsertQuery { outcomes } = query.parse(BulkInsertQuery::from_fields)?;
     require_plain(&headers)?;
+    let is_json = media_type(&headers) == JSON;
     let scope = format!("{}/{collection}", tenant.scope());
     let request = key.parse(&scope)?;
-    let reader = BatchReader::new(&http, tenant.organization().id, body);
+    let reader = BatchReader::new(&http, tenant.organization().id, body, is_json);
     let mut bulk = Bulk {
         http,
         tenant,

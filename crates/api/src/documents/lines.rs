@@ -1,7 +1,9 @@
-//! Reads a body line by line, with only the current line and the last piece that arrived in memory.
+//! Reads a body line by line, with only the current line and the last piece that arrived in memory. The elements of a JSON
+//! array are its lines.
 //!
 //! A line that is too long is read to its end, but not kept.
 
+use super::array_lines::ArrayLines;
 use crate::line_clock::{LineClock, PieceArrival};
 use axum::body::{Body, BodyDataStream, Bytes};
 use std::time::Duration;
@@ -41,6 +43,17 @@ pub struct NdjsonLines {
     read: u64,
     max_bytes: usize,
     clock: LineClock,
+    form: BodyForm,
+}
+
+/// What the body consists of.
+enum BodyForm {
+    /// Nothing but white space has arrived.
+    Unknown,
+    /// Lines.
+    Lines,
+    /// One JSON array, whose elements are the lines.
+    Array(ArrayLines),
 }
 
 impl NdjsonLines {
@@ -54,7 +67,13 @@ impl NdjsonLines {
             read: 0,
             max_bytes,
             clock: LineClock::new(time),
+            form: BodyForm::Unknown,
         }
+    }
+
+    /// Whether the body is a JSON array.
+    pub const fn is_array(&self) -> bool {
+        matches!(self.form, BodyForm::Array(_))
     }
 
     /// Bytes in memory of the line whose end has not arrived yet.
@@ -100,9 +119,11 @@ impl NdjsonLines {
     /// Waits for more of the body, at most for `wait`. Everything that arrived before must have been read.
     pub async fn arrive(&mut self, wait: Duration) -> LineArrival {
         match self.clock.next(&mut self.body, wait).await {
+            PieceArrival::Piece(None) if self.is_open() => LineArrival::Broken,
             PieceArrival::Piece(None) => LineArrival::End,
             PieceArrival::Piece(Some(Err(_))) => LineArrival::Broken,
             PieceArrival::Piece(Some(Ok(bytes))) => {
+                let bytes = self.as_lines(bytes);
                 self.clock.pass(&bytes);
                 self.arrived = bytes;
                 LineArrival::More
@@ -110,6 +131,21 @@ impl NdjsonLines {
             PieceArrival::Nothing => LineArrival::Nothing,
             PieceArrival::TooSlow => LineArrival::TooSlow,
         }
+    }
+
+    fn as_lines(&mut self, bytes: Bytes) -> Bytes {
+        if matches!(self.form, BodyForm::Unknown) && !bytes.trim_ascii_start().is_empty() {
+            self.form = ArrayLines::begun_by(&bytes).map_or(BodyForm::Lines, BodyForm::Array);
+        }
+        match &mut self.form {
+            BodyForm::Array(array) => array.pass(&bytes),
+            BodyForm::Unknown | BodyForm::Lines => bytes,
+        }
+    }
+
+    /// Whether the end of the array is missing.
+    fn is_open(&self) -> bool {
+        matches!(&self.form, BodyForm::Array(array) if !array.is_whole())
     }
 
     fn keep(&mut self, text: &[u8]) {

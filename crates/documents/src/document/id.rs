@@ -73,6 +73,37 @@ impl DocumentId {
         }
     }
 
+    /// The id that people take for this one: an ObjectId for the text of its digits and the reverse, and so for whole
+    /// numbers.
+    #[must_use]
+    pub fn lookalike(&self) -> Option<Self> {
+        match self.value() {
+            RawBsonRef::ObjectId(id) => Some(Self(RawBson::String(id.to_hex()))),
+            RawBsonRef::Int32(number) => Some(Self(RawBson::String(number.to_string()))),
+            RawBsonRef::Int64(number) => Some(Self(RawBson::String(number.to_string()))),
+            RawBsonRef::String(text) => {
+                let number = || text.parse().ok().filter(|number: &i64| number.to_string() == text);
+                let id = object_id(text).map(RawBson::ObjectId);
+                id.or_else(|| number().map(RawBson::Int64)).map(Self)
+            }
+            _ => None,
+        }
+    }
+
+    /// Its type, in words.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self.value() {
+            RawBsonRef::ObjectId(_) => "an ObjectId",
+            RawBsonRef::String(_) => "a text",
+            RawBsonRef::Int32(_)
+            | RawBsonRef::Int64(_)
+            | RawBsonRef::Double(_)
+            | RawBsonRef::Decimal128(_) => "a number",
+            _ => "of another type",
+        }
+    }
+
     /// The value.
     #[must_use]
     pub fn value(&self) -> RawBsonRef<'_> {
@@ -182,6 +213,24 @@ mod tests {
         assert_eq!(id("~5"), id("~5.0"));
         assert_eq!(id("~5").key(), id("~{\"$numberDecimal\":\"5.00\"}").key());
         assert_ne!(id("~5"), id("5"));
+    }
+
+    #[test]
+    fn document_id_has_the_lookalike_that_people_mistake_it_for() {
+        let hex = "65f0a1b2c3d4e5f601234567";
+        for (text, other) in [
+            (hex, "~\"65f0a1b2c3d4e5f601234567\""),
+            ("~\"65F0A1B2C3D4E5F601234567\"", hex),
+            ("5", "~5"),
+            ("~-5", "-5"),
+            ("~9007199254740993", "9007199254740993"),
+        ] {
+            let (id, other) = (DocumentId::parse(text).unwrap(), DocumentId::parse(other).unwrap());
+            assert_eq!(id.lookalike(), Some(other), "{text}");
+        }
+        for text in ["abc", "05", "+5", "5.0", "~5.0", "65f0", "~{\"a\":1}"] {
+            assert_eq!(DocumentId::parse(text).unwrap().lookalike(), None, "{text}");
+        }
     }
 
     #[test]

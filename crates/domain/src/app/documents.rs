@@ -22,6 +22,7 @@ use crate::ids::{DrawnEntropy, OperationId};
 use crate::limits::{OPERATION_WAIT, PAGE_MAX_BYTES};
 use crate::mac_keys::MacKeys;
 use crate::offload;
+use crate::organization::Organization;
 use crate::store::{self, Store, UpdateOutcome};
 use bson::oid::ObjectId;
 use bson::{RawDocument, RawDocumentBuf};
@@ -208,8 +209,30 @@ impl Documents {
         collection: &CollectionName,
         id: &DocumentId,
     ) -> Result<StoredDocument> {
-        let found = self.documents.get_document(tenant.organization(), collection, id).await?;
-        found.ok_or_else(|| ErrorCode::DocumentNotFound.into())
+        let organization = tenant.organization();
+        match self.documents.get_document(organization, collection, id).await? {
+            Some(document) => Ok(document),
+            None => Err(self.not_found(organization, collection, id).await),
+        }
+    }
+
+    /// The refusal of an id that no document has. It names the document that may be meant.
+    async fn not_found(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        id: &DocumentId,
+    ) -> Error {
+        let refusal = Error::new(ErrorCode::DocumentNotFound);
+        let Some(other) = id.lookalike() else { return refusal };
+        match self.documents.get_document(organization, collection, &other).await {
+            Ok(Some(_)) => refusal.detail(format!(
+                "There is no document of this `_id`, but one whose `_id` is {}. In a path it is written `{other}`.",
+                other.kind()
+            )),
+            // The refusal is right without it.
+            Ok(None) | Err(_) => refusal,
+        }
     }
 
     /// Replaces the document of that id.
@@ -303,11 +326,13 @@ impl Documents {
         if expected.is_any() {
             return match documents.delete_document(organization, collection, id, None).await? {
                 UpdateOutcome::Done => Ok(()),
-                UpdateOutcome::Stale => Err(ErrorCode::DocumentNotFound.into()),
+                UpdateOutcome::Stale => Err(self.not_found(organization, collection, id).await),
             };
         }
-        let current = documents.get_document(organization, collection, id).await?;
-        let revision = current.ok_or(ErrorCode::DocumentNotFound)?.revision;
+        let Some(current) = documents.get_document(organization, collection, id).await? else {
+            return Err(self.not_found(organization, collection, id).await);
+        };
+        let revision = current.revision;
         if !expected.allows(revision) {
             return Err(ErrorCode::VersionMismatch.into());
         }
@@ -431,8 +456,9 @@ impl Documents {
         let (documents, organization) = (&self.documents, tenant.organization());
         let (began, change) = (Instant::now(), Arc::new(change));
         while began.elapsed() < OPERATION_WAIT {
-            let current = documents.get_document(organization, collection, id).await?;
-            let current = current.ok_or(ErrorCode::DocumentNotFound)?;
+            let Some(current) = documents.get_document(organization, collection, id).await? else {
+                return Err(self.not_found(organization, collection, id).await);
+            };
             if !expected.allows(current.revision) {
                 return Err(ErrorCode::VersionMismatch.into());
             }

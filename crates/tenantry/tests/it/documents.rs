@@ -87,6 +87,34 @@ async fn document_is_found_at_its_location_for_any_id() {
 }
 
 #[tokio::test]
+async fn document_with_the_other_type_of_id_is_pointed_out() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let hex = "65f0a1b2c3d4e5f601234567";
+    let at = |id: &str| format!("{}/{id}", acme.documents());
+    for (stored, asked, hint) in [
+        (json!(hex), hex.to_owned(), format!("a text. In a path it is written `~\"{hex}\"`.")),
+        (json!(5), "5".to_owned(), "a number. In a path it is written `~5`.".to_owned()),
+    ] {
+        acme.store(&[json!({ "_id": stored })]).await;
+        for answer in [
+            acme.owner.get(&at(&asked)).await,
+            acme.owner.delete(&at(&asked)).await,
+            acme.owner.put(&at(&asked), &json!({})).await,
+            acme.owner.patch(&at(&asked), &json!({})).await,
+            acme.owner
+                .post(&format!("{}/update", at(&asked)), &json!({ "update": { "$set": { "a": 1 } } }))
+                .await,
+        ] {
+            let problem = answer.refused("document_not_found");
+            assert!(problem["detail"].as_str().unwrap().contains(&hint), "{hint}: {problem}");
+        }
+    }
+    assert_eq!(acme.owner.get(&acme.about("count")).await.ok()["count"], 2);
+    acme.owner.get(&at("66")).await.refused("document_not_found");
+}
+
+#[tokio::test]
 async fn document_is_replaced_patched_and_deleted() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;

@@ -33,13 +33,18 @@ async fn body_in_another_format_is_named() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let text = "{\"name\": \"orders\"}";
-    let cases: [(Vec<u8>, &str); 12] = [
+    let array = b"[{\"name\": \"orders\"}]".to_vec();
+    assert_names(
+        post(&acme.owner, &acme.collections(), "application/json", &array).await,
+        "invalid_json",
+        "JSON array",
+    );
+    let cases: [(Vec<u8>, &str); 11] = [
         (GZIP.to_vec(), "gzip -dc"),
         (b"\x28\xb5\x2f\xfd\x24\x10\x81\0\0".to_vec(), "zstd -dc"),
         (b"PK\x03\x04\x14\0\0\0".to_vec(), "ZIP"),
         (utf16(text), "UTF-16"),
         (b"{\"name\": \"caf\xe9\"}".to_vec(), "WINDOWS-1252"),
-        (b"[{\"name\": \"orders\"}]".to_vec(), "JSON array"),
         (b"{'name': 'orders'}".to_vec(), "json.dumps"),
         (b"{\"name\": \"orders\",}".to_vec(), "remove the comma"),
         (b"{\"name\": \"orders\"}\0".to_vec(), "NUL"),
@@ -82,9 +87,6 @@ async fn stream_in_another_format_is_refused_whole() {
     for (body, expected) in [
         ([GZIP, b"\n{\"_id\": 1}"].concat(), "gzip -dc"),
         (utf16("{\"_id\": 1}\n"), "UTF-16"),
-        (b"[\n{\"_id\": 0},\n{\"_id\": 1}\n]".to_vec(), "JSON array"),
-        (b"[{\"_id\": 0},\n{\"_id\": 1}\n]".to_vec(), "JSON array"),
-        (b"\xEF\xBB\xBF[{\"_id\": 0}]".to_vec(), "JSON array"),
         (b"{\n  \"items\": [\n    {\"_id\": 1}\n  ]\n}".to_vec(), "several lines"),
     ] {
         assert_names(post(&acme.owner, &acme.documents(), NDJSON, &body).await, "invalid_json", expected);

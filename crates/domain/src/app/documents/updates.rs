@@ -56,7 +56,7 @@ impl Documents {
                 return Ok(result);
             }
             if !upsert {
-                return Err(ErrorCode::DocumentNotFound.into());
+                return Err(self.not_found(organization, collection, id).await);
             }
             if !expected.is_any() {
                 return Err(ErrorCode::VersionMismatch.into());

@@ -315,10 +315,77 @@ async fn bulk_path_refuses_a_single_json_document() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let problem = acme.owner.post(&acme.about("bulk"), &json!({ "a": 1 })).await;
-    let problem = problem.refused("unsupported_media_type");
+    let problem = problem.refused("invalid_json");
     assert!(problem["detail"].as_str().unwrap().contains("application/x-ndjson"), "{problem}");
+    let body = Some(("text/plain", b"{}".to_vec()));
+    acme.owner.send(Method::POST, &acme.about("bulk"), body).await.refused("unsupported_media_type");
     acme.owner.post_empty(&acme.about("bulk")).await.refused("unsupported_media_type");
     assert_eq!(count(&acme).await, 0);
+}
+
+/// As `mongoexport --jsonArray`, `jq -s` and `json.dump` write documents.
+#[tokio::test]
+async fn bulk_array_is_answered_as_lines_are() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let array = "\u{feff}[\n  {\"_id\": 1, \"a\": [\"x],\", {}]},\r\n  {\n    \"_id\": 2\n  },\n  {\"_id\": 1},\n  7\n]\n";
+    let client = acme.owner.with_header("idempotency-key", "key-1");
+    let send = async |path: String, media_type: &'static str, body: &str| {
+        split(&client.send(Method::POST, &path, Some((media_type, body.as_bytes().to_vec()))).await)
+    };
+    let (lines, totals) = send(acme.about("bulk"), "application/json", array).await;
+    let outcomes: Vec<_> = lines.iter().map(|line| (&line["line"], &line["status"])).collect();
+    assert_eq!(json!(outcomes), json!([[1, 201], [2, 201], [3, 409], [4, 400]]));
+    assert_eq!(totals, json!({ "inserted": 2, "repeated": 0, "refused": 2, "lines": 4 }));
+    assert_eq!(acme.owner.get(&format!("{}/~1", acme.documents())).await.ok()["a"], json!(["x],", {}]));
+    // Under one key, an element is the line of its number, at both paths and by both media types.
+    for (path, media_type) in [
+        (acme.about("bulk"), "application/x-ndjson"),
+        (acme.documents(), "application/x-ndjson"),
+        (acme.documents(), "application/json"),
+    ] {
+        let (_, totals) = send(path, media_type, array).await;
+        assert_eq!(totals, json!({ "inserted": 0, "repeated": 2, "refused": 2, "lines": 4 }), "{media_type}");
+    }
+    let answer = acme.owner.post(&acme.about("bulk"), &json!([])).await;
+    assert_eq!(split(&answer).1, json!({ "inserted": 0, "repeated": 0, "refused": 0, "lines": 0 }));
+    assert_eq!(count(&acme).await, 2);
+}
+
+#[tokio::test]
+async fn bulk_array_of_many_batches_is_one_response() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let documents: Vec<_> = (0..3000).map(|id| json!({ "_id": id, "text": "[,]".repeat(50) })).collect();
+    let answer = acme.owner.post(&acme.about("bulk?outcomes=refused"), &json!(documents)).await;
+    assert_eq!(answer.lines(), [json!({ "inserted": 3000, "repeated": 0, "refused": 0, "lines": 3000 })]);
+}
+
+#[tokio::test]
+async fn bulk_array_that_is_no_good_stores_its_good_elements() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let send = async |body: &str| {
+        acme.owner.send(Method::POST, &acme.about("bulk"), Some(("application/json", body.into()))).await
+    };
+    for (body, inserted, refused) in [
+        ("[{},]", 1, 1),
+        ("[{},,{}]", 2, 1),
+        ("[{}, {\"a\": 1}}, {}]", 2, 1),
+        ("[{}] {\"a\": 1}", 1, 1),
+        ("[{\"a\": \"x\ny\"}, {}]", 1, 1),
+    ] {
+        let (_, totals) = split(&send(body).await);
+        assert_eq!((&totals["inserted"], &totals["refused"]), (&json!(inserted), &json!(refused)), "{body}");
+    }
+    let before = count(&acme).await.as_u64().unwrap();
+    // One that was cut off says so, in place of the totals.
+    for body in ["[{}, {}", "[{}, {},", "[{}, {}, {\"a\":"] {
+        let answer = send(body).await;
+        let last = answer.lines().pop().unwrap_or_default();
+        assert!(answer.text.contains("did not arrive whole") && last["lines"].is_null(), "{body}: {answer}");
+    }
+    assert!(count(&acme).await.as_u64().unwrap() >= before);
 }
 
 #[tokio::test]
