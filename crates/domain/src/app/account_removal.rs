@@ -12,6 +12,7 @@
 
 use super::auth::{AccountPrincipal, Auth};
 use super::clock_and_entropy::ClockAndEntropy;
+use super::identities::remove_identities;
 use super::operations::{Executor, Outcome};
 use crate::account::{Account, Role};
 use crate::audit::{AuditAction, AuditEvent, AuditTarget};
@@ -49,6 +50,7 @@ pub struct AccountRemoval {
     accounts: Arc<dyn store::Accounts>,
     sessions: Arc<dyn store::Sessions>,
     organizations: Arc<dyn store::Organizations>,
+    identities: Arc<dyn store::Identities>,
     auth: Arc<Auth>,
     executor: Arc<Executor>,
     sources: ClockAndEntropy,
@@ -65,6 +67,7 @@ impl AccountRemoval {
             accounts: store.accounts.clone(),
             sessions: store.sessions.clone(),
             organizations: store.organizations.clone(),
+            identities: store.identities.clone(),
             auth: auth.clone(),
             executor: executor.clone(),
             sources: sources.clone(),
@@ -179,6 +182,7 @@ impl AccountRemoval {
                 kept += usize::from(self.leave(id, membership.organization_id).await? == Left::Nothing);
             }
             while !self.sessions.delete_excess_sessions(id, 0, PAGE_MAX_ITEMS).await?.is_empty() {}
+            remove_identities(&*self.identities, id).await?;
             let Some(account) = self.accounts.get_account(id).await? else { return Ok(()) };
             // A membership of an organization that is gone is left in the record alone.
             if account.memberships.len() == kept

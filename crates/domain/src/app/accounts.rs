@@ -98,12 +98,13 @@ impl Accounts {
         new: NewPassword,
         network: ClientNetwork,
     ) -> Result<()> {
+        let session = member.session()?.id;
         let key = member.account.email.key();
         self.credentials.check_password(&key, Some(&member.account), current, network).await?;
         let change = CredentialChange {
             email: None,
             password_hash: Some(self.passwords.hash(new).await?),
-            kept_session: Some(member.session.id),
+            kept_session: Some(session),
             credential_epoch: member.account.credential_epoch,
         };
         let actor = Actor::Account(member.account.id);
@@ -134,6 +135,7 @@ impl Accounts {
         email: Option<EmailAddress>,
         password: Option<NewPassword>,
     ) -> Result<CredentialChange> {
+        let session = member.session()?.id;
         self.auth.require_recent(member)?;
         let password_hash = match password {
             Some(password) => Some(self.passwords.hash(password).await?),
@@ -142,7 +144,7 @@ impl Accounts {
         Ok(CredentialChange {
             email,
             password_hash,
-            kept_session: Some(member.session.id),
+            kept_session: Some(session),
             credential_epoch: member.account.credential_epoch,
         })
     }

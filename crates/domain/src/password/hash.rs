@@ -99,6 +99,12 @@ pub fn hash(password: &NewPassword, salt: [u8; SALT_BYTES], memory: &mut Argon2M
     format!("{CURRENT}{}${}", STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(output))
 }
 
+/// The PHC string of random bytes: no password is known that matches it, and a check takes as long as any other.
+#[must_use]
+pub fn of_no_password(salt: [u8; SALT_BYTES], output: [u8; OUTPUT_BYTES]) -> String {
+    format!("{CURRENT}{}${}", STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(output))
+}
+
 /// Whether `password` is the one that `stored` was made from. A hash that cannot be read matches nothing, takes
 /// as long as one of ours, and is reported in the log.
 ///

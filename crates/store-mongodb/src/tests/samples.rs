@@ -39,6 +39,7 @@ pub fn organization(number: u8) -> Organization {
         members: 7,
         roles: [own_role("billing"), own_role("reader")].into_iter().collect(),
         token_epoch: 1,
+        token_epoch_since: None,
         delete_protection: false,
         legal_hold: false,
         quota: tenantry_domain::organization::Quota::default(),
@@ -113,6 +114,7 @@ pub fn organizations() -> Vec<Organization> {
             invitation_id: InvitationId::from_bytes([6; 12]),
             invitation_version: 2,
             account: Some(Box::new(account())),
+            tokens_since: Some(NOW),
         })),
         OperationArguments::ChangeRole(MemberChange {
             account_id: AccountId::from_bytes([8; 12]),
@@ -146,6 +148,7 @@ pub fn account() -> Account {
         role: Role::Owner,
         epoch: 2,
         since: NOW,
+        tokens_since: None,
         changed_at_version: 4,
         last_operation: Some(OperationId::from_bytes([7; 12])),
     };
@@ -155,6 +158,7 @@ pub fn account() -> Account {
         email,
         password_hash: PasswordHash("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into()),
         credential_epoch: 3,
+        identity_epoch: 2,
         kept_session: Some(SessionId::from_bytes([2; 12])),
         last_organization: Some(OrganizationId::from_bytes([5; 12])),
         memberships: vec![membership(1), membership(2)],

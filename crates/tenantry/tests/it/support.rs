@@ -6,6 +6,8 @@ pub mod checker;
 pub mod client;
 pub mod data_set;
 pub mod fixtures;
+pub mod identity_provider;
+pub mod jwks_server;
 pub mod keys;
 pub mod mongodb;
 pub mod mongodb_dump;
