@@ -84,6 +84,33 @@ pub fn identity_id(issuer: &str, subject: &str) -> IdentityId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::{CredentialChange, PasswordHash};
+    use crate::email::EmailAddress;
+
+    #[test]
+    fn identity_is_void_before_the_epoch_of_its_account() {
+        let now = Timestamp::UNIX_EPOCH;
+        let email = EmailAddress::parse("a@example.com").unwrap();
+        let account = Account::new(AccountId::from_bytes([1; 12]), email, PasswordHash(String::new()), now);
+        let link = |account: &Account| Identity {
+            id: identity_id("https://a", "b"),
+            issuer: "https://a".into(),
+            subject: "b".into(),
+            account_id: account.id,
+            credential_epoch: account.credential_epoch,
+            origin: IdentityOrigin::Account,
+            created_at: now,
+        };
+        let first = link(&account);
+        assert!(first.opens(&account));
+        assert!(!first.opens(&Account { id: AccountId::from_bytes([2; 12]), ..account.clone() }));
+        let changed = account.with_credentials(&CredentialChange::default(), now);
+        assert!(first.opens(&changed), "a new password keeps links");
+        let proven = account.with_credentials(&CredentialChange::default(), now).without_identities();
+        assert!(!first.opens(&proven) && link(&proven).opens(&proven));
+        let later = proven.with_credentials(&CredentialChange::default(), now);
+        assert!(!first.opens(&later) && link(&proven).opens(&later));
+    }
 
     #[test]
     fn identity_id_tells_all_pairs_apart() {
