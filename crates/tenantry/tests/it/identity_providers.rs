@@ -63,6 +63,11 @@ async fn foreign_caller_has_no_session_and_no_password() {
     client.post("/v1/me/password", &body).await.refused("session_required");
     let id = client.get("/v1/me/identities").await.ok()["items"][0]["id"].as_str().unwrap().to_owned();
     client.delete(&format!("/v1/me/identities/{id}")).await.refused("session_required");
+    let account = client.get("/v1/me").await.ok()["account_id"].as_str().unwrap().to_owned();
+    let change = json!({ "kind": "email_change", "email": "moved@people.example" });
+    let link = app.operator().post(&format!("{}/links", acme.member(&account)), &change).await.created();
+    let body = json!({ "token": link["token"] });
+    client.post("/v1/me/email/confirm", &body).await.refused("session_required");
     // What asks for a recent sign-in takes `auth_time`.
     let keys = format!("{}/keys", acme.path());
     let key = json!({ "name": "report", "permissions": ["organizations:read"] });
