@@ -1,8 +1,8 @@
 //! Proving that an address is its account's person's.
 //!
 //! Somebody else may have made an account with the address before its person came. So who proves an address either is
-//! signed in to the account, here or at an identity provider that it is linked with, and then it stays theirs as it is, or gives it a new password, which ends that of before,
-//! every session, and every link to an identity provider.
+//! signed in to the account, here or at an identity provider that it is linked with, and then it stays theirs as it is,
+//! or gives it a new password, which ends that of before, every session, and every link to an identity provider.
 
 use super::auth::{AccountPrincipal, Auth};
 use super::clock_and_entropy::ClockAndEntropy;

@@ -111,12 +111,12 @@ impl TrustedIssuer {
             return true;
         }
         let has = |name: &str| claims.others.contains_key(name);
-        let says_id = |name: &&str| claims.text(name).is_some_and(|kind| kind.eq_ignore_ascii_case("id"));
+        let says_id = |name: &str| claims.text(name).is_some_and(|kind| kind.eq_ignore_ascii_case("id"));
         // The audience of an ID token is its client.
         let is_for_client =
             ["azp", "client_id"].iter().any(|name| claims.text(name) == Some(&*self.audience));
         let is_id_token =
-            ID_TOKEN_CLAIMS.iter().any(|name| has(name)) || KIND_CLAIMS.iter().any(|name| says_id(&name));
+            ID_TOKEN_CLAIMS.iter().any(|name| has(name)) || KIND_CLAIMS.iter().any(|name| says_id(name));
         (has("scope") || has("scp")) && !is_id_token && !is_for_client
     }
 

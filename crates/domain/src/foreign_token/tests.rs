@@ -14,7 +14,7 @@ fn issuer(token_type: TokenType) -> TrustedIssuer {
     }
 }
 
-fn claims(more: Value) -> ForeignClaims {
+fn claims(more: &Value) -> ForeignClaims {
     let mut claims = json!({
         "iss": "https://login.example.com/", "sub": "ada", "aud": ["api", "other"], "exp": 2, "iat": 1.5,
         "scope": "documents",
@@ -27,7 +27,7 @@ fn claims(more: Value) -> ForeignClaims {
 #[test]
 fn id_token_is_told_from_access_token() {
     let plain = issuer(TokenType::Jwt);
-    assert!(plain.accepts_kind(&claims(json!({ "azp": "web", "auth_time": 1 }))));
+    assert!(plain.accepts_kind(&claims(&json!({ "azp": "web", "auth_time": 1 }))));
     for more in [
         json!({ "nonce": "n" }),
         json!({ "at_hash": "h" }),
@@ -37,9 +37,9 @@ fn id_token_is_told_from_access_token() {
         json!({ "azp": "api" }),
         json!({ "client_id": "api" }),
     ] {
-        assert!(!plain.accepts_kind(&claims(more.clone())), "{more}");
+        assert!(!plain.accepts_kind(&claims(&more)), "{more}");
     }
-    let mut without_scope = claims(json!({}));
+    let mut without_scope = claims(&json!({}));
     without_scope.others.clear();
     assert!(!plain.accepts_kind(&without_scope));
     for (typ, expected) in [
@@ -56,14 +56,14 @@ fn id_token_is_told_from_access_token() {
 #[test]
 fn organization_comes_from_the_pin_alone() {
     let [one, other] = [[1; 12], [2; 12]].map(OrganizationId::from_bytes);
-    let named = |id: &str| claims(json!({ "org": id }));
+    let named = |id: &str| claims(&json!({ "org": id }));
     let of = |organizations, claims: &ForeignClaims| {
         TrustedIssuer { organizations, ..issuer(TokenType::Jwt) }.organization_of(claims)
     };
     assert_eq!(of(OrganizationPin::One(one), &named(&other.to_string())), Some(one));
     let any = OrganizationPin::ClaimedId { claim: "org".into(), allowed: None };
     assert_eq!(of(any.clone(), &named(&other.to_string())), Some(other));
-    assert_eq!(of(any, &claims(json!({ "org": 7 }))), None);
+    assert_eq!(of(any, &claims(&json!({ "org": 7 }))), None);
     let listed = OrganizationPin::ClaimedId { claim: "org".into(), allowed: Some(vec![one]) };
     assert_eq!(of(listed.clone(), &named(&one.to_string())), Some(one));
     assert_eq!(of(listed, &named(&other.to_string())), None);

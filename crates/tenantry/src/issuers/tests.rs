@@ -16,7 +16,7 @@ fn read(entries: &[Value]) -> Result<Vec<ConfiguredIssuer>, Vec<String>> {
     parse(&json!({ "issuers": entries }).to_string(), "tenantry", Path::new("/etc/tenantry"))
 }
 
-fn with(members: Value) -> Value {
+fn with(members: &Value) -> Value {
     let mut entry = entry();
     for (name, value) in members.as_object().unwrap() {
         match value {
@@ -34,7 +34,7 @@ fn issuer_file_is_read_with_all_its_members() {
         "jwks_url": null, "jwks_file": "keys.json", "token_type": "JWT", "email_domains": ["example.com"],
         "audience": "other",
     });
-    let issuers = read(&[entry(), with(claimed)]).ok().unwrap();
+    let issuers = read(&[entry(), with(&claimed)]).ok().unwrap();
     assert_eq!(issuers[0].issuer.organizations, OrganizationPin::One(ORGANIZATION.parse().unwrap()));
     assert_eq!(issuers[0].issuer.token_type, TokenType::AccessToken);
     assert!(
@@ -71,10 +71,10 @@ fn every_fault_of_an_issuer_is_named() {
         (json!({ "client_secret": "x" }), "/issuers/0/client_secret"),
     ];
     for (members, fault) in table {
-        let faults = read(&[with(members.clone())]).err().unwrap_or_else(|| panic!("{members}"));
+        let faults = read(&[with(&members)]).err().unwrap_or_else(|| panic!("{members}"));
         assert!(faults.iter().any(|line| line.starts_with(&format!("{fault}: "))), "{members}: {faults:?}");
     }
-    let several = read(&[with(json!({ "issuer": null, "audience": null })), json!(7), entry(), entry()]);
+    let several = read(&[with(&json!({ "issuer": null, "audience": null })), json!(7), entry(), entry()]);
     assert_eq!(several.err().unwrap().len(), 4);
     for text in ["", "[]", "{}", r#"{"issuers":[],"more":1}"#] {
         assert!(parse(text, "tenantry", Path::new(".")).is_err(), "{text}");

@@ -247,10 +247,10 @@ impl Export {
         let found = store.organizations.get_recent_organization(self.right.organization.id).await?;
         let organization = found.ok_or(ErrorCode::OrganizationNotFound)?;
         require_whole(&organization)?;
-        if let Authorization::Member(member) = &self.right.authority {
-            if store.auth.renew_principal_in(member, &organization).await?.role != Role::Owner {
-                return Err(ErrorCode::RoleInsufficient.into());
-            }
+        if let Authorization::Member(member) = &self.right.authority
+            && store.auth.renew_principal_in(member, &organization).await?.role != Role::Owner
+        {
+            return Err(ErrorCode::RoleInsufficient.into());
         }
         Ok(organization)
     }
