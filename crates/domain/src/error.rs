@@ -118,7 +118,7 @@ error_table! {
     NotYourOrganization, "not_your_organization", Forbidden, "That organization is not yours.", "Name the organization the token belongs to.";
     RoleInsufficient, "role_insufficient", Forbidden, "Your role does not allow this.", "Ask an owner or admin of the organization.";
     PermissionMissing, "permission_missing", Forbidden, "The key or token does not have the permission.", "Use one that has it; `detail` names it.";
-    SessionRequired, "session_required", Forbidden, "This request needs the token of a person who signed in.", "Sign in: a key or an exchanged token is not enough.";
+    SessionRequired, "session_required", Forbidden, "This request needs the token of a person who signed in.", "Sign in here: a key, an exchanged token or the token of an identity provider is not enough.";
     ServiceKeyRequired, "service_key_required", Forbidden, "This request needs a service key.", "Have the operator make one; it needs `tokens:issue` to be exchanged, and `tokens:introspect` to ask about tokens.";
     ExchangeDisabled, "exchange_disabled", Forbidden, "This installation exchanges no keys for tokens.", "Its operator has set EXCHANGE to off.";
     OperatorOnly, "operator_only", Forbidden, "Only the operator may do this.", "Use the operator key.";

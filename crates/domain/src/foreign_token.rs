@@ -57,12 +57,13 @@ pub struct ForeignToken {
     pub has_authority: bool,
 }
 
-/// What never changes about a token: who signed it, and what it says.
+/// What never changes about a token while the service runs: who signed it, what it says, and for whom.
 #[derive(Clone)]
 struct VerifiedToken {
     issuer: usize,
     key: KeyId,
     claims: Arc<ForeignClaims>,
+    organization_id: OrganizationId,
 }
 
 /// The parts of a header that matter.
@@ -107,10 +108,9 @@ impl TrustedIssuers {
             }
         };
         check_times(&verified.claims, now)?;
-        let issuer = &self.issuers[verified.issuer];
-        let organization_id = issuer.organization_of(&verified.claims).ok_or(ErrorCode::TokenInvalid)?;
-        let has_authority = issuer.is_authority_for(&verified.claims);
-        Ok(ForeignToken { claims: verified.claims, organization_id, has_authority })
+        let has_authority = self.issuers[verified.issuer].is_authority_for(&verified.claims);
+        let VerifiedToken { claims, organization_id, .. } = verified;
+        Ok(ForeignToken { claims, organization_id, has_authority })
     }
 
     fn verify_with_known_keys(&self, token: &str) -> Result<VerifiedToken, Refusal> {
@@ -118,19 +118,15 @@ impl TrustedIssuers {
             return Err(Refusal::Invalid);
         }
         let mut refusal = Refusal::Invalid;
-        let verified = self.verified.get(token, || {
+        // The issuer may have withdrawn the key since, or only say more about it.
+        let is_signed_now = |held: &VerifiedToken| self.keys.current(held.issuer).has(held.key);
+        let verified = self.verified.get_if(token, is_signed_now, || {
             self.verify_signature(token).map_err(|refused| {
                 refusal = refused;
                 ErrorCode::TokenInvalid.into()
             })
         });
-        let Ok(verified) = verified else { return Err(refusal) };
-        // The issuer may have withdrawn the key since.
-        if self.keys.current(verified.issuer).has(verified.key) {
-            Ok(verified)
-        } else {
-            Err(Refusal::Invalid)
-        }
+        verified.map_err(|_| refusal)
     }
 
     fn verify_signature(&self, token: &str) -> Result<VerifiedToken, Refusal> {
@@ -156,11 +152,10 @@ impl TrustedIssuers {
                 else {
                     continue;
                 };
-                let claims = decoded.claims;
-                // Once more, of what was signed.
-                let is_its = issuer.is_addressed(&claims.iss, claims.aud.as_slice());
-                if is_its && claims.is_well_formed() && issuer.accepts_kind(&claims) {
-                    return Ok(VerifiedToken { issuer: index, key: key.id, claims: Arc::new(claims) });
+                // An issuer may be there for several audiences, each for other organizations.
+                if let Some((claims, organization_id)) = issuer.accept(decoded.claims) {
+                    let claims = Arc::new(claims);
+                    return Ok(VerifiedToken { issuer: index, key: key.id, claims, organization_id });
                 }
             }
         }

@@ -3,7 +3,9 @@
 //! The link says who somebody is, and nothing about what they may do: that is in the memberships of the account.
 
 use crate::account::Account;
+use crate::clock;
 use crate::ids::{AccountId, IdentityId};
+use crate::limits::IDENTITY_SETTLE;
 use aws_lc_rs::digest::{Context, SHA256};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -56,6 +58,12 @@ impl Identity {
     #[must_use]
     pub fn opens(&self, account: &Account) -> bool {
         self.account_id == account.id && self.credential_epoch >= account.identity_epoch
+    }
+
+    /// Whether it is so new that its account may still be made.
+    #[must_use]
+    pub fn is_settling(&self, now: Timestamp) -> bool {
+        clock::apart(self.created_at, now) <= IDENTITY_SETTLE
     }
 
     /// Whether it is the link of that pair. Two pairs with one id would take some 2^96 attempts to find; if they

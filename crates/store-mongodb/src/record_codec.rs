@@ -39,7 +39,7 @@ const ID_FIELDS: [&str; 15] = [
 ];
 
 /// Fields with a time.
-const TIME_FIELDS: [&str; 17] = [
+const TIME_FIELDS: [&str; 19] = [
     "created_at",
     "modified_at",
     "deleted_at",
@@ -47,6 +47,8 @@ const TIME_FIELDS: [&str; 17] = [
     "email_verified_at",
     "purge_at",
     "since",
+    "tokens_since",
+    "token_epoch_since",
     "started_at",
     "finished_at",
     "signed_in_at",
@@ -213,6 +215,7 @@ mod tests {
         let key = comes_back(&samples::api_key());
         assert!(key.get_datetime("last_used_at").is_ok(), "{key}");
         comes_back(&samples::invitation());
+        comes_back(&samples::identity());
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod address;
 
 pub use address::AddressPolicy;
 
+use futures_util::future::select_ok;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, StatusCode, header};
@@ -29,6 +30,10 @@ use tokio_rustls::TlsConnector;
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest document, in bytes.
 pub const DOCUMENT_MAX_BYTES: usize = 256 << 10;
+/// How long an address may keep the next one from being tried.
+const CONNECT_DELAY: Duration = Duration::from_millis(250);
+/// Addresses of a host that are tried.
+const ADDRESSES_MAX: usize = 8;
 /// What the client calls itself.
 const USER_AGENT: &str = concat!("tenantry/", env!("CARGO_PKG_VERSION"));
 
@@ -121,15 +126,17 @@ async fn addresses(url: &Url, policy: &AddressPolicy) -> Result<Vec<SocketAddr>,
     if allowed.is_empty() { Err(FetchError::Address) } else { Ok(allowed) }
 }
 
+/// A connection to the first of the addresses that answers. None waits for the timeout of the one before: a network may
+/// swallow what goes to one family.
 async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, FetchError> {
-    let mut failure = FetchError::Address;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failure = failed(error),
-        }
-    }
-    Err(failure)
+    let attempts = (0..).zip(addresses.iter().take(ADDRESSES_MAX)).map(|(number, address)| {
+        Box::pin(async move {
+            tokio::time::sleep(CONNECT_DELAY * number).await;
+            TcpStream::connect(address).await
+        })
+    });
+    let (stream, _) = select_ok(attempts).await.map_err(failed)?;
+    Ok(stream)
 }
 
 async fn exchange<S>(stream: S, url: &Url) -> Result<Vec<u8>, FetchError>

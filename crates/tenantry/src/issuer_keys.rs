@@ -3,6 +3,7 @@
 
 use crate::guarded_client::{AddressPolicy, GuardedClient};
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use reqwest::Url;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -11,9 +12,10 @@ use tenantry_domain::foreign_token::{IssuerKeySet, IssuerKeys};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// How long the keys of an issuer are used before they are got again. They are used longer if that fails.
-const REFRESH_INTERVAL: Duration = Duration::from_secs(600);
-/// How long nothing is asked after a call, whatever tokens arrive.
+/// How long the keys of an issuer are used before they are got again. They are used longer if that fails. With the pause
+/// and a call after it, a key that is withdrawn is good for less than ten minutes.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(530);
+/// How long nothing is asked after a call, whatever tokens arrive. A call that failed is made again after it.
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// Where the keys of an issuer are.
@@ -44,6 +46,8 @@ struct KeySource {
 struct LastCalls {
     /// Because the keys were old.
     of_time: Option<Instant>,
+    /// Whether that failed.
+    has_failed: bool,
     /// Because a token named a key that was not known. These have a pause of their own, so that a key which is new a
     /// moment after the start is found.
     of_token: Option<Instant>,
@@ -70,9 +74,8 @@ impl IssuerKeyCache {
     /// Gets the keys that are old, or not there yet, for as long as the service runs.
     pub async fn keep_fresh(&self) {
         loop {
-            for source in &self.sources {
-                source.refresh_if_old().await;
-            }
+            // At once: those that are away hold up no other.
+            join_all(self.sources.iter().map(|source| source.refresh_if_old())).await;
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -113,10 +116,10 @@ impl KeySource {
     }
 
     async fn refresh_if_old(&self) {
-        let pause = if self.current().is_empty() { PAUSE } else { REFRESH_INTERVAL };
         let mut called = self.called.lock().await;
+        let pause = if called.has_failed { PAUSE } else { REFRESH_INTERVAL };
         if is_due(called.of_time, pause) {
-            self.refresh().await;
+            called.has_failed = !self.refresh().await;
             called.of_time = Some(Instant::now());
         }
     }
@@ -132,10 +135,13 @@ impl KeySource {
         }
     }
 
-    async fn refresh(&self) {
-        if let Err(fault) = self.load().await {
+    /// Whether it has brought keys.
+    async fn refresh(&self) -> bool {
+        let loaded = self.load().await;
+        if let Err(fault) = &loaded {
             tracing::warn!(issuer = self.issuer, fault, "the keys of an identity provider could not be got");
         }
+        loaded.is_ok()
     }
 
     async fn load(&self) -> Result<(), String> {

@@ -78,12 +78,16 @@ impl AccountRemoval {
     /// client hangs up.
     ///
     /// # Errors
-    /// `reauthentication_required`, `token_revoked`; `last_owner` if an organization would have no owner without it;
-    /// `operation_in_progress` if one that it owns is busy.
+    /// `reauthentication_required`, `token_revoked`; `session_required` for the token of an identity provider, if the
+    /// account has organizations beside that of the token; `last_owner` if an organization would have no owner without
+    /// it; `operation_in_progress` if one that it owns is busy.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn remove_own_account(self: &Arc<Self>, member: &AccountPrincipal) -> Result<RemovalOutcome> {
         self.auth.require_recent(member)?;
         let account = self.auth.current_member(member).await?.account;
+        if !account.memberships.iter().all(|membership| member.reaches(membership.organization_id)) {
+            member.session()?;
+        }
         self.require_other_owners(&account).await?;
         let removal = Arc::clone(self);
         let (id, epoch) = (account.id, account.credential_epoch);

@@ -72,6 +72,7 @@ impl Accounts {
         limit: PageLimit,
     ) -> Result<Page<OwnOrganization, OrganizationId>> {
         let mut memberships = member.account.memberships.clone();
+        memberships.retain(|membership| member.reaches(membership.organization_id));
         memberships.sort_by_key(|membership| membership.organization_id);
         memberships.retain(|membership| after.is_none_or(|after| membership.organization_id > after));
         let page = Page::of(memberships, limit, |membership| membership.organization_id);

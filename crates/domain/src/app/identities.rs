@@ -9,11 +9,10 @@ use super::clock_and_entropy::ClockAndEntropy;
 use crate::account::Account;
 use crate::actor::Actor;
 use crate::audit::{AuditAction, AuditEvent, AuditTarget};
-use crate::clock;
 use crate::error::{ErrorCode, Result};
 use crate::identity::{Identity, IdentityOrigin, identity_id};
 use crate::ids::{AccountId, IdentityId, OrganizationId};
-use crate::limits::{IDENTITIES_MAX, IDENTITY_SETTLE, PAGE_MAX_ITEMS};
+use crate::limits::{IDENTITIES_MAX, PAGE_MAX_ITEMS};
 use crate::store::{self, BoundedInsert, Store};
 use std::sync::Arc;
 
@@ -41,7 +40,7 @@ impl Identities {
         }
     }
 
-    /// All identities of the caller's account.
+    /// The identities of the caller's account: all of them, or those at the provider whose token it is.
     ///
     /// # Errors
     /// `token_revoked`.
@@ -49,7 +48,8 @@ impl Identities {
     pub async fn list_own_identities(&self, member: &AccountPrincipal) -> Result<Vec<Arc<Identity>>> {
         let account = self.auth.current_member(member).await?.account;
         let mut identities = self.identities.list_identities(account.id, IDENTITIES_MAX).await?;
-        identities.retain(|identity| identity.opens(&account));
+        let is_shown = |identity: &Identity| member.issuer().is_none_or(|issuer| identity.issuer == issuer);
+        identities.retain(|identity| identity.opens(&account) && is_shown(identity));
         Ok(identities)
     }
 
@@ -118,9 +118,7 @@ impl Identities {
             }
             match self.accounts.get_account(found.account_id).await? {
                 Some(holder) if found.opens(&holder) => return Err(ErrorCode::IdentityTaken.into()),
-                None if clock::apart(found.created_at, now) <= IDENTITY_SETTLE => {
-                    return Err(ErrorCode::OperationInProgress.into());
-                }
+                None if found.is_settling(now) => return Err(ErrorCode::OperationInProgress.into()),
                 _ => {}
             }
             self.identities.delete_identity(found.id, found.account_id, None).await?;

@@ -6,6 +6,8 @@ use std::fmt;
 
 /// Bytes of a `sub` (OpenID Connect Core, 2).
 const SUBJECT_MAX_BYTES: usize = 255;
+/// Claims that name the client to which a token was issued.
+pub(super) const CLIENT_CLAIMS: [&str; 3] = ["client_id", "azp", "cid"];
 /// Audiences of a token.
 const AUDIENCES_MAX: usize = 32;
 
@@ -34,7 +36,7 @@ pub struct ForeignClaims {
     /// Whether the issuer knows that the address is theirs.
     #[serde(default)]
     pub email_verified: Option<Value>,
-    /// Everything else.
+    /// Everything else, until the token is accepted.
     #[serde(flatten)]
     pub others: Map<String, Value>,
 }
@@ -88,6 +90,15 @@ impl ForeignClaims {
         let is_subject =
             (1..=SUBJECT_MAX_BYTES).contains(&self.sub.len()) && !self.sub.chars().any(char::is_control);
         is_subject && self.aud.as_slice().len() <= AUDIENCES_MAX
+    }
+
+    /// Whether it is about a person, and whoever has it may use it.
+    pub(super) fn is_of_a_person_who_bears_it(&self) -> bool {
+        // A program that acts for itself has the id of the client as its subject (RFC 9068, 2.2), and may choose it.
+        let is_of_client = CLIENT_CLAIMS.iter().any(|name| self.text(name) == Some(&*self.sub));
+        // It takes the proof that the sender has a key (RFC 7800), which is not looked at here.
+        let is_bound = self.others.contains_key("cnf");
+        !is_of_client && !is_bound
     }
 
     /// The text of a claim.

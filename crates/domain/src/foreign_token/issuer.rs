@@ -1,9 +1,10 @@
 //! An issuer that the settings trust, and how far.
 
-use super::claims::ForeignClaims;
+use super::claims::{CLIENT_CLAIMS, ForeignClaims};
 use crate::email::EmailAddress;
 use crate::ids::OrganizationId;
 pub use jsonwebtoken::Algorithm;
+use serde_json::Map;
 use std::collections::BTreeMap;
 
 /// Claims that ID tokens have and access tokens do not (OpenID Connect Core, 2 and 3.3.2.11).
@@ -90,6 +91,21 @@ impl TrustedIssuer {
         self.issuer == iss && aud.contains(&self.audience)
     }
 
+    /// The claims of a token that it has signed, without those that say no more, and the organization that it is for;
+    /// `None` if it is no access token of a person for us.
+    pub(super) fn accept(&self, claims: ForeignClaims) -> Option<(ForeignClaims, OrganizationId)> {
+        let is_its = self.is_addressed(&claims.iss, claims.aud.as_slice());
+        if !is_its
+            || !claims.is_well_formed()
+            || !claims.is_of_a_person_who_bears_it()
+            || !self.accepts_kind(&claims)
+        {
+            return None;
+        }
+        let organization_id = self.organization_of(&claims)?;
+        Some((ForeignClaims { others: Map::new(), ..claims }, organization_id))
+    }
+
     /// The organization that the token is for, if the issuer may speak for it.
     pub(super) fn organization_of(&self, claims: &ForeignClaims) -> Option<OrganizationId> {
         match &self.organizations {
@@ -113,8 +129,7 @@ impl TrustedIssuer {
         let has = |name: &str| claims.others.contains_key(name);
         let says_id = |name: &str| claims.text(name).is_some_and(|kind| kind.eq_ignore_ascii_case("id"));
         // The audience of an ID token is its client.
-        let is_for_client =
-            ["azp", "client_id"].iter().any(|name| claims.text(name) == Some(&*self.audience));
+        let is_for_client = CLIENT_CLAIMS.iter().any(|name| claims.text(name) == Some(&*self.audience));
         let is_id_token =
             ID_TOKEN_CLAIMS.iter().any(|name| has(name)) || KIND_CLAIMS.iter().any(|name| says_id(name));
         (has("scope") || has("scp")) && !is_id_token && !is_for_client

@@ -1,16 +1,14 @@
 //! Which addresses may be called.
 
 use reqwest::Url;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 use tenantry_api::network::Network;
 
 /// Addresses at which clouds hand out credentials, outside the link-local networks.
-const METADATA: [IpAddr; 4] = [
-    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
-    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
-    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
-];
+const METADATA: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
+/// As [`METADATA`], by the first two groups: all that a cloud offers its own machines is in these networks.
+const METADATA_NETWORKS: [[u16; 2]; 2] = [[0xfd00, 0xec2], [0xfd20, 0xce]];
 
 /// The addresses that a host may have: public ones, and those of private networks that the settings name.
 #[derive(Debug, Clone, Default)]
@@ -42,7 +40,7 @@ pub fn is_loopback_host(url: &Url) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// The IPv4 address within a mapped, NAT64 or 6to4 address.
+/// The IPv4 address within a mapped, translated, NAT64 or 6to4 address.
 fn embedded(address: IpAddr) -> IpAddr {
     let IpAddr::V6(six) = address.to_canonical() else { return address.to_canonical() };
     let of = |high: u16, low: u16| {
@@ -50,7 +48,7 @@ fn embedded(address: IpAddr) -> IpAddr {
         IpAddr::V4(Ipv4Addr::new(first, second, third, fourth))
     };
     match six.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => of(high, low),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => of(high, low),
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 => of(high, low),
         [0x2002, high, low, ..] => of(high, low),
         _ => IpAddr::V6(six),
@@ -63,9 +61,17 @@ fn is_never_called(address: IpAddr) -> bool {
             let [first, ..] = four.octets();
             first == 0 || first >= 224 || four.is_link_local()
         }
-        IpAddr::V6(six) => six.is_unspecified() || six.is_multicast() || six.is_unicast_link_local(),
+        IpAddr::V6(six) => {
+            // Of a NAT64 prefix of one's own, nobody else knows where in it the IPv4 address is (RFC 8215).
+            let is_translated = six.segments()[..3] == [0x64, 0xff9b, 1];
+            is_translated || six.is_unspecified() || six.is_multicast() || six.is_unicast_link_local()
+        }
     };
-    is_of_no_host || METADATA.contains(&address)
+    let is_metadata = match address {
+        IpAddr::V4(four) => METADATA.contains(&four),
+        IpAddr::V6(six) => METADATA_NETWORKS.iter().any(|network| six.segments()[..2] == *network),
+    };
+    is_of_no_host || is_metadata
 }
 
 fn is_private(address: IpAddr) -> bool {
@@ -77,10 +83,14 @@ fn is_private(address: IpAddr) -> bool {
             let is_benchmark = octets[0] == 198 && octets[1] & 0xfe == 18;
             four.is_private() || four.is_documentation() || is_shared || is_protocol || is_benchmark
         }
-        // Only 2000::/3 is given out for the world; of that, 2001:db8::/32 is for books.
+        // Only 2000::/3 is given out for the world; of that, 2001:db8::/32 and 3fff::/20 are for books, and 2001::/23
+        // for protocols, among them Teredo, whose addresses lead to IPv4 ones.
         IpAddr::V6(six) => {
             let [first, second, ..] = six.segments();
-            first & 0xe000 != 0x2000 || (first == 0x2001 && second == 0xdb8)
+            let is_protocol = first == 0x2001 && second < 0x200;
+            let is_documentation =
+                (first == 0x2001 && second == 0xdb8) || (first == 0x3fff && second < 0x1000);
+            first & 0xe000 != 0x2000 || is_protocol || is_documentation
         }
     }
 }
@@ -113,6 +123,12 @@ mod tests {
             ("::ffff:10.1.2.3", "10.0.0.0/8"),
             ("64:ff9b::a01:203", "10.0.0.0/8"),
             ("2002:a01:203::1", "10.0.0.0/8"),
+            ("::ffff:0:10.1.2.3", "10.0.0.0/8"),
+            // Teredo: the server 65.54.227.120, and 192.0.2.45 with all bits turned over.
+            ("2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001::/32"),
+            ("2001:db8::1", "2001:db8::/32"),
+            ("3fff::1", "3fff::/20"),
+            ("fec0::1", "fec0::/10"),
         ];
         for (address, network) in table {
             assert!(!allows(address, &[]) && !allows(address, &["203.0.113.0/24"]), "{address}");
@@ -128,6 +144,8 @@ mod tests {
             "169.254.0.1",
             "fe80::1",
             "fd00:ec2::254",
+            "fd00:ec2::23",
+            "fd20:ce::254",
             "100.100.100.200",
             "168.63.129.16",
             "192.0.0.192",
@@ -140,6 +158,9 @@ mod tests {
             "64:ff9b::a9fe:a9fe",
             "2002:a9fe:a9fe::1",
             "::169.254.169.254",
+            "::ffff:0:169.254.169.254",
+            "64:ff9b:1::a9fe:a9fe",
+            "64:ff9b:1:a9fe:a9:fe00:5db8:d822",
         ] {
             assert!(!allows(address, &all), "{address}");
         }

@@ -97,3 +97,14 @@ async fn url_outside_the_rules_is_refused() {
         assert!(matches!(refusal, Err(FetchError::Address)), "{url}");
     }
 }
+
+/// The first address is of nobody, the second of a port where nobody listens.
+#[tokio::test]
+async fn next_address_is_tried_when_one_does_not_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let addresses = ["192.0.2.1:9".parse().unwrap(), closed, listener.local_addr().unwrap()];
+    let stream = tokio::time::timeout(CALL_TIMEOUT, connect(&addresses)).await.unwrap().unwrap();
+    assert_eq!(stream.peer_addr().unwrap(), addresses[2]);
+    assert!(matches!(connect(&addresses[1..2]).await, Err(FetchError::Connect(_))));
+}

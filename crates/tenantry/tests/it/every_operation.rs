@@ -572,7 +572,7 @@ async fn operations_refuse_every_caller_without_the_right() {
 
 /// Requests in this file that are refused for every caller: the organization is in use, or the token or the
 /// archive is not a real one.
-const REFUSED_ALL_THE_SAME: [(&str, &str); 18] = [
+const REFUSED_ALL_THE_SAME: [(&str, &str); 20] = [
     ("importOrganization", "archive_invalid"),
     ("restoreOrganization", "organization_not_deleted"),
     ("purgeOrganization", "organization_not_deleted"),
@@ -591,6 +591,9 @@ const REFUSED_ALL_THE_SAME: [(&str, &str); 18] = [
     ("removeAccount", "last_owner"),
     ("rotateSigningKey", "signing_key_unready"),
     ("retireSigningKey", "signing_key_not_found"),
+    // Without a provider there is no token, and no link.
+    ("linkIdentity", "invalid_input"),
+    ("unlinkIdentity", "identity_not_found"),
 ];
 
 #[tokio::test]

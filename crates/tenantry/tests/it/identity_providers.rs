@@ -1,7 +1,10 @@
 //! Access tokens of identity providers: who gets in with them, and how an account is linked.
 
+mod claims;
 mod issuer_keys;
+mod killed;
 mod linking;
+mod real_server;
 
 use crate::support::app::App;
 use crate::support::client::Client;
@@ -97,8 +100,14 @@ async fn forged_or_foreign_token_is_refused() {
         provider.sign(&with("sub", json!(7))),
         provider.sign(&with("exp", json!(now + 100 * 24 * 3600))),
         provider.sign(&with("exp", json!("soon"))),
+        provider.sign(&with("exp", Value::Null)),
+        provider.sign(&with("iat", Value::Null)),
         provider.sign(&with("iat", json!(now + 600))),
         provider.sign(&with("nbf", json!(now + 600))),
+        // Bound to a key, and a program's own.
+        provider.sign(&with("cnf", json!({ "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" }))),
+        provider.sign(&with("client_id", good["sub"].clone())),
+        provider.sign(&with("azp", good["sub"].clone())),
         // Keys that are not the provider's.
         ProviderKey::new("first").sign(&provider.key.header(), &good),
         ProviderKey::new("second").sign(&ProviderKey::new("second").header(), &good),
@@ -153,6 +162,10 @@ async fn forged_or_foreign_token_is_refused() {
             "{token}: {answer}"
         );
     }
+    // Larger than any that is read.
+    let large = provider.sign(&with("groups", json!("g".repeat(20_000))));
+    app.client().with_token(&large).get(&acme.path()).await.refused("headers_too_large");
+    acme.owner.post("/v1/me/identities", &json!({ "token": large })).await.refused("invalid_input");
     app.clock.advance(Duration::from_secs(3601));
     client.get(&acme.path()).await.refused("token_expired");
 }

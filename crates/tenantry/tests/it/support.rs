@@ -11,6 +11,7 @@ pub mod jwks_server;
 pub mod keys;
 pub mod mongodb;
 pub mod mongodb_dump;
+pub mod oidc_server;
 pub mod process;
 pub mod proxy;
 pub mod raw;

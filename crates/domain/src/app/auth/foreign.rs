@@ -124,11 +124,13 @@ impl Auth {
         let Some(identity) = self.find_identity(&sign_in, false).await? else {
             return self.link_by_address(caller, &sign_in).await;
         };
-        let account = self.accounts.get_account(identity.account_id).await?;
-        if account.is_none_or(|account| identity.opens(&account)) {
-            return Err(ErrorCode::TokenRevoked.into());
+        match self.accounts.get_account(identity.account_id).await? {
+            Some(account) if identity.opens(&account) => return Err(ErrorCode::TokenRevoked.into()),
+            // It may yet be made.
+            None if identity.is_settling(self.sources.now()) => return Err(unlinked()),
+            _ => {}
         }
-        // Void: the person may be linked once more.
+        // Void, or with an account that is gone or was never made: the person may be linked once more.
         self.identities.delete_identity(identity.id, identity.account_id, None).await?;
         self.link_by_address(caller, &sign_in).await
     }
@@ -173,7 +175,6 @@ impl Auth {
         caller: &ForeignCaller,
         sign_in: &Arc<ForeignSignIn>,
     ) -> Result<AccountPrincipal> {
-        let unlinked = || Error::new(ErrorCode::TokenInvalid).detail(UNLINKED);
         let (account, organization) = self.member_of_address(caller).await?.ok_or_else(unlinked)?;
         let member = |account| foreign_member(sign_in, account, Arc::clone(&organization));
         // Before anything is changed for it.
@@ -258,6 +259,10 @@ impl Auth {
             }
         }
     }
+}
+
+fn unlinked() -> Error {
+    Error::new(ErrorCode::TokenInvalid).detail(UNLINKED)
 }
 
 /// The event of a new link.

@@ -3,6 +3,7 @@
 use super::key_principal::{KeyPrincipal, ServicePrincipal};
 use crate::account::{Account, Role};
 use crate::error::{ErrorCode, Result};
+use crate::ids::OrganizationId;
 use crate::operation::Actor;
 use crate::organization::Organization;
 use crate::permission::{Permission, PermissionSet};
@@ -65,6 +66,12 @@ impl AccountPrincipal {
             SignIn::Session(session) => Ok(session),
             SignIn::Foreign(_) => Err(ErrorCode::SessionRequired.into()),
         }
+    }
+
+    /// Whether what the account has in that organization is in its reach. The token of an identity provider is for one
+    /// organization: who runs the provider learns and changes nothing of another.
+    pub(in crate::app) fn reaches(&self, organization_id: OrganizationId) -> bool {
+        matches!(self.sign_in, SignIn::Session(_)) || self.organization.id == organization_id
     }
 
     /// The issuer of its token, if that is not this service.

@@ -113,3 +113,21 @@ async fn unknown_key_ids_make_one_call_a_minute() {
     }
     assert_eq!(server.calls(), 2);
 }
+
+/// A provider that only says more about its key withdraws no token.
+#[tokio::test]
+async fn key_with_more_members_keeps_its_tokens() {
+    let provider = Provider::new();
+    let (server, app, acme) = service(&provider).await;
+    let invitation = json!({ "token": invite(&acme, "ada@people.example", "viewer").await });
+    let ada = app.client().with_token(&provider.token(&app, "ada"));
+    ada.post("/v1/invitations/accept", &invitation).await.ok();
+    let mut key = provider.key.jwk();
+    key["alg"] = "ES256".into();
+    key["x5t"] = "0ZcOCORZNYy-DWpqq30jZyJGHTM".into();
+    server.does(Behavior::Answers(json!({ "keys": [key] }).to_string()));
+    let unknown = app.client().with_token(&with_unknown_key(&provider, &app, "second"));
+    unknown.get(&acme.path()).await.refused("token_invalid");
+    assert_eq!(server.calls(), 2);
+    ada.get(&acme.path()).await.ok();
+}

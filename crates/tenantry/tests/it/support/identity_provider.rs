@@ -9,6 +9,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use tempfile::TempDir;
+use tenantry_domain::clock::Clock;
 
 /// The `iss` of the provider.
 pub const ISSUER: &str = "https://login.example.com/";
@@ -108,7 +109,12 @@ impl Provider {
 
     /// Writes that entry into the file of the settings.
     pub fn configure(&self, entry: &Value) {
-        std::fs::write(self.file(), json!({ "issuers": [entry] }).to_string()).unwrap();
+        self.configure_all(std::slice::from_ref(entry));
+    }
+
+    /// Writes these entries into the file of the settings.
+    pub fn configure_all(&self, entries: &[Value]) {
+        std::fs::write(self.file(), json!({ "issuers": entries }).to_string()).unwrap();
     }
 
     /// The flag that names the file of the settings.
@@ -132,7 +138,16 @@ impl Provider {
 
     /// What a token of that person says, issued now.
     pub fn claims(&self, app: &App, subject: &str) -> Value {
-        let now = app.clock.milliseconds() / 1000;
+        self.claims_at(&*app.clock, subject)
+    }
+
+    /// A token of that person, issued at the moment of that clock.
+    pub fn token_at(&self, clock: &impl Clock, subject: &str) -> String {
+        self.sign(&self.claims_at(clock, subject))
+    }
+
+    fn claims_at(&self, clock: &impl Clock, subject: &str) -> Value {
+        let now = clock.now().as_second();
         json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + 3600 })
     }
 
