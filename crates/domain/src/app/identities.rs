@@ -126,7 +126,7 @@ impl Identities {
     }
 
     /// Takes a link back that was made for something which did not come about.
-    pub(super) async fn take_back(&self, identity: &Identity, organization_id: OrganizationId) {
+    pub(super) async fn rollback(&self, identity: &Identity, organization_id: OrganizationId) {
         let event = unlinked_event(&self.sources, organization_id, identity);
         let deleted = self.identities.delete_identity(identity.id, identity.account_id, Some(&event)).await;
         if let Err(error) = deleted {

@@ -249,7 +249,7 @@ pub fn identity() -> Identity {
     Identity {
         id: identity_id("https://login.example.com/", "ada"),
         issuer: "https://login.example.com/".into(),
-        subject: "650000000000000000000001".into(),
+        subject: "ada".into(),
         account_id: AccountId::from_bytes([2; 12]),
         credential_epoch: 2,
         origin: IdentityOrigin::Invitation,

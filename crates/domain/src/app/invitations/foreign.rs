@@ -43,7 +43,7 @@ impl Invitations {
             // Where the store does not answer, the account may be made yet.
             Err(error) if is_new && error.code() != ErrorCode::StoreUnavailable => {
                 if !self.is_member(id, organization).await? {
-                    self.identities.take_back(&identity, organization).await;
+                    self.identities.rollback(&identity, organization).await;
                 }
                 Err(error)
             }

@@ -16,7 +16,7 @@ fn at(url: &str) -> Value {
 
 /// A service that has the keys of a provider from its server, after one call.
 async fn service(provider: &Provider) -> (JwksServer, App, Organization) {
-    let server = JwksServer::start(Behavior::Answers(key_set(&[&provider.key]))).await;
+    let server = JwksServer::start(Behavior::Serves(key_set(&[&provider.key]))).await;
     let (app, acme) = provider.service(at(&server.url())).await;
     server.answered(1).await;
     (server, app, acme)
@@ -38,7 +38,7 @@ async fn provider_away_at_start_stops_nobody() {
     acme.owner.get(&acme.path()).await.ok();
     let invitation = json!({ "token": invite(&acme, "ada@people.example", "viewer").await });
     // It comes back: the first token that names a key which is not known has the keys got.
-    let _server = JwksServer::start_on(port, Behavior::Answers(key_set(&[&provider.key]))).await;
+    let _server = JwksServer::start_on(port, Behavior::Serves(key_set(&[&provider.key]))).await;
     let ada = app.client().with_token(&provider.token(&app, "ada"));
     ada.post("/v1/invitations/accept", &invitation).await.ok();
     ada.get(&acme.path()).await.ok();
@@ -125,7 +125,7 @@ async fn key_with_more_members_keeps_its_tokens() {
     let mut key = provider.key.jwk();
     key["alg"] = "ES256".into();
     key["x5t"] = "0ZcOCORZNYy-DWpqq30jZyJGHTM".into();
-    server.does(Behavior::Answers(json!({ "keys": [key] }).to_string()));
+    server.does(Behavior::Serves(json!({ "keys": [key] }).to_string()));
     let unknown = app.client().with_token(&with_unknown_key(&provider, &app, "second"));
     unknown.get(&acme.path()).await.refused("token_invalid");
     assert_eq!(server.calls(), 2);

@@ -11,9 +11,9 @@ use tokio::task::JoinHandle;
 /// What the server does with a request.
 #[derive(Clone)]
 pub enum Behavior {
-    /// Answers with this document.
-    Answers(String),
-    /// Answers that it is broken.
+    /// Serves this document.
+    Serves(String),
+    /// Says that it is broken.
     Fails,
     /// Never answers.
     Hangs,
@@ -99,7 +99,7 @@ async fn serve(mut stream: TcpStream, behavior: Behavior) {
     let mut request = [0; 4096];
     let _ = stream.read(&mut request).await;
     let answer = match behavior {
-        Behavior::Answers(document) => {
+        Behavior::Serves(document) => {
             format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{document}", document.len())
         }
         Behavior::Fails => "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n{}".to_owned(),
