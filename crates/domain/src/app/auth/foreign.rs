@@ -188,6 +188,11 @@ impl Auth {
             inserted = self.identities.insert_identity(&identity, IDENTITIES_MAX, Some(&event)).await?;
         }
         match inserted {
+            // Another person of that address has come at the same moment: neither is linked until one comes again.
+            BoundedInsert::New if self.has_other_of_issuer(&account, &identity).await? => {
+                self.identities.delete_identity(identity.id, account.id, None).await?;
+                Err(unlinked())
+            }
             BoundedInsert::New => member(account).ok_or_else(|| ErrorCode::TokenRevoked.into()),
             BoundedInsert::Full => Err(unlinked()),
             // Another request has linked it at the same moment.
@@ -196,6 +201,13 @@ impl Auth {
                 linked.ok_or_else(|| ErrorCode::TokenRevoked.into())
             }
         }
+    }
+
+    /// Whether the account is linked with another person of that issuer.
+    async fn has_other_of_issuer(&self, account: &Account, identity: &Identity) -> Result<bool> {
+        let linked = self.identities.list_identities(account.id, IDENTITIES_MAX).await?;
+        let is_other = |other: &Identity| other.id != identity.id && other.issuer == identity.issuer;
+        Ok(linked.iter().any(|other| is_other(other) && other.opens(account)))
     }
 
     async fn member_of_address(

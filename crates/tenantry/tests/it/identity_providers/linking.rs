@@ -5,6 +5,7 @@ use super::{Provider, invite, member};
 use crate::support::app::App;
 use crate::support::client::{Answer, Client};
 use crate::support::fixtures::{Organization, PASSWORD, credentials, organization, prove_address};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,27 @@ async fn link_by_address_ends_password_and_sessions() {
     let former = credentials(acme.email(), PASSWORD);
     app.client().post("/admin/login", &former).await.refused("invalid_credentials");
     assert_eq!(subjects(&boss).await, ["boss"]);
+}
+
+/// A provider that gives an address to several persons at once gives the account to one of them at most.
+#[tokio::test]
+async fn address_links_one_person_of_many_at_once() {
+    let provider = Provider::new();
+    let (app, acme) = provider.service(json!({ "email_domains": ["acme.example"] })).await;
+    prove_address(&app, &acme).await;
+    let persons: Vec<_> =
+        (0..8).map(|n| vouched(&app, &provider, &format!("boss-{n}"), acme.email())).collect();
+    let path = acme.path();
+    let answers = join_all(persons.iter().map(|person| person.get(&path))).await;
+    let are_in = answers.iter().filter(|answer| answer.status.is_success()).count();
+    let linked = subjects(&acme.owner).await.len();
+    assert!(are_in <= 1 && are_in <= linked && linked <= 1, "{are_in} are in, {linked} are linked");
+    let (mut opened, deadline) = (linked, Instant::now() + Duration::from_secs(20));
+    while opened == 0 && Instant::now() < deadline {
+        // Links that were undone stay for a moment until the audit trail has their events.
+        opened += usize::from(persons[0].get(&path).await.status.is_success());
+    }
+    assert_eq!((opened, subjects(&acme.owner).await.len()), (1, 1));
 }
 
 /// With a proven address, the account stays as it is.
