@@ -1,6 +1,7 @@
 //! Access tokens of identity providers: who gets in with them, and how an account is linked.
 
 mod claims;
+mod https;
 mod issuer_keys;
 mod killed;
 mod linking;
