@@ -1,5 +1,6 @@
 //! Installs what the tests need beyond a Rust toolchain: Chromium with its WebDriver, curl, a Python that has our
-//! test packages, Node with verifiers of tokens, MongoDB's server, the programs of [`programs`], and real data.
+//! test packages, Node with verifiers and a provider of tokens, MongoDB's server, the programs of [`programs`], and
+//! real data.
 //!
 //! The conventions the tests rely on:
 //! - `chromium` (or `google-chrome`), `chromedriver` and `curl` are found in `PATH`;

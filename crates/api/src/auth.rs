@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use std::sync::Arc;
 use tenantry_domain::app::auth::{
-    AccountPrincipal, KeyCaller, Operator, OrganizationRef, Principal, TokenCaller,
+    AccountPrincipal, InvitationCaller, KeyCaller, Operator, OrganizationRef, Principal, TokenCaller,
 };
 use tenantry_domain::app::operator::OPERATOR_KEY_PREFIX;
 use tenantry_domain::app::tenant::{Right, TenantAccess};
@@ -109,6 +109,27 @@ impl FromRequestParts<Arc<Http>> for OptionalAccount {
             _ => {
                 let RequireAccount(member) = RequireAccount::from_request_parts(parts, http).await?;
                 Ok(Self(Some(member)))
+            }
+        }
+    }
+}
+
+/// Who accepts an invitation: an account with a good access token, a person with the token of an identity provider, or
+/// nobody.
+pub struct OptionalInvitee(pub Option<InvitationCaller>);
+
+impl FromRequestParts<Arc<Http>> for OptionalInvitee {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
+        match credential(&parts.headers) {
+            Credential::Token(token) => {
+                Ok(Self(Some(http.app.auth.authenticate_for_invitation(token).await?)))
+            }
+            Credential::None => Ok(Self(None)),
+            Credential::Key(_) => {
+                let RequireAccount(member) = RequireAccount::from_request_parts(parts, http).await?;
+                Ok(Self(Some(InvitationCaller::Member(Box::new(member)))))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Invitations: made by those who manage members, accepted by those who hold the link.
 
-use super::auth::{OptionalAccount, RequireCaller};
+use super::auth::{OptionalInvitee, RequireCaller};
 use super::cursor::Cursor;
 use super::extract::{ClientAddress, JsonBody, QueryFields};
 use super::http::Http;
@@ -20,7 +20,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_domain::account::Role;
-use tenantry_domain::app::auth::{OrganizationRef, Principal};
+use tenantry_domain::app::auth::{InvitationCaller, OrganizationRef, Principal};
 use tenantry_domain::app::invitations::{AcceptOutcome, InviteePassword, IssuedInvitation, NewInvitation};
 use tenantry_domain::app::members::MemberAccess;
 use tenantry_domain::email::EmailAddress;
@@ -283,7 +283,8 @@ pub struct JoinedResponse<'a> {
 ///
 /// With an access token, the signed-in account joins; it must have the invited address. Without one, `password` makes an
 /// account of that address, which joins and is signed in (201); if the address has an account, it must be the password of
-/// that. Each invitation is good for one use.
+/// that. With a token of an identity provider that the settings trust, the account that is linked to the person joins, or
+/// else a new one that is linked to them. Each invitation is good for one use.
 #[utoipa::path(post, path = "/v1/invitations/accept", operation_id = "acceptInvitation", tag = "Members",
     request_body = AcceptInvitationRequest,
     responses(
@@ -294,23 +295,25 @@ pub struct JoinedResponse<'a> {
         ErrorCode::InvitationInvalid, ErrorCode::InvitationForAnother, ErrorCode::EmailNotVerified, ErrorCode::AccountExists,
         ErrorCode::AlreadyMember, ErrorCode::TooManyMembers, ErrorCode::TooManyOrganizations, ErrorCode::EmailTaken,
         ErrorCode::OrganizationSuspended, ErrorCode::OrganizationNotActive, ErrorCode::OperationInProgress,
-        ErrorCode::MemberNotFound, ErrorCode::TooManyAttempts, ErrorCode::SignInBusy
+        ErrorCode::MemberNotFound, ErrorCode::TooManyAttempts, ErrorCode::SignInBusy, ErrorCode::IdentityTaken,
+        ErrorCode::TooManyIdentities
     ])))))]
 pub async fn accept_invitation(
     State(http): State<Arc<Http>>,
     ClientAddress(network): ClientAddress,
-    OptionalAccount(member): OptionalAccount,
+    OptionalInvitee(caller): OptionalInvitee,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let AcceptInvitationRequest { token, password } =
         body.fields()?.parse(AcceptInvitationRequest::from_fields)?;
     let invitations = &http.app.invitations;
-    let outcome = match member {
+    let outcome = match caller {
         Some(_) if password.is_some() => {
             let rule = "Leave it out: the account that is signed in joins.";
             return Err(Error::invalid_field("/password", rule).into());
         }
-        Some(member) => invitations.accept_as(&member, &token).await?,
+        Some(InvitationCaller::Member(member)) => invitations.accept_as(&member, &token).await?,
+        Some(InvitationCaller::Foreign(foreign)) => invitations.accept_as_foreign(&foreign, &token).await?,
         None => {
             let password = password.map(|text| InviteePassword {
                 presented: PresentedPassword::new(&text),

@@ -23,6 +23,7 @@ mod forwarding;
 mod health;
 mod http;
 mod idempotency;
+mod identities;
 mod indexes;
 mod invitations;
 mod line_clock;

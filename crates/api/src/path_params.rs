@@ -13,7 +13,7 @@ use tenantry_documents::document::DocumentId;
 use tenantry_documents::index::IndexName;
 use tenantry_domain::account_link::LinkKind;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::ids::{AccountId, ApiKeyId, InvitationId, OperationId, SessionId};
+use tenantry_domain::ids::{AccountId, ApiKeyId, IdentityId, InvitationId, OperationId, SessionId};
 use tenantry_domain::role::RoleName;
 use tenantry_domain::{Error, ErrorCode, Result};
 use utoipa::IntoParams;
@@ -231,6 +231,24 @@ impl FromRequestParts<Arc<Http>> for LinkPath {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         let kind = segment(parts, "link")?.parse();
         Ok(Self(kind.map_err(|_| ErrorCode::LinkNotFound)?))
+    }
+}
+
+/// The identity in the path.
+#[derive(IntoParams)]
+#[into_params(names("identity"), parameter_in = Path)]
+pub struct IdentityPath(
+    /// Its id.
+    #[param(value_type = String)]
+    pub IdentityId,
+);
+
+impl FromRequestParts<Arc<Http>> for IdentityPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        let id = segment(parts, "identity")?.parse();
+        Ok(Self(id.map_err(|_| ErrorCode::IdentityNotFound)?))
     }
 }
 

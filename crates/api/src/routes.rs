@@ -14,9 +14,9 @@ use super::request_id::RequestIds;
 use super::settings::Settings;
 use super::{
     account_links, api_keys, archives, audit, authorization_server, classic, collections, docs, documents,
-    extract, health, idempotency, indexes, invitations, mailed_links, malformed, me, members, openapi,
-    operations, organizations, own_sessions, password_reset, rate_limit, request_id, responses, roles,
-    sessions, signing_keys, tokens, usage,
+    extract, health, idempotency, identities, indexes, invitations, mailed_links, malformed, me, members,
+    openapi, operations, organizations, own_sessions, password_reset, rate_limit, request_id, responses,
+    roles, sessions, signing_keys, tokens, usage,
 };
 use crate::error_codes;
 use axum::body::Bytes;
@@ -108,6 +108,8 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(account_links::revoke_link))
         .routes(routes!(account_links::confirm_email))
         .routes(routes!(account_links::verify_email))
+        .routes(routes!(identities::list_identities, identities::link_identity))
+        .routes(routes!(identities::unlink_identity))
         .routes(routes!(password_reset::reset_password))
         .routes(routes!(signing_keys::jwks))
         .routes(routes!(authorization_server::describe_server))

@@ -21,6 +21,10 @@ pub struct Membership {
     pub epoch: u32,
     /// Since when.
     pub since: Timestamp,
+    /// Tokens of identity providers that were issued earlier are invalid here; `None` means earlier than `since`.
+    /// Earlier than that is the token with which an invitation was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_since: Option<Timestamp>,
     /// The version of the organization's record at which one of its operations last changed the account. A
     /// step with an older version is stale: others have overtaken it.
     #[serde(default)]
@@ -35,7 +39,15 @@ impl Membership {
     /// A new membership, which no operation has changed so far.
     #[must_use]
     pub const fn new(organization_id: OrganizationId, role: Role, epoch: u32, now: Timestamp) -> Self {
-        Self { organization_id, role, epoch, since: now, changed_at_version: 0, last_operation: None }
+        Self {
+            organization_id,
+            role,
+            epoch,
+            since: now,
+            tokens_since: None,
+            changed_at_version: 0,
+            last_operation: None,
+        }
     }
 }
 
@@ -64,6 +76,10 @@ pub struct Account {
     pub password_hash: PasswordHash,
     /// Sessions begun in an earlier epoch are invalid, except `kept_session`.
     pub credential_epoch: u32,
+    /// Links to identity providers that were made in an earlier epoch than this are void: somebody else may have made
+    /// them, before the person proved the address.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub identity_epoch: u32,
     /// The session that made the last change of credentials and outlives it.
     pub kept_session: Option<SessionId>,
     /// Where it signs in to unless it says where: the organization that it named last.
@@ -90,6 +106,11 @@ pub struct Account {
     pub version: u64,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 /// New credentials for an account; absent ones stay as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CredentialChange {
@@ -114,6 +135,7 @@ impl Account {
             email,
             password_hash,
             credential_epoch: 0,
+            identity_epoch: 0,
             kept_session: None,
             last_organization: None,
             memberships: Vec::new(),

@@ -17,6 +17,7 @@ pub mod collections;
 mod credentials;
 pub mod documents;
 pub mod idempotency;
+pub mod identities;
 pub mod introspection;
 pub mod invitations;
 mod key_uses;
@@ -43,6 +44,7 @@ pub use view::{EntityTag, OrganizationView, Precondition};
 use crate::audit::checkpoint::CheckpointKey;
 use crate::clock::Clock;
 use crate::error::Result;
+use crate::foreign_token::TrustedIssuers;
 use crate::ids::Entropy;
 use crate::mac_keys::MacKeys;
 use crate::password::pool::HashPool;
@@ -61,6 +63,7 @@ use collections::Collections;
 use credentials::Credentials;
 use documents::Documents;
 use idempotency::Idempotency;
+use identities::Identities;
 use introspection::Introspection;
 use invitations::{InvitationParts, Invitations};
 use key_uses::KeyUses;
@@ -90,6 +93,8 @@ pub struct AppParts {
     pub hashes: HashPool,
     /// The keys that sign access tokens.
     pub signing: TokenSigning,
+    /// The identity providers whose tokens are accepted, too.
+    pub issuers: TrustedIssuers,
     /// The keys that authenticate refresh tokens, cursors and the fingerprints of requests.
     pub mac_keys: MacKeys,
     /// The key that signs checkpoints of the audit trail.
@@ -118,6 +123,8 @@ pub struct App {
     pub account_removal: Arc<AccountRemoval>,
     /// Making, rotating and revoking keys.
     pub api_keys: ApiKeys,
+    /// Linking accounts to identity providers.
+    pub identities: Arc<Identities>,
     /// Saying whether a token is valid.
     pub introspection: Introspection,
     /// Exchanging a service key for a token.
@@ -159,9 +166,19 @@ impl App {
     /// Builds the application from its parts.
     #[must_use]
     pub fn new(parts: AppParts) -> Arc<Self> {
-        let AppParts { store, clock, entropy, hashes, signing, mac_keys, checkpoint_key, mail, policy } =
-            parts;
-        let (store, policy) = (&store, &Arc::new(policy));
+        let AppParts {
+            store,
+            clock,
+            entropy,
+            hashes,
+            signing,
+            issuers,
+            mac_keys,
+            checkpoint_key,
+            mail,
+            policy,
+        } = parts;
+        let (store, policy, issuers) = (&store, &Arc::new(policy), &Arc::new(issuers));
         let sources = &ClockAndEntropy::new(clock, entropy);
         let signing_keys = &Arc::new(SigningKeys::new(signing, store, sources));
         let mailboxes = &Mailboxes::new(store);
@@ -170,12 +187,12 @@ impl App {
         let counts = &Arc::new(AuditCounts::default());
         let credentials = &Arc::new(Credentials::new(store, passwords, rate_limiter, counts, sources));
         let key_uses = &Arc::new(KeyUses::default());
-        let auth = &Arc::new(Auth::new(store, signing_keys, key_uses, policy, sources));
+        let auth = &Arc::new(Auth::new(store, (signing_keys, issuers), key_uses, policy, sources));
         let retention = policy.audit_retention;
         let audit = &Arc::new(AuditTrail::new(store, auth, checkpoint_key, counts, retention, sources));
         let executor = &Arc::new(Executor::new(store, auth, mailboxes, sources));
         let organizations = &Arc::new(Organizations::new(store, auth, passwords, executor, policy, sources));
-        let members = &Arc::new(Members::new(store, auth, executor, sources));
+        let members = &Arc::new(Members::new(store, auth, executor));
         let sessions =
             &Arc::new(Sessions::new(store, mailboxes, credentials, signing_keys, mac_keys, policy, sources));
         let account_removal = &Arc::new(AccountRemoval::new(store, auth, executor, sources));
@@ -194,9 +211,11 @@ impl App {
             mac_keys,
             sources,
         });
+        let identities = &Arc::new(Identities::new(store, auth, sources));
         let invitations = Invitations::new(&InvitationParts {
             store,
             auth,
+            identities,
             members,
             sessions,
             mailboxes,
@@ -216,6 +235,7 @@ impl App {
             account_links: links,
             account_removal: Arc::clone(account_removal),
             api_keys: ApiKeys::new(store, auth, sources),
+            identities: Arc::clone(identities),
             introspection: Introspection::new(auth),
             token_exchange: TokenExchange::new(store, auth, signing_keys, policy, sources),
             organizations: Arc::clone(organizations),

@@ -95,6 +95,8 @@ actions! {
     SessionEnded "session.ended" "An account signed out.";
     SessionsEnded "session.all_ended" "An account ended all its sessions, perhaps but one.";
     RefreshReused "session.refresh_reused" "A refresh token was used twice, which ended the session.";
+    IdentityLinked "identity.linked" "An account was linked to a person of an identity provider.";
+    IdentityUnlinked "identity.unlinked" "A link to an identity provider was ended, or undone with what it was made for.";
     SignInFailed "sign_in.failed" "Wrong passwords or unknown addresses, counted per minute and network.";
     KeyCreated "key.created" "A key was made.";
     KeyRotated "key.rotated" "A key got a new secret.";
@@ -243,7 +245,7 @@ impl AuditEvent {
         };
         let change = operation.arguments.role();
         let role = member.and_then(|member| member.role).or(change.map(|change| Role::Own(change.name)));
-        let event = event.detail("role", role.as_ref().map(Role::as_str));
+        let event = event.detail("issuer", origin.issuer).detail("role", role.as_ref().map(Role::as_str));
         let scope = |set: Option<PermissionSet>| set.map(PermissionSet::to_scope);
         let event =
             event.detail("permissions_before", scope(change.and_then(|change| change.permissions_before)));

@@ -118,7 +118,7 @@ error_table! {
     NotYourOrganization, "not_your_organization", Forbidden, "That organization is not yours.", "Name the organization the token belongs to.";
     RoleInsufficient, "role_insufficient", Forbidden, "Your role does not allow this.", "Ask an owner or admin of the organization.";
     PermissionMissing, "permission_missing", Forbidden, "The key or token does not have the permission.", "Use one that has it; `detail` names it.";
-    SessionRequired, "session_required", Forbidden, "This request needs the token of a person who signed in.", "Sign in: a key or an exchanged token is not enough.";
+    SessionRequired, "session_required", Forbidden, "This request needs the token of a person who signed in.", "Sign in here: a key, an exchanged token or the token of an identity provider is not enough.";
     ServiceKeyRequired, "service_key_required", Forbidden, "This request needs a service key.", "Have the operator make one; it needs `tokens:issue` to be exchanged, and `tokens:introspect` to ask about tokens.";
     ExchangeDisabled, "exchange_disabled", Forbidden, "This installation exchanges no keys for tokens.", "Its operator has set EXCHANGE to off.";
     OperatorOnly, "operator_only", Forbidden, "Only the operator may do this.", "Use the operator key.";
@@ -130,6 +130,7 @@ error_table! {
     QuotaExceeded, "quota_exceeded", Forbidden, "The organization has as much as it may have.", "Delete something, or have the operator raise the quota; `detail` says which.";
     OrganizationNotFound, "organization_not_found", NotFound, "There is no such organization.", "Check the name or id.";
     OperationNotFound, "operation_not_found", NotFound, "There is no such operation.", "Check the id.";
+    IdentityNotFound, "identity_not_found", NotFound, "There is no such identity of the account.", "Check the id; list the account's identities.";
     CollectionNotFound, "collection_not_found", NotFound, "The organization has no such collection.", "Create it, or check its name.";
     DocumentNotFound, "document_not_found", NotFound, "There is no such document.", "Check the id.";
     KeyNotFound, "key_not_found", NotFound, "There is no such key.", "Check the id against the list of keys.";
@@ -152,6 +153,8 @@ error_table! {
     AlreadyMember, "already_member", Conflict, "The account is a member of the organization.", "Change its role instead.";
     InvitationExists, "invitation_exists", Conflict, "The address is invited already.", "Renew that invitation, or revoke it first.";
     TooManyInvitations, "too_many_invitations", Conflict, "The organization has as many invitations as it may have.", "Revoke some that nobody will use.";
+    IdentityTaken, "identity_taken", Conflict, "Another account is linked to that identity.", "Sign in with that account, or end its link first.";
+    TooManyIdentities, "too_many_identities", Conflict, "The account is linked to as many identities as it may be.", "End a link that nobody needs.";
     TooManyOrganizations, "too_many_organizations", Conflict, "The account belongs to as many organizations as it may.", "Leave one of them first.";
     LastOwner, "last_owner", Conflict, "The account is the last owner of the organization.", "Make another member an owner first, or delete the organization.";
     TooManyMembers, "too_many_members", Conflict, "The organization has as many members, or as many owners, as it may have.", "Remove a member, or make an admin of an owner, first.";

@@ -196,6 +196,10 @@ id!(
     MailId
 );
 id!(
+    /// Identifies the link between an account and an identity provider.
+    IdentityId
+);
+id!(
     /// Identifies an event of the audit trail.
     AuditEventId
 );

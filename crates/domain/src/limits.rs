@@ -96,6 +96,13 @@ pub const SIGNING_KEY_AHEAD: Duration = Duration::from_secs(24 * 3600);
 pub const SIGNING_KEY_MARGIN: Duration = Duration::from_secs(3600);
 /// Retired keys that the list of keys still shows.
 pub const RETIRED_KEYS_LISTED: usize = 16;
+/// How long a token of an identity provider may be valid at most, from its issue.
+pub const FOREIGN_TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Identities at providers that one account may be linked with.
+pub const IDENTITIES_MAX: u32 = 20;
+/// How long an identity stays with an account that is still being made.
+pub const IDENTITY_SETTLE: Duration = Duration::from_secs(60);
+
 /// Bytes of the backend's own id of a user.
 pub const SUBJECT_MAX_BYTES: usize = 255;
 

@@ -314,6 +314,9 @@ pub struct NewMember {
     pub invitation_version: u64,
     /// The account itself, without a membership, if it is new.
     pub account: Option<Box<Account>>,
+    /// When the identity provider's token was issued with which the invitation was accepted, if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_since: Option<Timestamp>,
 }
 
 /// The arguments of an operation, fixed at its intent.

@@ -149,6 +149,10 @@ pub struct Organization {
     pub roles: OwnRoles,
     /// Sessions begun in an earlier epoch are invalid.
     pub token_epoch: u32,
+    /// When that epoch began: tokens of identity providers that were issued earlier are invalid. Of a version
+    /// that did not note it, none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_epoch_since: Option<Timestamp>,
     /// Whether a delete is refused.
     pub delete_protection: bool,
     /// Whether a purge is refused.
@@ -251,6 +255,12 @@ impl Organization {
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.state == State::Active
+    }
+
+    /// Ends all sessions and tokens of before.
+    pub fn begin_token_epoch(&mut self, now: Timestamp) {
+        self.token_epoch += 1;
+        self.token_epoch_since = Some(now);
     }
 
     /// Whether its members may sign in and reach its data.

@@ -21,6 +21,7 @@ mod audit;
 mod collections;
 mod documents;
 pub mod full_scan;
+mod identities;
 pub mod invalidation;
 mod invitations;
 mod mails;
@@ -30,6 +31,7 @@ pub use api_keys::ApiKeys;
 pub use audit::{AppendOutcome, Audit, AuditQuery};
 pub use collections::{CollectionInfo, Collections};
 pub use documents::Documents;
+pub use identities::Identities;
 pub use invitations::Invitations;
 pub use mails::Mails;
 pub use named_containers::NamedContainers;
@@ -431,6 +433,8 @@ pub struct Store {
     pub invitations: Arc<dyn Invitations>,
     /// See [`Mails`].
     pub mails: Arc<dyn Mails>,
+    /// See [`Identities`].
+    pub identities: Arc<dyn Identities>,
     /// See [`Operations`].
     pub operations: Arc<dyn Operations>,
     /// See [`Audit`].

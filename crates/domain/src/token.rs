@@ -13,7 +13,7 @@ mod header;
 mod material;
 mod public_key;
 mod signing_key;
-mod verified;
+pub(crate) mod verified;
 
 pub use claims::{ActorClaim, Claims, ClaimsGrant, ExchangeClaims, SessionClaims};
 pub use material::PublishedKey;

@@ -6,8 +6,9 @@ use crate::connection::Connection;
 use crate::engine_error::{EngineError, EngineResult};
 use crate::names::{
     ACCOUNTS, ACCOUNTS_EVENTS, API_KEYS, API_KEYS_EVENTS, AUDIT_ENTRIES, AUDIT_ENTRIES_BY_ACTION,
-    AUDIT_ENTRIES_BY_ACTOR, AUDIT_ENTRIES_BY_EVENT, AUDIT_OUTBOX, AUDIT_OUTBOX_EVENTS, INSTALLATION,
-    INVITATIONS, INVITATIONS_EVENTS, OPERATIONS, OPERATIONS_EVENTS, SESSIONS, SESSIONS_EVENTS,
+    AUDIT_ENTRIES_BY_ACTOR, AUDIT_ENTRIES_BY_EVENT, AUDIT_OUTBOX, AUDIT_OUTBOX_EVENTS, IDENTITIES,
+    IDENTITIES_EVENTS, INSTALLATION, INVITATIONS, INVITATIONS_EVENTS, OPERATIONS, OPERATIONS_EVENTS,
+    SESSIONS, SESSIONS_EVENTS,
 };
 use crate::record_codec::{binary, integer, moment, object_id};
 use crate::records::{EVENTS, GONE, Records, stored_event};
@@ -23,10 +24,11 @@ use tenantry_domain::{Error, Result};
 
 /// The collections whose documents carry events, each with its index on them. The values of the installation are so few
 /// that their ids do.
-const SOURCES: [(&str, &str); 7] = [
+const SOURCES: [(&str, &str); 8] = [
     (SESSIONS, SESSIONS_EVENTS),
     (API_KEYS, API_KEYS_EVENTS),
     (INVITATIONS, INVITATIONS_EVENTS),
+    (IDENTITIES, IDENTITIES_EVENTS),
     (ACCOUNTS, ACCOUNTS_EVENTS),
     (OPERATIONS, OPERATIONS_EVENTS),
     (AUDIT_OUTBOX, AUDIT_OUTBOX_EVENTS),

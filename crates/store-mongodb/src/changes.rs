@@ -12,7 +12,7 @@
 
 use super::client::Server;
 use super::engine_error::{EngineError, EngineResult};
-use super::names::{ACCOUNTS, API_KEYS, INSTALLATION, ORGANIZATIONS, SESSIONS, VERSION_ID};
+use super::names::{ACCOUNTS, API_KEYS, IDENTITIES, INSTALLATION, ORGANIZATIONS, SESSIONS, VERSION_ID};
 use futures_util::FutureExt;
 use mongodb::bson::{Bson, Document, Timestamp, doc};
 use mongodb::options::{SelectionCriteria, ServerAddress};
@@ -22,7 +22,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tenantry_domain::Error;
-use tenantry_domain::ids::{AccountId, ApiKeyId, OrganizationId, SessionId};
+use tenantry_domain::ids::{AccountId, ApiKeyId, IdentityId, OrganizationId, SessionId};
 use tenantry_domain::store::invalidation::{Change, Invalidation};
 use tokio::task::AbortHandle;
 
@@ -198,7 +198,7 @@ fn stream_from(start: Timestamp) -> Document {
             { "$changeStream": { "startAtOperationTime": start } },
             { "$match": {
                 "operationType": { "$ne": "insert" },
-                "ns.coll": { "$in": [ORGANIZATIONS, ACCOUNTS, SESSIONS, API_KEYS, Bson::Null] },
+                "ns.coll": { "$in": [ORGANIZATIONS, ACCOUNTS, SESSIONS, API_KEYS, IDENTITIES, Bson::Null] },
             } },
             { "$project": { "ns.coll": 1, "documentKey._id": 1 } },
         ],
@@ -254,6 +254,7 @@ fn changed_record(change: &Bson) -> Change {
         Some((ACCOUNTS, id)) => Change::Account(AccountId::from_bytes(id)),
         Some((SESSIONS, id)) => Change::Session(SessionId::from_bytes(id)),
         Some((API_KEYS, id)) => Change::ApiKey(ApiKeyId::from_bytes(id)),
+        Some((IDENTITIES, id)) => Change::Identity(IdentityId::from_bytes(id)),
         _ => Change::Any,
     }
 }
@@ -276,6 +277,7 @@ mod tests {
         assert_eq!(changed_record(&of(ACCOUNTS)), Change::Account(AccountId::from_bytes([7; 12])));
         assert_eq!(changed_record(&of(SESSIONS)), Change::Session(SessionId::from_bytes([7; 12])));
         assert_eq!(changed_record(&of(API_KEYS)), Change::ApiKey(ApiKeyId::from_bytes([7; 12])));
+        assert_eq!(changed_record(&of(IDENTITIES)), Change::Identity(IdentityId::from_bytes([7; 12])));
         for other in [doc! {}, doc! { "ns": { "coll": SESSIONS } }, doc! { "ns": { "db": "master" } }] {
             assert_eq!(changed_record(&other.into()), Change::Any);
         }

@@ -5,7 +5,8 @@ pub(crate) mod stored_collection;
 use crate::connection::Connection;
 use crate::engine_error::EngineResult;
 use crate::names::{
-    ACCOUNTS, API_KEYS, AUDIT_ENTRIES, AUDIT_OUTBOX, INVITATIONS, MAILS, OPERATIONS, ORGANIZATIONS, SESSIONS,
+    ACCOUNTS, API_KEYS, AUDIT_ENTRIES, AUDIT_OUTBOX, IDENTITIES, INVITATIONS, MAILS, OPERATIONS,
+    ORGANIZATIONS, SESSIONS,
 };
 use crate::placements::Placements;
 use crate::record_codec::object_id;
@@ -18,8 +19,9 @@ use serde::de::DeserializeOwned;
 use stored_collection::StoredCollection;
 use tenantry_domain::account::Account;
 use tenantry_domain::api_key::ApiKey;
+use tenantry_domain::identity::Identity;
 use tenantry_domain::ids::{
-    AccountId, ApiKeyId, InvitationId, MailId, OperationId, OrganizationId, SessionId,
+    AccountId, ApiKeyId, IdentityId, InvitationId, MailId, OperationId, OrganizationId, SessionId,
 };
 use tenantry_domain::invitation::Invitation;
 use tenantry_domain::mail::QueuedMail;
@@ -39,6 +41,7 @@ pub(crate) struct FullScan {
     api_keys: Records,
     invitations: Records,
     mails: Records,
+    identities: Records,
     operations: Records,
     audit_outbox: Records,
     audit_entries: Records,
@@ -55,6 +58,7 @@ impl FullScan {
             api_keys: Records::new(connection, API_KEYS),
             invitations: Records::new(connection, INVITATIONS),
             mails: Records::new(connection, MAILS),
+            identities: Records::new(connection, IDENTITIES),
             operations: Records::new(connection, OPERATIONS),
             audit_outbox: Records::new(connection, AUDIT_OUTBOX),
             audit_entries: Records::new(connection, AUDIT_ENTRIES),
@@ -121,6 +125,11 @@ impl full_scan::FullScan for FullScan {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
+    async fn identities(&self, after: Option<IdentityId>) -> Result<Vec<Identity>> {
+        Ok(page(&self.identities, after.map(|id| *id.as_bytes())).await?)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn operations(&self, after: Option<OperationId>) -> Result<Vec<OperationRecord>> {
         Ok(page(&self.operations, after.map(|id| *id.as_bytes())).await?)
     }
@@ -128,10 +137,20 @@ impl full_scan::FullScan for FullScan {
     #[tracing::instrument(level = "debug", skip_all)]
     async fn clear_records(&self) -> Result<()> {
         let Self { sessions, api_keys, invitations, operations, accounts, organizations, .. } = self;
-        let (outbox, entries, mails) = (&self.audit_outbox, &self.audit_entries, &self.mails);
-        for records in
-            [sessions, api_keys, invitations, mails, operations, outbox, entries, accounts, organizations]
-        {
+        let (identities, mails) = (&self.identities, &self.mails);
+        let (outbox, entries) = (&self.audit_outbox, &self.audit_entries);
+        for records in [
+            sessions,
+            api_keys,
+            invitations,
+            identities,
+            mails,
+            operations,
+            outbox,
+            entries,
+            accounts,
+            organizations,
+        ] {
             records.call(records.collection().delete_many(doc! {})).await.map_err(Error::from)?;
         }
         Ok(())

@@ -21,6 +21,7 @@ mod engine_error;
 mod error;
 mod full_scan;
 mod idempotency;
+mod identities;
 mod inspect;
 mod installation;
 mod invitations;
@@ -56,6 +57,7 @@ use containers::{Containers, PlacementPolicy};
 use documents::Documents;
 use full_scan::FullScan;
 use idempotency::IdempotencyKeys;
+use identities::Identities;
 use installation::Installation;
 use invitations::Invitations;
 use mails::Mails;
@@ -123,6 +125,7 @@ impl MongoDb {
             api_keys: Arc::new(ApiKeys::new(&connection)),
             invitations: Arc::new(Invitations::new(&connection)),
             mails: Arc::new(Mails::new(&connection)),
+            identities: Arc::new(Identities::new(&connection)),
             operations: Arc::new(Operations::new(&connection)),
             audit: Arc::new(Audit::new(&connection)),
             containers: Arc::new(containers),

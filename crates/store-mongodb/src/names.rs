@@ -4,6 +4,8 @@
 pub(crate) const ORGANIZATIONS: &str = "organizations";
 /// Records of accounts, with their memberships.
 pub(crate) const ACCOUNTS: &str = "accounts";
+/// Records of the links between accounts and identity providers.
+pub(crate) const IDENTITIES: &str = "identities";
 /// Records of sessions.
 pub(crate) const SESSIONS: &str = "sessions";
 /// Records of API keys.
@@ -49,6 +51,8 @@ pub(crate) const API_KEYS_OF: &str = "api_keys_of";
 pub(crate) const API_KEYS_BY_SLOT: &str = "api_keys_by_slot";
 /// Mails, those first that are due first.
 pub(crate) const MAILS_DUE: &str = "mails_due";
+/// No two identities of one account have the same slot.
+pub(crate) const IDENTITIES_BY_SLOT: &str = "identities_by_slot";
 /// The invitations of one organization, in the order of their ids.
 pub(crate) const INVITATIONS_OF: &str = "invitations_of";
 /// No two invitations of one organization have the same slot.
@@ -62,6 +66,8 @@ pub(crate) const SESSIONS_EVENTS: &str = "sessions_events";
 pub(crate) const API_KEYS_EVENTS: &str = "api_keys_events";
 /// As [`SESSIONS_EVENTS`], for invitations.
 pub(crate) const INVITATIONS_EVENTS: &str = "invitations_events";
+/// As [`SESSIONS_EVENTS`], for identities.
+pub(crate) const IDENTITIES_EVENTS: &str = "identities_events";
 /// As [`SESSIONS_EVENTS`], for accounts.
 pub(crate) const ACCOUNTS_EVENTS: &str = "accounts_events";
 /// As [`SESSIONS_EVENTS`], for finished operations.

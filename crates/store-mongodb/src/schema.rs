@@ -18,10 +18,10 @@ use crate::error::OpenError;
 use crate::names::{
     ACCOUNTS, ACCOUNTS_BY_EMAIL, ACCOUNTS_EVENTS, API_KEYS, API_KEYS_BY_SLOT, API_KEYS_EVENTS, API_KEYS_OF,
     AUDIT_ENTRIES, AUDIT_ENTRIES_BY_ACTION, AUDIT_ENTRIES_BY_ACTOR, AUDIT_ENTRIES_BY_EVENT, AUDIT_OUTBOX,
-    AUDIT_OUTBOX_EVENTS, INSTALLATION, INVITATIONS, INVITATIONS_BY_ADDRESS, INVITATIONS_BY_SLOT,
-    INVITATIONS_EVENTS, INVITATIONS_OF, MAILS, MAILS_DUE, OPERATIONS, OPERATIONS_EVENTS, ORGANIZATIONS,
-    ORGANIZATIONS_BY_STATUS, ORGANIZATIONS_RESERVED, REQUESTS, SESSIONS, SESSIONS_BY_ACCOUNT,
-    SESSIONS_BY_END, SESSIONS_EVENTS, SHARED_DOCUMENTS, THROTTLES, VERSION_ID,
+    AUDIT_OUTBOX_EVENTS, IDENTITIES, IDENTITIES_BY_SLOT, IDENTITIES_EVENTS, INSTALLATION, INVITATIONS,
+    INVITATIONS_BY_ADDRESS, INVITATIONS_BY_SLOT, INVITATIONS_EVENTS, INVITATIONS_OF, MAILS, MAILS_DUE,
+    OPERATIONS, OPERATIONS_EVENTS, ORGANIZATIONS, ORGANIZATIONS_BY_STATUS, ORGANIZATIONS_RESERVED, REQUESTS,
+    SESSIONS, SESSIONS_BY_ACCOUNT, SESSIONS_BY_END, SESSIONS_EVENTS, SHARED_DOCUMENTS, THROTTLES, VERSION_ID,
 };
 use mongodb::IndexModel;
 use mongodb::bson::{Bson, Document, doc};
@@ -30,7 +30,8 @@ use tenantry_domain::Error;
 
 /// The collections that must be empty where there is no schema yet. Databases of other services have some of these
 /// names.
-const RESERVED_COLLECTIONS: [&str; 5] = [ORGANIZATIONS, ACCOUNTS, SESSIONS, API_KEYS, INVITATIONS];
+const RESERVED_COLLECTIONS: [&str; 6] =
+    [ORGANIZATIONS, ACCOUNTS, SESSIONS, API_KEYS, INVITATIONS, IDENTITIES];
 
 /// Step n leads from schema version n to n + 1.
 const STEPS: &[SchemaStep] = &[
@@ -44,6 +45,7 @@ const STEPS: &[SchemaStep] = &[
     SchemaStep::Indexes(STEP_8),
     SchemaStep::Indexes(STEP_9),
     SchemaStep::Indexes(STEP_10),
+    SchemaStep::Indexes(STEP_IDENTITIES),
 ];
 
 /// What leads from one version to the next.
@@ -272,6 +274,17 @@ const STEP_9: &[Index] =
 
 const STEP_10: &[Index] =
     &[Index { collection: MAILS, name: MAILS_DUE, keys: &["due_at"], kind: IndexKind::Plain }];
+
+/// The links of accounts to identity providers.
+const STEP_IDENTITIES: &[Index] = &[
+    Index {
+        collection: IDENTITIES,
+        name: IDENTITIES_BY_SLOT,
+        keys: &["account_id", "slot"],
+        kind: IndexKind::Unique,
+    },
+    Index { collection: IDENTITIES, name: IDENTITIES_EVENTS, keys: &["events.id"], kind: IndexKind::Present },
+];
 
 /// Why the schema is not up to date.
 #[derive(Debug)]

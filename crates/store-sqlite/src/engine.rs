@@ -88,6 +88,7 @@ impl Sqlite {
             api_keys: engine.clone(),
             invitations: engine.clone(),
             mails: engine.clone(),
+            identities: engine.clone(),
             operations: engine.clone(),
             audit: engine.clone(),
             containers: engine.clone(),

@@ -11,8 +11,9 @@ use serde::de::DeserializeOwned;
 use tenantry_documents::document::{DocumentId, ID_FIELD};
 use tenantry_domain::account::Account;
 use tenantry_domain::api_key::ApiKey;
+use tenantry_domain::identity::Identity;
 use tenantry_domain::ids::{
-    AccountId, ApiKeyId, InvitationId, MailId, OperationId, OrganizationId, SessionId,
+    AccountId, ApiKeyId, IdentityId, InvitationId, MailId, OperationId, OrganizationId, SessionId,
 };
 use tenantry_domain::invitation::Invitation;
 use tenantry_domain::mail::QueuedMail;
@@ -29,12 +30,14 @@ statements! {
     API_KEYS = "SELECT record, last_used_at FROM api_keys WHERE id > ?1 ORDER BY id LIMIT ?2";
     INVITATIONS = "SELECT record FROM invitations WHERE id > ?1 ORDER BY id LIMIT ?2";
     MAILS = "SELECT record FROM mails WHERE id > ?1 ORDER BY id LIMIT ?2";
+    IDENTITIES = "SELECT record FROM identities WHERE id > ?1 ORDER BY id LIMIT ?2";
     OPERATIONS = "SELECT record FROM operations WHERE id > ?1 ORDER BY id LIMIT ?2";
 }
 
 /// Rows that belong to other records are deleted with them, by their foreign keys.
 const CLEAR: &str = "DELETE FROM sessions; DELETE FROM api_keys; DELETE FROM invitations; DELETE FROM mails; \
-    DELETE FROM operations; DELETE FROM audit_outbox; DELETE FROM audit_entries; DELETE FROM accounts; DELETE FROM organizations";
+    DELETE FROM identities; DELETE FROM operations; DELETE FROM audit_outbox; DELETE FROM audit_entries; \
+    DELETE FROM accounts; DELETE FROM organizations";
 /// Without those that are being removed: their names are below `0`.
 const COLLECTIONS: &str = "SELECT name FROM collections WHERE name >= '0' ORDER BY name";
 const BODIES: &str = "SELECT documents.id, body FROM documents JOIN collections ON collections.id = collection \
@@ -79,6 +82,11 @@ impl FullScan for Sqlite {
     #[tracing::instrument(level = "debug", skip_all)]
     async fn mails(&self, after: Option<MailId>) -> Result<Vec<QueuedMail>> {
         self.page(MAILS, after.map(|id| *id.as_bytes())).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn identities(&self, after: Option<IdentityId>) -> Result<Vec<Identity>> {
+        self.page(IDENTITIES, after.map(|id| *id.as_bytes())).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

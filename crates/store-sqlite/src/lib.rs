@@ -21,6 +21,7 @@ mod error;
 mod full_scan;
 mod group;
 mod idempotency;
+mod identities;
 mod inspect;
 mod installation;
 mod invitations;

@@ -28,6 +28,7 @@ const STEPS: &[SchemaStep] = &[
     SchemaStep::Sql(STEP_7),
     SchemaStep::Sql(STEP_8),
     SchemaStep::Sql(STEP_9),
+    SchemaStep::Sql(STEP_IDENTITIES),
 ];
 
 /// One step from a version to the next.
@@ -235,6 +236,17 @@ CREATE TABLE mails (
 CREATE INDEX mails_due ON mails (due_at, lease_until);
 ";
 
+/// The links of accounts to identity providers.
+const STEP_IDENTITIES: &str = "
+-- `id` follows from issuer and subject.
+CREATE TABLE identities (
+    id BLOB PRIMARY KEY NOT NULL,
+    account_id BLOB NOT NULL,
+    record TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX identities_of ON identities (account_id, id);
+";
+
 /// The newest version this program knows.
 pub(super) const NEWEST_VERSION: i64 = STEPS.len() as i64;
 
@@ -306,8 +318,8 @@ mod tests {
     use super::*;
     use crate::statement::tests::check_plans;
     use crate::{
-        accounts, api_keys, audit, idempotency, installation, invitations, mails, operations, organizations,
-        rate_limits, sessions, startup,
+        accounts, api_keys, audit, idempotency, identities, installation, invitations, mails, operations,
+        organizations, rate_limits, sessions, startup,
     };
 
     fn upgraded() -> Connection {
@@ -323,6 +335,7 @@ mod tests {
             accounts::STATEMENTS,
             sessions::STATEMENTS,
             api_keys::STATEMENTS,
+            identities::STATEMENTS,
             invitations::STATEMENTS,
             mails::STATEMENTS,
             operations::STATEMENTS,

@@ -19,6 +19,7 @@ mod codec;
 #[cfg_attr(not(feature = "mongodb"), expect(dead_code, reason = "the embedded engine has no others"))]
 mod coherence;
 mod decoded;
+mod identities;
 #[cfg(feature = "mongodb")]
 mod invalidation;
 mod memory;
@@ -34,8 +35,8 @@ use memory::Memory;
 use std::sync::Arc;
 use tenantry_domain::store::Store;
 
-/// `store`, which only this process writes to, with a cache of organizations, accounts, sessions and API keys
-/// of up to `bytes`.
+/// `store`, which only this process writes to, with a cache of organizations, accounts, sessions, API keys
+/// and identities of up to `bytes`.
 pub(crate) fn decorate(store: Store, bytes: u64) -> Store {
     if bytes == 0 { store } else { in_front_of(store, &Memory::new(bytes, Coherence::Exclusive)) }
 }
@@ -46,6 +47,7 @@ fn in_front_of(store: Store, memory: &Arc<Memory>) -> Store {
         accounts: Arc::new(accounts::CachedAccounts::new(store.accounts, memory)),
         sessions: Arc::new(sessions::CachedSessions::new(store.sessions, memory)),
         api_keys: Arc::new(api_keys::CachedApiKeys::new(store.api_keys, memory)),
+        identities: Arc::new(identities::CachedIdentities::new(store.identities, memory)),
         ..store
     }
 }

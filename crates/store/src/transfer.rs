@@ -125,6 +125,7 @@ async fn compare_all(
         sessions: ours.sessions.count,
         api_keys: ours.api_keys.count,
         invitations: ours.invitations.count,
+        identities: ours.identities.count,
         operations: ours.operations.count,
         audit_entries: ours.audit_entries.count,
         documents,

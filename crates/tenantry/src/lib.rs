@@ -9,7 +9,10 @@ pub mod engine;
 #[cfg(feature = "crash-points")]
 mod failpoints;
 pub mod fd_limit;
+mod guarded_client;
 pub mod huge_pages;
+mod issuer_keys;
+mod issuers;
 mod keys;
 mod mail;
 mod operator_key;

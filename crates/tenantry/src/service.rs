@@ -1,10 +1,11 @@
 //! The assembled service: engine, keys, application, and the work it does in the background.
 
 use crate::config::Config;
+use crate::issuer_keys::IssuerKeyCache;
 use crate::keys;
 use crate::mail::Postman;
-use crate::{engine, huge_pages, operator_key, telemetry};
-use anyhow::Result;
+use crate::{engine, huge_pages, issuers, operator_key, telemetry};
+use anyhow::{Result, bail};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tenantry_domain::app::signing_keys::{SigningState, read_state};
 use tenantry_domain::app::{App, AppParts, Policy};
 use tenantry_domain::audit::checkpoint::CheckpointKey;
 use tenantry_domain::clock::Clock;
+use tenantry_domain::foreign_token::{IssuerKeys, TrustedIssuers};
 use tenantry_domain::ids::Entropy;
 use tenantry_domain::limits::{
     AUDIT_INTERVAL, AUDIT_ROUNDS, MAIL_INTERVAL, MAINTENANCE_INTERVAL, RECOVERY_INTERVAL,
@@ -54,10 +56,12 @@ impl Service {
         // Before the engine is opened, which makes a data directory.
         operator_key::given(config)?;
         let postman = Postman::new(config)?;
+        let (issuers, issuer_keys) = trusted_issuers(config).await?;
         let opened = engine::open(config, Arc::clone(&clock)).await?;
         let mut background = JoinSet::new();
         let mail = postman.map(|postman| Arc::new(postman) as Arc<dyn MailTransport>);
-        let started = Self::set_up(&mut background, &opened.store, config, mail, (&clock, &entropy)).await;
+        let outside = (mail, issuers);
+        let started = Self::set_up(&mut background, &opened.store, config, outside, (&clock, &entropy)).await;
         let (app, operator_key) = match started {
             Ok(started) => started,
             Err(error) => {
@@ -73,6 +77,10 @@ impl Service {
             render_metrics: telemetry::render_metrics,
         });
         background.spawn(keep_running("metrics", telemetry::metrics_upkeep));
+        background.spawn(keep_running("keys of identity providers", move || {
+            let keys = Arc::clone(&issuer_keys);
+            async move { keys.keep_fresh().await }
+        }));
         let (recovered, kept, audited) = (Arc::clone(&app), Arc::clone(&app), Arc::clone(&app));
         background.spawn(keep_running("recovery", move || recover(Arc::clone(&recovered))));
         background.spawn(keep_running("housekeeping", move || maintain(Arc::clone(&kept))));
@@ -89,7 +97,7 @@ impl Service {
         background: &mut JoinSet<()>,
         store: &Store,
         config: &Config,
-        mail: Option<Arc<dyn MailTransport>>,
+        (mail, issuers): (Option<Arc<dyn MailTransport>>, TrustedIssuers),
         (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
     ) -> Result<(Arc<App>, OperatorKey)> {
         let keys = keys::load(config, &*store.installation, &**entropy).await?;
@@ -99,6 +107,7 @@ impl Service {
             entropy: Arc::clone(entropy),
             hashes: HashPool::start(config.hash_workers(), config.hash_queue, huge_pages::within),
             signing: keys.signing,
+            issuers,
             mac_keys: keys.mac,
             checkpoint_key: CheckpointKey::new(&keys.checkpoint, config.jwt_issuer.as_str())?,
             mail,
@@ -169,6 +178,18 @@ async fn make_keys(app: &App, store: &Store, config: &Config, entropy: &dyn Entr
 
 fn is_passing(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Error>().is_some_and(|error| error.code() == ErrorCode::StoreUnavailable)
+}
+
+/// The identity providers of the settings, and their keys: those in files are read now, the others soon.
+async fn trusted_issuers(config: &Config) -> Result<(TrustedIssuers, Arc<IssuerKeyCache>)> {
+    let configured = issuers::load(config)?;
+    let locations = configured.iter().map(|found| (found.issuer.issuer.clone(), found.keys.clone()));
+    let keys = Arc::new(IssuerKeyCache::new(locations.collect()));
+    if let Err(faults) = keys.read_files().await {
+        bail!("OIDC_ISSUERS_FILE names files without keys.\n{}", faults.join("\n"));
+    }
+    let issuers = configured.into_iter().map(|found| found.issuer).collect();
+    Ok((TrustedIssuers::new(issuers, Arc::clone(&keys) as Arc<dyn IssuerKeys>), keys))
 }
 
 fn settings(config: &Config) -> Settings {

@@ -13,10 +13,11 @@ const NDJSON: &str = "application/x-ndjson";
 /// Path variables that have another name in the document, which says that they are ids. Generators name the body argument
 /// after its schema, so `{document}` beside a body of the schema `Document` would give two arguments the same name. The
 /// routes keep their names, because metrics have them as a label.
-const PATH_PARAMETERS: [(&str, &str); 6] = [
+const PATH_PARAMETERS: [(&str, &str); 7] = [
     ("document", "document_id"),
     ("operation", "operation_id"),
     ("account", "account_id"),
+    ("identity", "identity_id"),
     ("invitation", "invitation_id"),
     ("role", "role_name"),
     ("session", "session_id"),

@@ -49,6 +49,13 @@ impl Account {
         self.links.retain(|link| link.kind != LinkKind::EmailVerification);
         self
     }
+
+    /// The account with all its links to identity providers void.
+    #[must_use]
+    pub const fn without_identities(mut self) -> Self {
+        self.identity_epoch = self.credential_epoch;
+        self
+    }
 }
 
 #[cfg(test)]

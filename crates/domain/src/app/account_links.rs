@@ -179,10 +179,11 @@ impl AccountLinks {
     /// of the account ends. Of several at once with one token, one succeeds.
     ///
     /// # Errors
-    /// `link_invalid`, `link_for_another`, `email_taken`, `token_revoked`.
+    /// `session_required`, `link_invalid`, `link_for_another`, `email_taken`, `token_revoked`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn confirm_email_change(&self, member: &AccountPrincipal, token: &LinkToken) -> Result<()> {
         require_own(member, token)?;
+        let session = member.session()?.id;
         let trail = Some(member.organization.id);
         let mut is_told = false;
         loop {
@@ -194,7 +195,7 @@ impl AccountLinks {
             }
             let change = CredentialChange {
                 email: Some(email),
-                kept_session: Some(member.session.id),
+                kept_session: Some(session),
                 ..CredentialChange::default()
             };
             let now = self.sources.now();
@@ -223,6 +224,10 @@ impl AccountLinks {
             let change = CredentialChange { password_hash: password_hash.clone(), ..Default::default() };
             let now = self.sources.now();
             let mut next = account.with_credentials(&change, now);
+            if proves_address && account.email_verified_at.is_none() {
+                // Whoever made the account before its person came keeps nothing of it.
+                next = next.without_identities();
+            }
             if proves_address {
                 next = next.with_proven_address(now);
             }

@@ -12,6 +12,7 @@
 
 use super::auth::{AccountPrincipal, Auth};
 use super::clock_and_entropy::ClockAndEntropy;
+use super::identities::remove_identities;
 use super::operations::{Executor, Outcome};
 use crate::account::{Account, Role};
 use crate::audit::{AuditAction, AuditEvent, AuditTarget};
@@ -49,6 +50,7 @@ pub struct AccountRemoval {
     accounts: Arc<dyn store::Accounts>,
     sessions: Arc<dyn store::Sessions>,
     organizations: Arc<dyn store::Organizations>,
+    identities: Arc<dyn store::Identities>,
     auth: Arc<Auth>,
     executor: Arc<Executor>,
     sources: ClockAndEntropy,
@@ -65,6 +67,7 @@ impl AccountRemoval {
             accounts: store.accounts.clone(),
             sessions: store.sessions.clone(),
             organizations: store.organizations.clone(),
+            identities: store.identities.clone(),
             auth: auth.clone(),
             executor: executor.clone(),
             sources: sources.clone(),
@@ -75,12 +78,16 @@ impl AccountRemoval {
     /// client hangs up.
     ///
     /// # Errors
-    /// `reauthentication_required`, `token_revoked`; `last_owner` if an organization would have no owner without it;
-    /// `operation_in_progress` if one that it owns is busy.
+    /// `reauthentication_required`, `token_revoked`; `session_required` for the token of an identity provider, if the
+    /// account has organizations beside that of the token; `last_owner` if an organization would have no owner without
+    /// it; `operation_in_progress` if one that it owns is busy.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn remove_own_account(self: &Arc<Self>, member: &AccountPrincipal) -> Result<RemovalOutcome> {
         self.auth.require_recent(member)?;
         let account = self.auth.current_member(member).await?.account;
+        if !account.memberships.iter().all(|membership| member.reaches(membership.organization_id)) {
+            member.session()?;
+        }
         self.require_other_owners(&account).await?;
         let removal = Arc::clone(self);
         let (id, epoch) = (account.id, account.credential_epoch);
@@ -179,6 +186,7 @@ impl AccountRemoval {
                 kept += usize::from(self.leave(id, membership.organization_id).await? == Left::Nothing);
             }
             while !self.sessions.delete_excess_sessions(id, 0, PAGE_MAX_ITEMS).await?.is_empty() {}
+            remove_identities(&*self.identities, id).await?;
             let Some(account) = self.accounts.get_account(id).await? else { return Ok(()) };
             // A membership of an organization that is gone is left in the record alone.
             if account.memberships.len() == kept

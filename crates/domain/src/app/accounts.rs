@@ -72,6 +72,7 @@ impl Accounts {
         limit: PageLimit,
     ) -> Result<Page<OwnOrganization, OrganizationId>> {
         let mut memberships = member.account.memberships.clone();
+        memberships.retain(|membership| member.reaches(membership.organization_id));
         memberships.sort_by_key(|membership| membership.organization_id);
         memberships.retain(|membership| after.is_none_or(|after| membership.organization_id > after));
         let page = Page::of(memberships, limit, |membership| membership.organization_id);
@@ -98,12 +99,13 @@ impl Accounts {
         new: NewPassword,
         network: ClientNetwork,
     ) -> Result<()> {
+        let session = member.session()?.id;
         let key = member.account.email.key();
         self.credentials.check_password(&key, Some(&member.account), current, network).await?;
         let change = CredentialChange {
             email: None,
             password_hash: Some(self.passwords.hash(new).await?),
-            kept_session: Some(member.session.id),
+            kept_session: Some(session),
             credential_epoch: member.account.credential_epoch,
         };
         let actor = Actor::Account(member.account.id);
@@ -134,6 +136,7 @@ impl Accounts {
         email: Option<EmailAddress>,
         password: Option<NewPassword>,
     ) -> Result<CredentialChange> {
+        let session = member.session()?.id;
         self.auth.require_recent(member)?;
         let password_hash = match password {
             Some(password) => Some(self.passwords.hash(password).await?),
@@ -142,7 +145,7 @@ impl Accounts {
         Ok(CredentialChange {
             email,
             password_hash,
-            kept_session: Some(member.session.id),
+            kept_session: Some(session),
             credential_epoch: member.account.credential_epoch,
         })
     }

@@ -1,8 +1,8 @@
 //! Proving that an address is its account's person's.
 //!
 //! Somebody else may have made an account with the address before its person came. So who proves an address either is
-//! signed in to the account, and then it stays theirs as it is, or gives it a new password, which ends that of before
-//! and every session.
+//! signed in to the account, here or at an identity provider that it is linked with, and then it stays theirs as it is,
+//! or gives it a new password, which ends that of before, every session, and every link to an identity provider.
 
 use super::auth::{AccountPrincipal, Auth};
 use super::clock_and_entropy::ClockAndEntropy;
@@ -10,6 +10,7 @@ use super::passwords::PasswordHasher;
 use crate::account::{Account, CredentialChange};
 use crate::audit::{AuditAction, AuditEvent, AuditTarget, home_of};
 use crate::error::{ErrorCode, Result};
+use crate::identity::Identity;
 use crate::ids::AccountId;
 use crate::operation::Actor;
 use crate::password::policy::NewPassword;
@@ -23,6 +24,8 @@ pub(super) enum ProvenBy {
     Link,
     /// An invitation that was mailed to it.
     Invitation,
+    /// An identity provider that the settings make the authority for it.
+    IdentityProvider,
 }
 
 impl ProvenBy {
@@ -30,6 +33,7 @@ impl ProvenBy {
         match self {
             Self::Link => "link",
             Self::Invitation => "invitation",
+            Self::IdentityProvider => "identity_provider",
         }
     }
 }
@@ -76,6 +80,26 @@ impl AddressProof {
         }
     }
 
+    /// For the account that a person of an identity provider is linked with, if `check` accepts it as it is.
+    pub(super) async fn linked(
+        &self,
+        identity: &Identity,
+        by: ProvenBy,
+        check: impl Fn(&Account) -> Result<()> + Send,
+    ) -> Result<Arc<Account>> {
+        loop {
+            let account = self.accounts.get_account(identity.account_id).await?;
+            let account = account.filter(|account| identity.opens(account)).ok_or(ErrorCode::TokenRevoked)?;
+            check(&account)?;
+            let now = self.sources.now();
+            let next = account.successor(now).with_proven_address(now);
+            let event = self.event(&account, by);
+            if self.accounts.update_account(&next, Some(&event)).await? == UpdateOutcome::Done {
+                return Ok(Arc::new(next));
+            }
+        }
+    }
+
     /// For an account that nobody is signed in to, if `check` accepts it as it is. The account gets the password, and
     /// all its sessions end.
     pub(super) async fn with_password(
@@ -94,7 +118,7 @@ impl AddressProof {
             let account = self.accounts.get_account(id).await?.ok_or(missing)?;
             check(&account)?;
             let now = self.sources.now();
-            let next = account.with_credentials(&change, now).with_proven_address(now);
+            let next = account.with_credentials(&change, now).with_proven_address(now).without_identities();
             let event = self.event(&account, by).detail("password", Some("replaced"));
             if self.accounts.update_account(&next, Some(&event)).await? == UpdateOutcome::Done {
                 return Ok(Arc::new(next));

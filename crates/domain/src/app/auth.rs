@@ -1,11 +1,15 @@
 //! Authenticates callers and makes the values that prove their rights. No other module can make such a value.
 
+mod foreign;
 mod key_principal;
 mod keys;
 mod organization_ref;
 mod principal;
+mod sign_in;
 mod token_records;
 
+pub(super) use foreign::linked_event;
+pub use foreign::{ForeignCaller, InvitationCaller};
 pub use key_principal::{KeyPrincipal, ServicePrincipal};
 pub use organization_ref::OrganizationRef;
 pub(super) use principal::Authorization;
@@ -13,21 +17,23 @@ pub use principal::{
     AccountPrincipal, AdministerAccess, KeyCaller, ListAccess, ManageAccess, Operator, Principal,
     SignupAccess, TokenCaller,
 };
+use principal::{ForeignSignIn, SignIn};
+pub(super) use sign_in::proven;
 
 use super::clock_and_entropy::ClockAndEntropy;
 use super::key_uses::KeyUses;
+use super::mailboxes::Mailboxes;
 use super::operator;
 use super::policy::{Policy, SignupPolicy};
 use super::signing_keys::SigningKeys;
-use crate::account::Account;
 use crate::audit::RequestOrigin;
 use crate::clock;
 use crate::error::{Error, ErrorCode, Result};
+use crate::foreign_token::TrustedIssuers;
 use crate::ids::{AccountId, OrganizationId, SessionId};
 use crate::operation::Actor;
 use crate::organization::Organization;
-use crate::permission::{Permission, PermissionSet};
-use crate::session::Session;
+use crate::permission::Permission;
 use crate::store::{self, Store};
 use crate::token::Claims;
 use jiff::Timestamp;
@@ -45,6 +51,10 @@ pub struct Auth {
     api_keys: Arc<dyn store::ApiKeys>,
     key_uses: Arc<KeyUses>,
     signing_keys: Arc<SigningKeys>,
+    identities: Arc<dyn store::Identities>,
+    mailboxes: Mailboxes,
+    /// The identity providers whose tokens are accepted, too.
+    issuers: Arc<TrustedIssuers>,
     signup: SignupPolicy,
     /// Whether tokens that service keys were exchanged for are accepted.
     exchange: bool,
@@ -56,7 +66,7 @@ pub struct Auth {
 impl Auth {
     pub(super) fn new(
         store: &Store,
-        signing_keys: &Arc<SigningKeys>,
+        (signing_keys, issuers): (&Arc<SigningKeys>, &Arc<TrustedIssuers>),
         key_uses: &Arc<KeyUses>,
         policy: &Policy,
         sources: &ClockAndEntropy,
@@ -69,6 +79,9 @@ impl Auth {
             api_keys: store.api_keys.clone(),
             key_uses: key_uses.clone(),
             signing_keys: signing_keys.clone(),
+            identities: store.identities.clone(),
+            mailboxes: Mailboxes::new(store),
+            issuers: issuers.clone(),
             signup: policy.signup,
             exchange: policy.exchange,
             reauth_max_age: policy.reauth_max_age,
@@ -83,10 +96,18 @@ impl Auth {
     /// `token_invalid`, `token_expired`, `token_revoked`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn authenticate(&self, token: &str) -> Result<TokenCaller> {
-        self.authenticate_with_claims(token).await.map(|(_, caller)| caller)
+        match self.authenticate_with_claims(token).await {
+            Err(error) if error.code() == ErrorCode::TokenInvalid && !self.issuers.is_empty() => {
+                let foreign = self.verify_foreign(token).await?;
+                let member = self.authenticate_foreign(&foreign).await?;
+                note_caller(Actor::Account(member.account.id), &member.organization);
+                Ok(TokenCaller::Member(Box::new(member)))
+            }
+            authenticated => authenticated.map(|(_, caller)| caller),
+        }
     }
 
-    /// As [`Self::authenticate`], with what the token says.
+    /// As [`Self::authenticate`] for tokens that this service has issued, with what the token says.
     pub(super) async fn authenticate_with_claims(&self, token: &str) -> Result<(Arc<Claims>, TokenCaller)> {
         let now = self.sources.now();
         let claims = self.signing_keys.tokens().await?.verify(token, now)?;
@@ -128,32 +149,6 @@ impl Auth {
             organizations.get_organization(organization_id),
         )?;
         proven(current, now).ok_or_else(|| ErrorCode::TokenRevoked.into())
-    }
-
-    /// Checks the principal once more, against recent records.
-    ///
-    /// # Errors
-    /// `token_revoked`.
-    pub(super) async fn renew_principal(&self, principal: &AccountPrincipal) -> Result<AccountPrincipal> {
-        let records = tokio::try_join!(
-            self.sessions.get_recent_session(principal.session.id),
-            self.accounts.get_recent_account(principal.account.id),
-            self.organizations.get_recent_organization(principal.organization.id),
-        )?;
-        proven(records, self.sources.now()).ok_or_else(|| ErrorCode::TokenRevoked.into())
-    }
-
-    /// The principal once more, checked against current records.
-    ///
-    /// # Errors
-    /// `token_revoked`.
-    pub(super) async fn current_member(&self, principal: &AccountPrincipal) -> Result<AccountPrincipal> {
-        let records = tokio::try_join!(
-            self.sessions.get_session(principal.session.id),
-            self.accounts.get_account(principal.account.id),
-            self.organizations.get_organization(principal.organization.id),
-        )?;
-        proven(records, self.sources.now()).ok_or_else(|| ErrorCode::TokenRevoked.into())
     }
 
     /// Proves the operator key. The hash is read each time: another instance may have made a new key.
@@ -313,7 +308,11 @@ impl Auth {
 
     /// Refuses a right that has ended since it was proven, checked against the `organization` that is about
     /// to change.
-    pub(super) async fn confirm(&self, authority: &Authorization, organization: &Organization) -> Result<()> {
+    pub(super) async fn confirm(
+        &self,
+        authority: &Authorization,
+        organization: &Arc<Organization>,
+    ) -> Result<()> {
         let member = match authority {
             Authorization::Operator | Authorization::System => return Ok(()),
             Authorization::Service(service) => {
@@ -326,19 +325,7 @@ impl Auth {
             }
             Authorization::Member(member) => member,
         };
-        let (session, account) = tokio::try_join!(
-            self.sessions.get_session(member.session.id),
-            self.accounts.get_account(member.account.id),
-        )?;
-        let (Some(session), Some(account)) = (session, account) else {
-            return Err(ErrorCode::TokenRevoked.into());
-        };
-        if !session.is_good(&account, organization, self.sources.now()) {
-            return Err(ErrorCode::TokenRevoked.into());
-        }
-        let permissions = account
-            .membership(organization.id)
-            .map_or(PermissionSet::EMPTY, |membership| organization.permissions_of(membership.role));
+        let permissions = self.current_member_in(member, organization).await?.permissions();
         let may_change = permissions.contains(Permission::OrganizationsWrite);
         if may_change { Ok(()) } else { Err(ErrorCode::RoleInsufficient.into()) }
     }
@@ -348,8 +335,12 @@ impl Auth {
     /// # Errors
     /// `reauthentication_required`.
     pub fn require_recent(&self, member: &AccountPrincipal) -> Result<()> {
-        let age = clock::between(member.session.signed_in_at, self.sources.now());
-        if age <= self.reauth_max_age {
+        let signed_in_at = match &member.sign_in {
+            SignIn::Session(session) => Some(session.signed_in_at),
+            SignIn::Foreign(foreign) => foreign.signed_in_at,
+        };
+        let age = signed_in_at.map(|at| clock::between(at, self.sources.now()));
+        if age.is_some_and(|age| age <= self.reauth_max_age) {
             return Ok(());
         }
         Err(Error::new(ErrorCode::ReauthenticationRequired).max_age(self.reauth_max_age))
@@ -359,19 +350,4 @@ impl Auth {
 /// Notes who calls, for the audit trail of the organization that the credential is bound to.
 fn note_caller(actor: Actor, organization: &Organization) {
     RequestOrigin::note_caller(actor, Some(organization.id));
-}
-
-/// The records that a token names, as far as they exist.
-type SessionRecords = (Option<Arc<Session>>, Option<Arc<Account>>, Option<Arc<Organization>>);
-
-/// The principal that these records prove.
-pub(super) fn proven(records: SessionRecords, now: Timestamp) -> Option<AccountPrincipal> {
-    let (Some(session), Some(account), Some(organization)) = records else { return None };
-    let role = account.membership(organization.id)?.role;
-    session.is_good(&account, &organization, now).then_some(AccountPrincipal {
-        account,
-        organization,
-        session,
-        role,
-    })
 }

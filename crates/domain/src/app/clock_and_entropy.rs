@@ -42,7 +42,7 @@ impl ClockAndEntropy {
     ) -> AuditEvent {
         let (now, origin) = (self.now(), Origin::current());
         self.note_activity();
-        AuditEvent {
+        let event = AuditEvent {
             id: AuditEventId::new(now, self.entropy()),
             organization_id,
             at: now,
@@ -56,7 +56,8 @@ impl ClockAndEntropy {
             code: None,
             count: None,
             details: BTreeMap::new(),
-        }
+        };
+        event.detail("issuer", origin.issuer)
     }
 
     /// Notes that an event was made.

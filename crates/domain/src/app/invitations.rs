@@ -4,6 +4,7 @@
 //! address.
 
 mod accept;
+mod foreign;
 
 pub use accept::{AcceptOutcome, InviteePassword};
 
@@ -11,6 +12,7 @@ use super::address_proof::AddressProof;
 use super::auth::Auth;
 use super::clock_and_entropy::ClockAndEntropy;
 use super::credentials::Credentials;
+use super::identities::Identities;
 use super::mail::Mailer;
 use super::mailboxes::Mailboxes;
 use super::members::{MemberAccess, Members};
@@ -58,6 +60,7 @@ pub struct Invitations {
     accounts: Arc<dyn store::Accounts>,
     organizations: Arc<dyn store::Organizations>,
     auth: Arc<Auth>,
+    identities: Arc<Identities>,
     members: Arc<Members>,
     sessions: Arc<Sessions>,
     mailboxes: Mailboxes,
@@ -73,6 +76,7 @@ pub struct Invitations {
 pub(super) struct InvitationParts<'a> {
     pub(super) store: &'a Store,
     pub(super) auth: &'a Arc<Auth>,
+    pub(super) identities: &'a Arc<Identities>,
     pub(super) members: &'a Arc<Members>,
     pub(super) sessions: &'a Arc<Sessions>,
     pub(super) mailboxes: &'a Mailboxes,
@@ -91,6 +95,7 @@ impl Invitations {
             accounts: parts.store.accounts.clone(),
             organizations: parts.store.organizations.clone(),
             auth: parts.auth.clone(),
+            identities: parts.identities.clone(),
             members: parts.members.clone(),
             sessions: parts.sessions.clone(),
             mailboxes: parts.mailboxes.clone(),

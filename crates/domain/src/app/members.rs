@@ -8,7 +8,7 @@
 //! A right that was proven when the request began is only for early refusals. What counts are the records
 //! that the change is based on: a role may have been lowered while the request waited for another change.
 
-use super::auth::{Auth, OrganizationRef, Principal, proven};
+use super::auth::{Auth, OrganizationRef, Principal};
 use super::clock_and_entropy::ClockAndEntropy;
 use super::operations::{Executor, Outcome};
 use crate::account::{Account, Membership, Role};
@@ -126,25 +126,12 @@ impl Auth {
 pub struct Members {
     auth: Arc<Auth>,
     accounts: Arc<dyn store::Accounts>,
-    sessions: Arc<dyn store::Sessions>,
     executor: Arc<Executor>,
-    sources: ClockAndEntropy,
 }
 
 impl Members {
-    pub(super) fn new(
-        store: &Store,
-        auth: &Arc<Auth>,
-        executor: &Arc<Executor>,
-        sources: &ClockAndEntropy,
-    ) -> Self {
-        Self {
-            auth: auth.clone(),
-            accounts: store.accounts.clone(),
-            sessions: store.sessions.clone(),
-            executor: executor.clone(),
-            sources: sources.clone(),
-        }
+    pub(super) fn new(store: &Store, auth: &Arc<Auth>, executor: &Arc<Executor>) -> Self {
+        Self { auth: auth.clone(), accounts: store.accounts.clone(), executor: executor.clone() }
     }
 
     /// A page of members, in the order of their accounts' ids.
@@ -262,12 +249,7 @@ impl Members {
             }
             Principal::Member(member) => member,
         };
-        let (session, account) = tokio::try_join!(
-            self.sessions.get_session(member.session.id),
-            self.accounts.get_account(member.account.id),
-        )?;
-        let records = (session, account, Some(Arc::clone(organization)));
-        let member = proven(records, self.sources.now()).ok_or(ErrorCode::TokenRevoked)?;
+        let member = self.auth.current_member_in(member, organization).await?;
         Ok(MemberManager::Account { id: member.account.id, permissions: member.permissions() })
     }
 }

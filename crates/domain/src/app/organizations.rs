@@ -147,6 +147,7 @@ impl Organizations {
                 members: 1,
                 roles: crate::role::OwnRoles::default(),
                 token_epoch: 0,
+                token_epoch_since: None,
                 delete_protection: false,
                 legal_hold: false,
                 quota: self.policy.default_quota,
@@ -314,7 +315,7 @@ impl Organizations {
                 require(!(purge && next.legal_hold), ErrorCode::LegalHold)?;
                 let now = next.modified_at;
                 next.state = State::Deleted;
-                next.token_epoch += 1;
+                next.begin_token_epoch(now);
                 next.deleted_at = Some(now);
                 next.purge_at = Some(clock::after(now, retention));
                 // The name is free at once, the container's visible name only when the container no longer uses it.
@@ -377,7 +378,7 @@ impl Organizations {
             .begin(access.organization.id, &access.authority, expected, |next| {
                 require(next.is_usable(), ErrorCode::OrganizationNotActive)?;
                 next.suspended = true;
-                next.token_epoch += 1;
+                next.begin_token_epoch(next.modified_at);
                 Ok(OperationArguments::Suspend)
             })
             .await

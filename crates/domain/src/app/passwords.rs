@@ -3,7 +3,7 @@
 use super::clock_and_entropy::ClockAndEntropy;
 use crate::account::PasswordHash;
 use crate::error::Result;
-use crate::password::hash::PasswordCheck;
+use crate::password::hash::{PasswordCheck, of_no_password};
 use crate::password::policy::{NewPassword, PresentedPassword};
 use crate::password::pool::HashPool;
 
@@ -35,4 +35,9 @@ impl PasswordHasher {
     pub(super) fn waiting(&self) -> usize {
         self.pool.depth()
     }
+}
+
+/// What an account has in place of the hash of a password: none is known that matches it.
+pub(super) fn unknown_password(sources: &ClockAndEntropy) -> PasswordHash {
+    PasswordHash(of_no_password(sources.random(), sources.random()))
 }

@@ -133,7 +133,7 @@ impl Sessions {
     /// `token_revoked`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn switch(&self, member: &AccountPrincipal, which: &OrganizationRef) -> Result<Grant> {
-        let (former, account, _) = match self.good_session(member.session.id).await {
+        let (former, account, _) = match self.good_session(member.session()?.id).await {
             Err(error) if error.code() == ErrorCode::RefreshTokenInvalid => {
                 return Err(ErrorCode::TokenRevoked.into());
             }
@@ -235,8 +235,9 @@ impl Sessions {
     /// `store_unavailable`.
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %member.organization.id))]
     pub async fn sign_out(&self, member: &AccountPrincipal) -> Result<()> {
-        let event = self.session_event(AuditAction::SessionEnded, &member.session);
-        self.sessions.delete_session(member.session.id, Some(&event)).await
+        let session = member.session()?;
+        let event = self.session_event(AuditAction::SessionEnded, session);
+        self.sessions.delete_session(session.id, Some(&event)).await
     }
 
     fn session_event(&self, action: AuditAction, session: &Session) -> AuditEvent {

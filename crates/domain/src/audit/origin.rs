@@ -5,7 +5,7 @@
 use crate::actor::Actor;
 use crate::ids::OrganizationId;
 use serde::{Deserialize, Serialize};
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::net::IpAddr;
 
 tokio::task_local! {
@@ -21,6 +21,9 @@ pub struct Origin {
     /// The id of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// The identity provider whose token the caller has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
 }
 
 impl Origin {
@@ -30,6 +33,7 @@ impl Origin {
         let read = ORIGIN.try_with(|origin| Self {
             address: origin.address.map(|address| address.to_canonical().to_string()),
             request_id: Some(origin.request_id.clone()),
+            issuer: origin.issuer.get().cloned(),
         });
         read.unwrap_or_default()
     }
@@ -40,13 +44,14 @@ pub struct RequestOrigin {
     address: Option<IpAddr>,
     request_id: String,
     caller: Cell<Option<(Actor, Option<OrganizationId>)>>,
+    issuer: OnceCell<String>,
 }
 
 impl RequestOrigin {
     /// A request with that id from that address.
     #[must_use]
     pub const fn new(address: Option<IpAddr>, request_id: String) -> Self {
-        Self { address, request_id, caller: Cell::new(None) }
+        Self { address, request_id, caller: Cell::new(None), issuer: OnceCell::new() }
     }
 
     /// Runs `answer` as the work of this request.
@@ -57,6 +62,11 @@ impl RequestOrigin {
     /// Notes who has proven to be the caller, and the organization that the credential is bound to.
     pub fn note_caller(actor: Actor, organization: Option<OrganizationId>) {
         let _ = ORIGIN.try_with(|origin| origin.caller.set(Some((actor, organization))));
+    }
+
+    /// Notes the identity provider whose token the caller has.
+    pub fn note_issuer(issuer: &str) {
+        let _ = ORIGIN.try_with(|origin| origin.issuer.set(issuer.to_owned()));
     }
 
     /// Who has proven to be the caller of the request whose task this is, and from where.

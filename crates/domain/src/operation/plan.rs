@@ -121,7 +121,7 @@ fn change_record(
             next.state = State::Active;
             next.deleted_at = None;
             next.purge_at = None;
-            next.token_epoch += 1;
+            next.begin_token_epoch(now);
             next.modified_at = now;
         }
         _ => {}

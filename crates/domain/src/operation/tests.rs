@@ -27,6 +27,7 @@ fn owner() -> Account {
         email,
         password_hash: PasswordHash(String::new()),
         credential_epoch: 0,
+        identity_epoch: 0,
         kept_session: None,
         last_organization: None,
         memberships: vec![Membership {
@@ -34,6 +35,7 @@ fn owner() -> Account {
             role: Role::Owner,
             epoch: 0,
             since: at(1),
+            tokens_since: None,
             changed_at_version: 0,
             last_operation: None,
         }],
@@ -71,6 +73,7 @@ fn arguments(kind: OperationKind) -> OperationArguments {
             invitation_id: InvitationId::from_bytes([6; 12]),
             invitation_version: 1,
             account: None,
+            tokens_since: None,
         })),
         OperationKind::ChangeRole => {
             let role = Some(Role::Viewer);
@@ -147,6 +150,7 @@ fn begun(kind: OperationKind) -> Organization {
         members: 2,
         roles: crate::role::OwnRoles::default(),
         token_epoch: 3,
+        token_epoch_since: None,
         delete_protection: false,
         legal_hold: false,
         quota: Quota::default(),

@@ -23,6 +23,7 @@ fn organization() -> Organization {
         members: 9,
         roles: OwnRoles::default(),
         token_epoch: 0,
+        token_epoch_since: None,
         delete_protection: false,
         legal_hold: false,
         quota: Quota::default(),

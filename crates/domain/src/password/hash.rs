@@ -96,6 +96,17 @@ pub fn hash(password: &NewPassword, salt: [u8; SALT_BYTES], memory: &mut Argon2M
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     run_argon2(&argon2, password.as_bytes(), &salt, &mut output, memory)
         .expect("Argon2 takes every password");
+    phc_text(salt, output)
+}
+
+/// The PHC string of these bytes: where they are random, no password is known that matches it, and a check takes as long
+/// as any other.
+#[must_use]
+pub fn of_no_password(salt: [u8; SALT_BYTES], output: [u8; OUTPUT_BYTES]) -> String {
+    phc_text(salt, output)
+}
+
+fn phc_text(salt: [u8; SALT_BYTES], output: [u8; OUTPUT_BYTES]) -> String {
     format!("{CURRENT}{}${}", STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(output))
 }
 

@@ -3,7 +3,10 @@
 use crate::account::Account;
 use crate::api_key::ApiKey;
 use crate::error::Result;
-use crate::ids::{AccountId, ApiKeyId, InvitationId, MailId, OperationId, OrganizationId, SessionId};
+use crate::identity::Identity;
+use crate::ids::{
+    AccountId, ApiKeyId, IdentityId, InvitationId, MailId, OperationId, OrganizationId, SessionId,
+};
 use crate::invitation::Invitation;
 use crate::mail::QueuedMail;
 use crate::operation::OperationRecord;
@@ -43,6 +46,9 @@ pub trait FullScan: Send + Sync {
 
     /// Mails that wait to be sent in the order of their ids, after `after`.
     async fn mails(&self, after: Option<MailId>) -> Result<Vec<QueuedMail>>;
+
+    /// Identities in the order of their ids, after `after`.
+    async fn identities(&self, after: Option<IdentityId>) -> Result<Vec<Identity>>;
 
     /// Finished operations in the order of their ids, after `after`.
     async fn operations(&self, after: Option<OperationId>) -> Result<Vec<OperationRecord>>;

@@ -1,6 +1,6 @@
 //! How an engine that others also write to reports their changes to a cache in front of it.
 
-use crate::ids::{AccountId, ApiKeyId, OrganizationId, SessionId};
+use crate::ids::{AccountId, ApiKeyId, IdentityId, OrganizationId, SessionId};
 use std::time::Instant;
 
 /// The record that somebody has changed.
@@ -14,6 +14,8 @@ pub enum Change {
     Session(SessionId),
     /// An API key.
     ApiKey(ApiKeyId),
+    /// An identity.
+    Identity(IdentityId),
     /// It is unknown which.
     Any,
 }

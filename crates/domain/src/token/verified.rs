@@ -23,24 +23,35 @@ pub(super) struct VerifiedToken {
 }
 
 /// At most one token per slot; its hash decides the slot. The text of a token is not kept.
-pub(super) struct VerifiedTokens<V>(Box<[Slot<V>]>);
+pub(crate) struct VerifiedTokens<V>(Box<[Slot<V>]>);
 
 /// The hash of a token, and what it says.
 type Slot<V> = RwLock<Option<(Hash, V)>>;
 
 impl<V: Clone> VerifiedTokens<V> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self((0..SLOTS).map(|_| RwLock::new(None)).collect())
     }
 
     /// What `token` says, from its slot or as `verify` finds it. A refusal is not kept. Never waits.
-    pub(super) fn get(&self, token: &str, verify: impl FnOnce() -> Result<V>) -> Result<V> {
+    pub(crate) fn get(&self, token: &str, verify: impl FnOnce() -> Result<V>) -> Result<V> {
+        self.get_if(token, |_| true, verify)
+    }
+
+    /// As [`Self::get`], but what is in the slot counts only if `holds` says so.
+    pub(crate) fn get_if(
+        &self,
+        token: &str,
+        holds: impl FnOnce(&V) -> bool,
+        verify: impl FnOnce() -> Result<V>,
+    ) -> Result<V> {
         let mut hash = Hash::default();
         hash.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
         let slot = &self.0[usize::from(u16::from_le_bytes([hash[0], hash[1]])) % SLOTS];
         if let Ok(held) = slot.try_read()
             && let Some((of, verified)) = &*held
             && bool::from(of.ct_eq(&hash))
+            && holds(verified)
         {
             return Ok(verified.clone());
         }

@@ -5,6 +5,7 @@ use tenantry_domain::account::{Account, CredentialChange, Membership, PasswordHa
 use tenantry_domain::account_link::{AccountLink, LinkDelivery, LinkKind};
 use tenantry_domain::api_key::{ApiKey, ApiKeyHash, ApiKeyMaker, ApiKeyOwner, ReplacedSecret};
 use tenantry_domain::email::EmailAddress;
+use tenantry_domain::identity::{Identity, IdentityOrigin, identity_id};
 use tenantry_domain::ids::{AccountId, ApiKeyId, InvitationId, OperationId, OrganizationId, SessionId};
 use tenantry_domain::invitation::{Invitation, InvitationAcceptance};
 use tenantry_domain::name::OrganizationName;
@@ -39,6 +40,7 @@ pub fn organization(number: u8) -> Organization {
         members: 7,
         roles: [own_role("billing"), own_role("reader")].into_iter().collect(),
         token_epoch: 1,
+        token_epoch_since: Some(NOW),
         delete_protection: false,
         legal_hold: false,
         quota: tenantry_domain::organization::Quota::default(),
@@ -113,6 +115,7 @@ pub fn organizations() -> Vec<Organization> {
             invitation_id: InvitationId::from_bytes([6; 12]),
             invitation_version: 2,
             account: Some(Box::new(account())),
+            tokens_since: Some(NOW),
         })),
         OperationArguments::ChangeRole(MemberChange {
             account_id: AccountId::from_bytes([8; 12]),
@@ -146,6 +149,7 @@ pub fn account() -> Account {
         role: Role::Owner,
         epoch: 2,
         since: NOW,
+        tokens_since: Some(NOW),
         changed_at_version: 4,
         last_operation: Some(OperationId::from_bytes([7; 12])),
     };
@@ -155,6 +159,7 @@ pub fn account() -> Account {
         email,
         password_hash: PasswordHash("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into()),
         credential_epoch: 3,
+        identity_epoch: 2,
         kept_session: Some(SessionId::from_bytes([2; 12])),
         last_organization: Some(OrganizationId::from_bytes([5; 12])),
         memberships: vec![membership(1), membership(2)],
@@ -238,4 +243,16 @@ pub fn operation_record() -> OperationRecord {
     let organization = busy(1, "somebody", OperationArguments::ChangeRole(member));
     let operation = organization.operation.as_deref().unwrap();
     OperationRecord::finished(&organization, operation, NOW)
+}
+
+pub fn identity() -> Identity {
+    Identity {
+        id: identity_id("https://login.example.com/", "ada"),
+        issuer: "https://login.example.com/".into(),
+        subject: "ada".into(),
+        account_id: AccountId::from_bytes([2; 12]),
+        credential_epoch: 2,
+        origin: IdentityOrigin::Invitation,
+        created_at: NOW,
+    }
 }

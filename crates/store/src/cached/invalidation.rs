@@ -39,6 +39,7 @@ impl Invalidation for SharedCache {
             Change::Account(id) => id.into(),
             Change::Session(id) => id.into(),
             Change::ApiKey(id) => id.into(),
+            Change::Identity(id) => id.into(),
             Change::Any => return self.memory.evict_all(),
         };
         self.memory.evict([key]);

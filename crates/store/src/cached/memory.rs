@@ -12,7 +12,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tenantry_domain::email::EmailKey;
-use tenantry_domain::ids::{AccountId, ApiKeyId, OrganizationId, SessionId};
+use tenantry_domain::ids::{AccountId, ApiKeyId, IdentityId, OrganizationId, SessionId};
 use tenantry_domain::name::Identifier;
 
 /// The cost of an entry beside its bytes: its place in the cache's tables, two counters, the allocator's
@@ -28,6 +28,7 @@ pub(super) enum CacheKey {
     Account(AccountId),
     Session(SessionId),
     ApiKey(ApiKeyId),
+    Identity(IdentityId),
     /// The hash of an identifier.
     Identifier([u8; 8]),
     /// The hash of an e-mail address.
@@ -55,6 +56,12 @@ impl From<SessionId> for CacheKey {
 impl From<ApiKeyId> for CacheKey {
     fn from(id: ApiKeyId) -> Self {
         Self::ApiKey(id)
+    }
+}
+
+impl From<IdentityId> for CacheKey {
+    fn from(id: IdentityId) -> Self {
+        Self::Identity(id)
     }
 }
 

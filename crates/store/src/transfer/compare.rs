@@ -56,13 +56,14 @@ pub(super) struct Records {
     pub(super) api_keys: Digest,
     pub(super) invitations: Digest,
     pub(super) mails: Digest,
+    pub(super) identities: Digest,
     pub(super) operations: Digest,
     pub(super) audit_entries: Digest,
 }
 
 impl Records {
     /// Each kind of record with its name, of both sides.
-    pub(super) fn pairs<'a>(&'a self, other: &'a Self) -> [(&'static str, &'a Digest, &'a Digest); 8] {
+    pub(super) fn pairs<'a>(&'a self, other: &'a Self) -> [(&'static str, &'a Digest, &'a Digest); 9] {
         [
             ("the organizations", &self.organizations, &other.organizations),
             ("the accounts", &self.accounts, &other.accounts),
@@ -70,6 +71,7 @@ impl Records {
             ("the API keys", &self.api_keys, &other.api_keys),
             ("the invitations", &self.invitations, &other.invitations),
             ("the mails that wait", &self.mails, &other.mails),
+            ("the identities", &self.identities, &other.identities),
             ("the finished operations", &self.operations, &other.operations),
             ("the audit trail", &self.audit_entries, &other.audit_entries),
         ]
@@ -86,6 +88,7 @@ pub(super) async fn records(side: &OpenSide) -> Result<Records> {
         api_keys,
         invitations,
         mails,
+        identities,
         operations,
         audit_entries,
     } = &mut records;
@@ -101,6 +104,8 @@ pub(super) async fn records(side: &OpenSide) -> Result<Records> {
     each(|after| side.scan.invitations(after), |invitation| invitation.id, add).await?;
     let add = async |mail| mails.add_record(&mail);
     each(|after| side.scan.mails(after), |mail| mail.id, add).await?;
+    let add = async |identity| identities.add_record(&identity);
+    each(|after| side.scan.identities(after), |identity| identity.id, add).await?;
     let add = async |record| operations.add_record(&record);
     each(|after| side.scan.operations(after), |record| record.id, add).await?;
     trails(side, audit_entries).await?;

@@ -143,6 +143,8 @@ pub(super) async fn records(source: &OpenSide, target: &OpenSide) -> Result<()> 
     each(|after| source.scan.invitations(after), |invitation| invitation.id, insert).await?;
     let insert = async |mail| ports.mails.insert_mail(&mail, u32::MAX).await.map(drop);
     each(|after| source.scan.mails(after), |mail| mail.id, insert).await?;
+    let insert = async |identity| ports.identities.insert_identity(&identity, u32::MAX, None).await.map(drop);
+    each(|after| source.scan.identities(after), |identity| identity.id, insert).await?;
     let insert = async |record| ports.operations.insert_operation(&record, None).await.map(drop);
     each(|after| source.scan.operations(after), |record| record.id, insert).await?;
     trails(source, target).await?;

@@ -39,6 +39,8 @@ pub struct TransferReport {
     pub api_keys: u64,
     /// Invitations.
     pub invitations: u64,
+    /// Identities.
+    pub identities: u64,
     /// Finished operations.
     pub operations: u64,
     /// Entries of the audit trail.

@@ -56,6 +56,7 @@ pub fn organization(name: &str) -> Organization {
         members: 3,
         roles: [own_role("billing"), own_role("reader")].into_iter().collect(),
         token_epoch: 0,
+        token_epoch_since: None,
         delete_protection: false,
         legal_hold: false,
         quota: tenantry_domain::organization::Quota::default(),
@@ -145,6 +146,7 @@ pub fn every_arguments() -> Vec<OperationArguments> {
             invitation_id: InvitationId::from_bytes(id()),
             invitation_version: 2,
             account: Some(Box::new(account("new@example.com"))),
+            tokens_since: Some(START),
         })),
         OperationArguments::ChangeRole(MemberChange {
             account_id: AccountId::from_bytes(id()),
@@ -183,6 +185,7 @@ pub fn account(email: &str) -> Account {
         email,
         password_hash: PasswordHash("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into()),
         credential_epoch: 3,
+        identity_epoch: 2,
         kept_session: Some(SessionId::from_bytes(id())),
         last_organization: Some(OrganizationId::from_bytes([5; 12])),
         memberships: Vec::new(),
@@ -203,6 +206,7 @@ pub fn member(account: Account, organizations: &[OrganizationId]) -> Account {
         role: Role::Owner,
         epoch: 2,
         since: START,
+        tokens_since: Some(START),
         changed_at_version: 0,
         last_operation: Some(OperationId::from_bytes([7; 12])),
     };

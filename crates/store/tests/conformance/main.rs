@@ -20,6 +20,8 @@ mod given;
 #[cfg(test)]
 mod idempotency;
 #[cfg(test)]
+mod identities;
+#[cfg(test)]
 mod installation;
 #[cfg(test)]
 mod invitations;

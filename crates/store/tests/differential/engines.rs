@@ -129,6 +129,7 @@ async fn home(store: &Store, placement: Placement) -> Organization {
         members: 1,
         roles: tenantry_domain::role::OwnRoles::default(),
         token_epoch: 0,
+        token_epoch_since: None,
         delete_protection: false,
         legal_hold: false,
         // Far away, so that it is counted and never in the way.

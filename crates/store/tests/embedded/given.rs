@@ -53,6 +53,7 @@ pub async fn organization(store: &Store, number: u8, state: State) -> Organizati
         members: 1,
         roles: tenantry_domain::role::OwnRoles::default(),
         token_epoch: 0,
+        token_epoch_since: None,
         delete_protection: false,
         legal_hold: false,
         quota: tenantry_domain::organization::Quota::default(),

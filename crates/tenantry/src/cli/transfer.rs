@@ -102,10 +102,10 @@ fn line(step: &TransferProgress) -> String {
 
 fn summary(done: &TransferReport) -> String {
     let TransferReport { organizations, accounts, sessions, api_keys, invitations, .. } = done;
-    let TransferReport { operations, audit_entries, documents, .. } = done;
+    let TransferReport { identities, operations, audit_entries, documents, .. } = done;
     format!(
         "Both sides have the same {organizations} organizations, {accounts} accounts, {sessions} sessions, \
-         {api_keys} API keys, {invitations} invitations, {operations} finished operations, \
+         {api_keys} API keys, {invitations} invitations, {identities} identities, {operations} finished operations, \
          {audit_entries} audit entries and {documents} documents."
     )
 }

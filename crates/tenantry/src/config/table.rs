@@ -209,6 +209,9 @@ settings! {
         jwt_audience: String = {
             name: "JWT_AUDIENCE", flag: "jwt-audience", default: "tenantry", limits: Limits::new(1, 255, Unit::One),
         };
+        /// A JSON file that names the identity providers whose access tokens are accepted, too. It has no secret in
+        /// it. See the page on identity providers.
+        oidc_issuers_file: Option<PathBuf> = { name: "OIDC_ISSUERS_FILE", flag: "oidc-issuers-file" };
         /// How long a refresh token is valid without being used (14 days).
         refresh_idle_lifetime: Duration = {
             name: "REFRESH_IDLE_LIFETIME", flag: "refresh-idle-lifetime", default: "1209600",

@@ -316,6 +316,11 @@ fn routes(app: &App, acme: &Organization, gone: &Organization, invitation: &str)
             ..route("acceptInvitation", Method::POST, "/v1/invitations/accept", app.client())
         },
         Route {
+            fields: &["token"],
+            required: &["token"],
+            ..route("linkIdentity", Method::POST, "/v1/me/identities", acme.owner.clone())
+        },
+        Route {
             fields: &["name"],
             required: &["name"],
             ..route("createCollection", Method::POST, &collections, acme.owner.clone())

@@ -6,14 +6,16 @@ use crate::support::client::Client;
 use crate::support::fixtures::{
     Organization, PASSWORD, email_for, invited, joined, organization, prove_address, sign_in, with_access,
 };
+use crate::support::identity_provider::Provider;
 use crate::support::keys::{exchange, service_key, with_key};
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const PAGE: &str = include_str!("../../../../docs/security.md");
 
 /// The columns of the table after the event, in their order.
-const CREDENTIALS: [&str; 9] = [
+const CREDENTIALS: [&str; 10] = [
     "the person's access token",
     "its refresh token",
     "the person in another organization",
@@ -23,6 +25,7 @@ const CREDENTIALS: [&str; 9] = [
     "invitation that the person made",
     "exchanged token",
     "service key",
+    "token of the person's identity provider",
 ];
 
 /// The rows of the table: the event, and what it does to each credential.
@@ -65,11 +68,17 @@ struct Scene {
     invited: Organization,
     token: Client,
     service: Value,
+    at_provider: Client,
+    /// Its file is read again at each start.
+    _provider: Provider,
 }
 
 impl Scene {
     async fn new(event: &str) -> Self {
+        let provider = Provider::new();
+        provider.configure(&provider.entry_of_any_organization());
         let setup = Setup::unlimited().with("--retention-days=30").with("--jwt-algorithm=EdDSA");
+        let setup = setup.with(&provider.flag());
         let app = setup.start().await;
         let (acme, globex) = (organization(&app, "Acme").await, organization(&app, "Globex").await);
         let role = if event.starts_with("own role") { "special" } else { "admin" };
@@ -102,6 +111,11 @@ impl Scene {
         let issued = exchange(&with_key(&app, &service), &acme.path(), &READS).await.ok();
         let token = app.client().with_token(issued["access_token"].as_str().unwrap());
         let refresh_token = tokens["refresh_token"].clone();
+        let identity = provider.token_for(&app, "person", acme.id());
+        person.post("/v1/me/identities", &json!({ "token": identity })).await.ok();
+        let at_provider = app.client().with_token(&identity);
+        // Tokens of providers know seconds alone.
+        app.clock.advance(Duration::from_secs(5));
         Self {
             app,
             acme,
@@ -116,6 +130,8 @@ impl Scene {
             invited: guest,
             token,
             service,
+            at_provider,
+            _provider: provider,
         }
     }
 
@@ -239,6 +255,7 @@ impl Scene {
             (with_key(&self.app, &self.other_key), acme.clone()),
             (self.token.clone(), acme),
             (with_key(&self.app, &self.service), self.globex.path()),
+            (self.at_provider.clone(), self.acme.path()),
         ];
         let mut states = Vec::new();
         for (client, path) in reads {
@@ -270,7 +287,7 @@ fn state(is_good: bool, reads_data: bool) -> &'static str {
 #[tokio::test]
 async fn credentials_end_with_events_as_the_table_says() {
     for event in ["nothing", "own role as it was"] {
-        assert_eq!(Scene::new(event).await.states().await, ["goes on"; 9]);
+        assert_eq!(Scene::new(event).await.states().await, ["goes on"; 10]);
     }
     let rows = table();
     assert!(rows.len() >= 20, "{rows:?}");

@@ -82,6 +82,7 @@ impl Operation {
             ("{session_id}", "session_not_found"),
             ("{link}", "link_not_found"),
             ("{kid}", "signing_key_not_found"),
+            ("{identity_id}", "identity_not_found"),
         ];
         all.into_iter().filter(|(variable, _)| self.template.contains(variable)).collect()
     }
@@ -101,6 +102,8 @@ impl Operation {
             .replace("{session_id}", target.session)
             .replace("{link}", target.link)
             .replace("{kid}", "unknown")
+            // Follows from an issuer and a person: nobody has this one.
+            .replace("{identity_id}", "650000000000000000000000")
             .replace("{code}", "name_taken");
         let path = match self.id.as_str() {
             "findOrganization" => format!("{path}?organization_name={}", encoded(target.name)),
@@ -151,7 +154,7 @@ impl Operation {
                 json!({ "name": target.fresh, "permissions": ["documents:read"] })
             }
             "rotateServiceKey" | "rotateOrganizationKey" => json!({}),
-            "introspectToken" => json!({ "token": "garbage" }),
+            "introspectToken" | "linkIdentity" => json!({ "token": "garbage" }),
             "issueToken" => json!({ "permissions": ["documents:read"] }),
             "createCollection" => json!({ "name": target.fresh }),
             "createIndex" => json!({ "keys": "a,-b" }),
@@ -569,7 +572,7 @@ async fn operations_refuse_every_caller_without_the_right() {
 
 /// Requests in this file that are refused for every caller: the organization is in use, or the token or the
 /// archive is not a real one.
-const REFUSED_ALL_THE_SAME: [(&str, &str); 18] = [
+const REFUSED_ALL_THE_SAME: [(&str, &str); 20] = [
     ("importOrganization", "archive_invalid"),
     ("restoreOrganization", "organization_not_deleted"),
     ("purgeOrganization", "organization_not_deleted"),
@@ -588,6 +591,9 @@ const REFUSED_ALL_THE_SAME: [(&str, &str); 18] = [
     ("removeAccount", "last_owner"),
     ("rotateSigningKey", "signing_key_unready"),
     ("retireSigningKey", "signing_key_not_found"),
+    // Without a provider there is no token, and no link.
+    ("linkIdentity", "invalid_input"),
+    ("unlinkIdentity", "identity_not_found"),
 ];
 
 #[tokio::test]

@@ -25,6 +25,7 @@ mod embedded_only;
 mod ended_credentials;
 mod ended_rights;
 mod every_operation;
+mod identity_providers;
 mod imported_hashes;
 mod indexes;
 mod input_diagnosis;

@@ -1,7 +1,7 @@
 //! Writes an archive, page by page, in the order of the documents' ids.
 
 use crate::account::Role;
-use crate::app::auth::{Auth, Authorization, OrganizationRef, Principal, proven};
+use crate::app::auth::{Auth, Authorization, OrganizationRef, Principal};
 use crate::app::clock_and_entropy::ClockAndEntropy;
 use crate::archive::{ArchiveWriter, ArchivedCollection, ArchivedOrganization, Manifest};
 use crate::audit::{AuditAction, AuditEvent};
@@ -40,7 +40,6 @@ impl Exportable {
 pub struct Exporter {
     organizations: Arc<dyn store::Organizations>,
     accounts: Arc<dyn store::Accounts>,
-    sessions: Arc<dyn store::Sessions>,
     collections: Arc<dyn store::Collections>,
     documents: Arc<dyn store::Documents>,
     audit: Arc<dyn store::Audit>,
@@ -60,7 +59,6 @@ impl Exporter {
         Self {
             organizations: store.organizations.clone(),
             accounts: store.accounts.clone(),
-            sessions: store.sessions.clone(),
             collections: store.collections.clone(),
             documents: store.documents.clone(),
             audit: store.audit.clone(),
@@ -249,16 +247,10 @@ impl Export {
         let found = store.organizations.get_recent_organization(self.right.organization.id).await?;
         let organization = found.ok_or(ErrorCode::OrganizationNotFound)?;
         require_whole(&organization)?;
-        if let Authorization::Member(member) = &self.right.authority {
-            let (session, account) = tokio::try_join!(
-                store.sessions.get_recent_session(member.session.id),
-                store.accounts.get_recent_account(member.account.id),
-            )?;
-            let now = self.exporter.sources.now();
-            let member = proven((session, account, Some(Arc::clone(&organization))), now);
-            if member.ok_or(ErrorCode::TokenRevoked)?.role != Role::Owner {
-                return Err(ErrorCode::RoleInsufficient.into());
-            }
+        if let Authorization::Member(member) = &self.right.authority
+            && store.auth.renew_principal_in(member, &organization).await?.role != Role::Owner
+        {
+            return Err(ErrorCode::RoleInsufficient.into());
         }
         Ok(organization)
     }

@@ -135,6 +135,7 @@ impl Importer {
             members: 1,
             roles: crate::role::OwnRoles::default(),
             token_epoch: fresh_epoch(self.sources.entropy()),
+            token_epoch_since: Some(now),
             delete_protection: false,
             legal_hold: false,
             quota: Quota::default(),

@@ -3,22 +3,44 @@
 use super::key_principal::{KeyPrincipal, ServicePrincipal};
 use crate::account::{Account, Role};
 use crate::error::{ErrorCode, Result};
+use crate::ids::OrganizationId;
 use crate::operation::Actor;
 use crate::organization::Organization;
 use crate::permission::{Permission, PermissionSet};
 use crate::session::Session;
+use jiff::Timestamp;
 use std::sync::Arc;
 
 /// Proof of the operator key.
 #[derive(Debug, Clone, Copy)]
 pub struct Operator(pub(super) ());
 
+/// How an account has signed in.
+#[derive(Debug, Clone)]
+pub(in crate::app) enum SignIn {
+    /// Here.
+    Session(Arc<Session>),
+    /// At an identity provider.
+    Foreign(Arc<ForeignSignIn>),
+}
+
+/// A sign-in at an identity provider, by whose token the account calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::app) struct ForeignSignIn {
+    pub(in crate::app) issuer: String,
+    pub(in crate::app) subject: String,
+    /// When the token was issued.
+    pub(in crate::app) issued_at: Timestamp,
+    /// When the person gave their credentials there, if the token says so.
+    pub(in crate::app) signed_in_at: Option<Timestamp>,
+}
+
 /// Proof of a valid access token: the account and the organization it signed in to, both current.
 #[derive(Debug, Clone)]
 pub struct AccountPrincipal {
     pub(in crate::app) account: Arc<Account>,
     pub(in crate::app) organization: Arc<Organization>,
-    pub(in crate::app) session: Arc<Session>,
+    pub(in crate::app) sign_in: SignIn,
     pub(in crate::app) role: Role,
 }
 
@@ -33,6 +55,32 @@ impl AccountPrincipal {
     #[must_use]
     pub fn organization(&self) -> &Arc<Organization> {
         &self.organization
+    }
+
+    /// The session that it signed in with.
+    ///
+    /// # Errors
+    /// `session_required` for an account that signed in at an identity provider.
+    pub(in crate::app) fn session(&self) -> Result<&Arc<Session>> {
+        match &self.sign_in {
+            SignIn::Session(session) => Ok(session),
+            SignIn::Foreign(_) => Err(ErrorCode::SessionRequired.into()),
+        }
+    }
+
+    /// Whether what the account has in that organization is in its reach. The token of an identity provider is for one
+    /// organization: who runs the provider learns and changes nothing of another.
+    pub(in crate::app) fn reaches(&self, organization_id: OrganizationId) -> bool {
+        matches!(self.sign_in, SignIn::Session(_)) || self.organization.id == organization_id
+    }
+
+    /// The issuer of its token, if that is not this service.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        match &self.sign_in {
+            SignIn::Session(_) => None,
+            SignIn::Foreign(foreign) => Some(&foreign.issuer),
+        }
     }
 
     /// What its role allows.

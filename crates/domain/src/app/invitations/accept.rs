@@ -19,6 +19,7 @@ use crate::organization::{Organization, State};
 use crate::password::policy::{NewPassword, PresentedPassword};
 use crate::rate_limit::ClientNetwork;
 use crate::session::fresh_epoch;
+use jiff::Timestamp;
 use std::sync::Arc;
 
 /// The password that comes with an invitation's token: of an account that exists, or for a new one.
@@ -41,17 +42,21 @@ pub enum AcceptOutcome {
 }
 
 /// Who accepts.
-enum Invitee {
+pub(super) enum Invitee {
     Existing(Arc<Account>),
     New(Box<Account>),
 }
 
 impl Invitee {
-    fn id(&self) -> AccountId {
+    pub(super) fn account(&self) -> &Account {
         match self {
-            Self::Existing(account) => account.id,
-            Self::New(account) => account.id,
+            Self::Existing(account) => account,
+            Self::New(account) => account,
         }
+    }
+
+    pub(super) fn id(&self) -> AccountId {
+        self.account().id
     }
 }
 
@@ -78,11 +83,17 @@ impl Invitations {
             self.prove_signed_in(member, &invitation).await?;
         }
         let organization = invitation.organization_id;
-        match self.join(token, organization, &Invitee::Existing(account)).await? {
+        let outcome = self.join(token, organization, &Invitee::Existing(account), None).await?;
+        self.joined(member.account.id, outcome).await
+    }
+
+    /// The outcome for an account that is not signed in by it.
+    pub(super) async fn joined(&self, account_id: AccountId, outcome: Outcome) -> Result<AcceptOutcome> {
+        match outcome {
             Outcome::Running(record) => Ok(AcceptOutcome::Running(record)),
             Outcome::Done { record, view } => {
                 let organization = view.ok_or(ErrorCode::InvitationInvalid)?.organization;
-                let account = self.accounts.get_account(member.account.id).await?;
+                let account = self.accounts.get_account(account_id).await?;
                 let member = account.and_then(|account| Member::new(account, &organization));
                 let member = member.ok_or(ErrorCode::MemberNotFound)?;
                 Ok(AcceptOutcome::Joined(record, member, organization))
@@ -125,7 +136,7 @@ impl Invitations {
                 }))
             }
         };
-        match self.join(token, invitation.organization_id, &invitee).await? {
+        match self.join(token, invitation.organization_id, &invitee, None).await? {
             Outcome::Running(record) => Ok(AcceptOutcome::Running(record)),
             Outcome::Done { view, .. } => {
                 let organization = view.ok_or(ErrorCode::InvitationInvalid)?.organization;
@@ -192,7 +203,7 @@ impl Invitations {
     }
 
     /// The invitation of the token, if it can be used now.
-    async fn valid(&self, token: &InvitationToken) -> Result<Arc<Invitation>> {
+    pub(super) async fn valid(&self, token: &InvitationToken) -> Result<Arc<Invitation>> {
         let found = self.invitations.get_invitation(token.id()).await?;
         let now = self.sources.now();
         found
@@ -222,11 +233,12 @@ impl Invitations {
 
     /// Makes a member of the organization of the invitee. Of several at once with one token, the first one
     /// joins: each begins when the one before has finished, and looks at the invitation again.
-    async fn join(
+    pub(super) async fn join(
         &self,
         token: &InvitationToken,
         organization: OrganizationId,
         invitee: &Invitee,
+        tokens_since: Option<Timestamp>,
     ) -> Result<Outcome> {
         let epoch = fresh_epoch(self.sources.entropy());
         loop {
@@ -264,6 +276,7 @@ impl Invitations {
                     Invitee::New(account) => Some(account.clone()),
                     Invitee::Existing(_) => None,
                 },
+                tokens_since,
             };
             let actor = Actor::Account(new.account_id);
             if let Some(outcome) = self.executor.try_begin(&current, actor, |next| prepare(next, new)).await?
@@ -275,7 +288,7 @@ impl Invitations {
 }
 
 /// Refuses an account of another address than the invited one.
-fn is_invited(account: &Account, invitation: &Invitation) -> Result<()> {
+pub(super) fn is_invited(account: &Account, invitation: &Invitation) -> Result<()> {
     if account.email.key() == invitation.email.key() {
         Ok(())
     } else {

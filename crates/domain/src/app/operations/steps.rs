@@ -25,6 +25,7 @@ pub(in crate::app) struct Steps {
     sessions: Arc<dyn store::Sessions>,
     api_keys: Arc<dyn store::ApiKeys>,
     invitations: Arc<dyn store::Invitations>,
+    identities: Arc<dyn store::Identities>,
     organizations: Arc<dyn store::Organizations>,
     operations: Arc<dyn store::Operations>,
     audit: Arc<dyn store::Audit>,
@@ -40,6 +41,7 @@ impl Steps {
             sessions: store.sessions.clone(),
             api_keys: store.api_keys.clone(),
             invitations: store.invitations.clone(),
+            identities: store.identities.clone(),
             organizations: store.organizations.clone(),
             operations: store.operations.clone(),
             audit: store.audit.clone(),
@@ -62,7 +64,7 @@ impl Steps {
                 refusable(self.accounts.insert_account(&with_key_of_today(owner)).await.map(|_| ()))
             }
             (OperationStep::InsertOwner, OperationArguments::CreateForAccount { account_id, epoch }) => {
-                self.join(organization, operation, *account_id, Role::Owner, *epoch).await
+                self.join(organization, operation, *account_id, (Role::Owner, *epoch, None)).await
             }
             (OperationStep::InsertOwner, OperationArguments::Import { owner, .. }) => {
                 refusable(self.insert_new_account(&with_key_of_today(owner), organization.id).await)

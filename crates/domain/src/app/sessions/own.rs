@@ -38,6 +38,7 @@ impl Sessions {
         mut after: Option<SessionId>,
         limit: PageLimit,
     ) -> Result<Page<OwnSession, SessionId>> {
+        let current = member.session()?.id;
         let account = self.accounts.get_account(member.account.id).await?.ok_or(ErrorCode::TokenRevoked)?;
         let mut found = Vec::new();
         // Sessions that are dead are not counted: of those there may be many.
@@ -46,7 +47,7 @@ impl Sessions {
             let is_last = batch.len() < PAGE_MAX_ITEMS as usize;
             after = batch.last().map(|session| session.id);
             for session in batch {
-                found.extend(self.own_session(member, &account, session).await?);
+                found.extend(self.own_session(current, &account, session).await?);
             }
             if is_last || found.len() > limit.items() as usize {
                 return Ok(Page::of(found, limit, |own| own.session.id));
@@ -57,12 +58,12 @@ impl Sessions {
     /// The session as its account sees it; `None` if it is dead.
     async fn own_session(
         &self,
-        member: &AccountPrincipal,
+        current: SessionId,
         account: &Account,
         session: Arc<Session>,
     ) -> Result<Option<OwnSession>> {
         let now = self.sources.now();
-        let is_current = session.id == member.session.id;
+        let is_current = session.id == current;
         if account.membership(session.organization_id).is_none() || (session.is_idle(now) && !is_current) {
             return Ok(None);
         }
@@ -77,6 +78,7 @@ impl Sessions {
     /// `session_not_found`, also for one of another account.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn end_own_session(&self, member: &AccountPrincipal, id: SessionId) -> Result<()> {
+        member.session()?;
         let found = self.sessions.get_session(id).await?;
         let own = found.filter(|session| session.account_id == member.account.id);
         let own = own.ok_or(ErrorCode::SessionNotFound)?;
@@ -91,16 +93,15 @@ impl Sessions {
     /// `token_revoked`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn end_own_sessions(&self, member: &AccountPrincipal, keep_current: bool) -> Result<()> {
-        let change = CredentialChange {
-            kept_session: keep_current.then_some(member.session.id),
-            ..CredentialChange::default()
-        };
+        let session = member.session()?.id;
+        let change =
+            CredentialChange { kept_session: keep_current.then_some(session), ..CredentialChange::default() };
         let actor = Actor::Account(member.account.id);
         let event = self.sources.event(Some(member.organization.id), AuditAction::SessionsEnded, actor);
         let event = event.on(AuditTarget::Account(member.account.id));
         loop {
             let records = tokio::try_join!(
-                self.sessions.get_session(member.session.id),
+                self.sessions.get_session(session),
                 self.accounts.get_account(member.account.id),
                 self.organizations.get_organization(member.organization.id),
             )?;

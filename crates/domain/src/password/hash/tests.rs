@@ -231,6 +231,14 @@ fn password_that_is_too_long_matches_no_hash() {
 }
 
 #[test]
+fn hash_of_no_password_is_checked_like_any_other() {
+    let stored = of_no_password([7; SALT_BYTES], [9; OUTPUT_BYTES]);
+    assert!(StoredHash::parse(&stored).is_ok_and(|stored| stored.is_current()));
+    assert_eq!(check(PASSWORD, &stored), PasswordCheck::NoMatch);
+    assert_eq!(check("", &stored), PasswordCheck::NoMatch);
+}
+
+#[test]
 fn decoy_hash_costs_as_much_as_a_hash_of_ours() {
     assert!(StoredHash::parse(decoy()).is_ok_and(|stored| stored.is_current()));
     assert_eq!(check(PASSWORD, decoy()), PasswordCheck::NoMatch);

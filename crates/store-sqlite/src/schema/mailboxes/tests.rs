@@ -16,6 +16,7 @@ fn account(number: u8, email: &str) -> Account {
         email_key: serde_json::from_value(email.to_lowercase().into()).unwrap(),
         password_hash: PasswordHash(String::new()),
         credential_epoch: 0,
+        identity_epoch: 0,
         kept_session: None,
         last_organization: None,
         memberships: Vec::new(),

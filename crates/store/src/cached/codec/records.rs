@@ -6,7 +6,8 @@ use super::bytes::{Reader, Writer};
 use tenantry_domain::account::{Account, Membership, PasswordHash, Role};
 use tenantry_domain::api_key::{ApiKey, ApiKeyHash, ApiKeyMaker, ApiKeyOwner, ReplacedSecret};
 use tenantry_domain::email::{EmailAddress, EmailKey};
-use tenantry_domain::ids::{AccountId, ApiKeyId, OperationId, OrganizationId, SessionId};
+use tenantry_domain::identity::{Identity, IdentityOrigin};
+use tenantry_domain::ids::{AccountId, ApiKeyId, IdentityId, OperationId, OrganizationId, SessionId};
 use tenantry_domain::organization::{ContainerId, Naming, Organization, Placement, Quota, QuotaLimit, State};
 use tenantry_domain::permission::{Permission, PermissionSet};
 use tenantry_domain::role::{OwnRole, OwnRoles, RoleDescription, RoleName};
@@ -14,6 +15,8 @@ use tenantry_domain::session::{Session, UsedToken};
 
 const STATES: [State; 4] = [State::Provisioning, State::Active, State::Deleted, State::Purging];
 const PLACEMENTS: [Placement; 3] = [Placement::Collection, Placement::Database, Placement::Shared];
+const IDENTITY_ORIGINS: [IdentityOrigin; 3] =
+    [IdentityOrigin::Invitation, IdentityOrigin::Address, IdentityOrigin::Account];
 const ROLES: [Role; 4] = [Role::Viewer, Role::Member, Role::Admin, Role::Owner];
 
 /// Its index in `all`; out of range if it is not among them, so that the record does not decode to itself.
@@ -51,7 +54,11 @@ impl Encode for Organization {
             to.number(self.roles.as_slice().len() as u64);
             self.roles.as_slice().iter().for_each(|role| role.pack(to));
         }
-        to.number(self.token_epoch.into());
+        // The lowest bit says whether the time of its begin follows, which few have.
+        to.number(u64::from(self.token_epoch) << 1 | u64::from(self.token_epoch_since.is_some()));
+        if let Some(since) = self.token_epoch_since {
+            to.moment(since);
+        }
         to.flag(self.delete_protection);
         to.flag(self.legal_hold);
         let Quota { documents, bytes, collections, index_bytes } = self.quota;
@@ -74,6 +81,9 @@ impl Encode for Organization {
         let owner_id = AccountId::from_bytes(from.bytes()?);
         let (members, flags) = from.number().map(|number| (number >> 2, number & 3))?;
         let owners = if flags & 1 == 1 { vec![owner_id] } else { owners(from)? };
+        let roles = if flags & 2 == 2 { OwnRoles::default() } else { own_roles(from)? };
+        let epoch = from.number()?;
+        let (token_epoch, has_since) = (u32::try_from(epoch >> 1).ok()?, epoch & 1 == 1);
         Some(Self {
             id,
             reserved: naming.reserved(),
@@ -85,8 +95,9 @@ impl Encode for Organization {
             owner_id,
             owners,
             members: u32::try_from(members).ok()?,
-            roles: if flags & 2 == 2 { OwnRoles::default() } else { own_roles(from)? },
-            token_epoch: from.small()?,
+            roles,
+            token_epoch,
+            token_epoch_since: if has_since { Some(from.moment()?) } else { None },
             delete_protection: from.flag()?,
             legal_hold: from.flag()?,
             quota: Quota {
@@ -128,7 +139,11 @@ impl Encode for Account {
             to.text(key.as_str());
         });
         to.text(&self.password_hash.0);
-        to.number(self.credential_epoch.into());
+        // The lowest bit says whether the one of its identities follows, which few have.
+        to.number(u64::from(self.credential_epoch) << 1 | u64::from(self.identity_epoch != 0));
+        if self.identity_epoch != 0 {
+            to.number(self.identity_epoch.into());
+        }
         to.option(self.kept_session.as_ref(), |to, session| to.bytes(session.as_bytes()));
         to.option(self.last_organization.as_ref(), |to, organization| to.bytes(organization.as_bytes()));
         to.number(self.memberships.len() as u64);
@@ -145,12 +160,16 @@ impl Encode for Account {
         let email = from.parsed::<EmailAddress>()?;
         let has_key_of_today = from.flag()?;
         let key_of_before = from.option(Reader::parsed::<EmailKey>)?;
+        let password_hash = PasswordHash(from.text()?.to_owned());
+        let epoch = from.number()?;
+        let identity_epoch = if epoch & 1 == 1 { from.small()? } else { 0 };
         Some(Self {
             id,
             email_key: if has_key_of_today { Some(email.key()) } else { key_of_before },
             email,
-            password_hash: PasswordHash(from.text()?.to_owned()),
-            credential_epoch: from.small()?,
+            password_hash,
+            credential_epoch: u32::try_from(epoch >> 1).ok()?,
+            identity_epoch,
             kept_session: from.option(|from| from.bytes().map(SessionId::from_bytes))?,
             last_organization: from.option(|from| from.bytes().map(OrganizationId::from_bytes))?,
             memberships: (0..from.number()?).map(|_| Membership::unpack(from)).collect::<Option<_>>()?,
@@ -179,6 +198,7 @@ impl Encode for Membership {
         }
         to.number(self.epoch.into());
         to.moment(self.since);
+        to.option(self.tokens_since, Writer::moment);
         to.number(self.changed_at_version);
         to.option(self.last_operation.as_ref(), |to, operation| to.bytes(operation.as_bytes()));
     }
@@ -192,6 +212,7 @@ impl Encode for Membership {
             },
             epoch: from.small()?,
             since: from.moment()?,
+            tokens_since: from.option(Reader::moment)?,
             changed_at_version: from.number()?,
             last_operation: from.option(|from| from.bytes().map(OperationId::from_bytes))?,
         })
@@ -319,6 +340,30 @@ impl Encode for ApiKey {
             expires_at: from.option(Reader::moment)?,
             last_used_at: from.option(Reader::moment)?,
             version: from.number()?,
+        })
+    }
+}
+
+impl Encode for Identity {
+    fn pack(&self, to: &mut Writer) {
+        to.bytes(self.id.as_bytes());
+        to.text(&self.issuer);
+        to.text(&self.subject);
+        to.bytes(self.account_id.as_bytes());
+        to.number(self.credential_epoch.into());
+        to.number(index_of(&IDENTITY_ORIGINS, &self.origin));
+        to.moment(self.created_at);
+    }
+
+    fn unpack(from: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            id: IdentityId::from_bytes(from.bytes()?),
+            issuer: from.text()?.to_owned(),
+            subject: from.text()?.to_owned(),
+            account_id: AccountId::from_bytes(from.bytes()?),
+            credential_epoch: from.small()?,
+            origin: at(&IDENTITY_ORIGINS, from)?,
+            created_at: from.moment()?,
         })
     }
 }

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use tenantry_domain::account::{Account, Membership, PasswordHash, Role};
 use tenantry_domain::api_key::{ApiKey, ApiKeyHash, ApiKeyMaker, ApiKeyOwner, ReplacedSecret};
 use tenantry_domain::email::EmailAddress;
-use tenantry_domain::ids::{AccountId, ApiKeyId, OperationId, OrganizationId, SessionId};
+use tenantry_domain::identity::{Identity, IdentityOrigin};
+use tenantry_domain::ids::{AccountId, ApiKeyId, IdentityId, OperationId, OrganizationId, SessionId};
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::organization::{ContainerId, Naming, Organization, Placement, State};
 use tenantry_domain::permission::{Permission, PermissionSet, SERVICE_KEY_PERMISSIONS};
@@ -34,6 +35,7 @@ fn organization() -> Organization {
         members: 1,
         roles: tenantry_domain::role::OwnRoles::default(),
         token_epoch: 0,
+        token_epoch_since: None,
         delete_protection: false,
         legal_hold: false,
         quota: tenantry_domain::organization::Quota::default(),
@@ -66,6 +68,7 @@ fn account() -> Account {
         email,
         password_hash: PasswordHash(HASH.into()),
         credential_epoch: 0,
+        identity_epoch: 0,
         kept_session: None,
         last_organization: None,
         memberships: vec![membership(1, Role::Owner)],
@@ -85,6 +88,7 @@ fn membership(number: u8, role: Role) -> Membership {
         role,
         epoch: 300,
         since: moment(2),
+        tokens_since: number.is_multiple_of(3).then_some(moment(1)),
         changed_at_version: u64::from(number),
         last_operation: number.is_multiple_of(2).then_some(OperationId::from_bytes([number; 12])),
     }
@@ -149,6 +153,7 @@ fn codec_round_trips_organizations() {
         members: 100_000,
         roles: (0..32).map(own_role).collect(),
         token_epoch: u32::MAX,
+        token_epoch_since: Some(moment(5)),
         delete_protection: true,
         legal_hold: true,
         deleted_at: Some(moment(3)),
@@ -171,7 +176,8 @@ fn codec_round_trips_accounts() {
     let changed = Account {
         email_key: Some(shown.key()),
         email: shown,
-        credential_epoch: 7,
+        credential_epoch: u32::MAX,
+        identity_epoch: u32::MAX - 1,
         last_organization: Some(OrganizationId::from_bytes([4; 12])),
         kept_session: Some(SessionId::from_bytes([8; 12])),
         memberships: (0..200).map(|number| membership(number, roles[usize::from(number % 5)])).collect(),
@@ -210,6 +216,22 @@ fn codec_round_trips_api_keys() {
         assert_eq!(kept(&ApiKey { permissions: PermissionSet::new(&[permission]), ..api_key() }), PACKED);
     }
     assert_eq!(kept(&ApiKey { permissions: PermissionSet::new(&Permission::ALL), ..api_key() }), PACKED);
+}
+
+#[test]
+fn codec_round_trips_identities() {
+    for origin in [IdentityOrigin::Invitation, IdentityOrigin::Address, IdentityOrigin::Account] {
+        let identity = Identity {
+            id: IdentityId::from_bytes([4; 12]),
+            issuer: "https://login.example.com/".into(),
+            subject: "用户|1".into(),
+            account_id: AccountId::from_bytes([2; 12]),
+            credential_epoch: 300,
+            origin,
+            created_at: moment(0),
+        };
+        assert_eq!(kept(&identity), PACKED);
+    }
 }
 
 #[test]

@@ -15,7 +15,23 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 use tenantry_domain::api_key::{ApiKey, ApiKeyOwner};
-use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::identity::{Identity, IdentityOrigin, identity_id};
+use tenantry_domain::ids::{AccountId, OrganizationId};
+use tenantry_domain::store::BoundedInsert;
+
+const ISSUER: &str = "https://login.example.com/";
+
+fn identity(subject: &str, account_id: AccountId) -> Identity {
+    Identity {
+        id: identity_id(ISSUER, subject),
+        issuer: ISSUER.into(),
+        subject: subject.into(),
+        account_id,
+        credential_epoch: 3,
+        origin: IdentityOrigin::Address,
+        created_at: Timestamp::UNIX_EPOCH,
+    }
+}
 
 /// The other engine than that of the directory.
 fn command(test_env: &TestEnv, from: &str, to: &str, placement: &str) -> Command {
@@ -146,7 +162,7 @@ async fn transfer_to_mongodb_and_back_keeps_everything() {
 
 /// To MongoDB and back, with what the embedded engine keeps beside the record of a key and MongoDB in it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn transfer_copies_api_keys_and_invitations() {
+async fn transfer_copies_keys_invitations_and_identities() {
     let organization_id = OrganizationId::from_bytes([1; 12]);
     let unused = ApiKey { last_used_at: None, ..api_key(2, ApiKeyOwner::Organization(organization_id)) };
     let keys = [api_key(1, ApiKeyOwner::Installation), unused, api_key(3, ApiKeyOwner::Installation)];
@@ -154,12 +170,22 @@ async fn transfer_copies_api_keys_and_invitations() {
         invitation(1, organization_id, Timestamp::UNIX_EPOCH),
         invitation(2, organization_id, Timestamp::UNIX_EPOCH),
     ];
+    let account_id = AccountId::from_bytes([7; 12]);
+    let mut identities = ["ada", "650000000000000000000001"].map(|subject| identity(subject, account_id));
+    identities.sort_by_key(|identity| identity.id);
     let source = TestEnv::on(Engine::Embedded);
-    with_store(&source, async |store| insert(&store, &keys, &invitations).await).await;
+    with_store(&source, async |store| {
+        insert(&store, &keys, &invitations).await;
+        for identity in &identities {
+            let inserted = store.identities.insert_identity(identity, 20, None).await.unwrap();
+            assert_eq!(inserted, BoundedInsert::New);
+        }
+    })
+    .await;
 
     let test_env = TestEnv::new();
     let there = command(&test_env, &path(&source.data_dir()), "MONGO_URI", "collection").output().unwrap();
-    assert!(said(&there).contains("3 API keys, 2 invitations"), "{there:?}");
+    assert!(said(&there).contains("3 API keys, 2 invitations, 2 identities"), "{there:?}");
     let back = TestEnv::on(Engine::Embedded);
     said(&command(&test_env, "MONGO_URI", &path(&back.data_dir()), "collection").output().unwrap());
     for test_env in [&test_env, &back] {
@@ -169,6 +195,8 @@ async fn transfer_copies_api_keys_and_invitations() {
             }
             let listed = store.invitations.list_invitations(organization_id, None, 10).await.unwrap();
             assert!(listed.iter().map(|one| &**one).eq(&invitations), "{listed:?}");
+            let listed = store.identities.list_identities(account_id, 10).await.unwrap();
+            assert!(listed.iter().map(|one| &**one).eq(&identities), "{listed:?}");
         })
         .await;
     }

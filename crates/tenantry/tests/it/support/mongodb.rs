@@ -12,11 +12,12 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
 /// The collections of the service's own records.
-pub const RECORDS: [&str; 13] = [
+pub const RECORDS: [&str; 14] = [
     "organizations",
     "accounts",
     "sessions",
     "api_keys",
+    "identities",
     "invitations",
     "mails",
     "operations",

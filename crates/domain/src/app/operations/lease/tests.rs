@@ -106,6 +106,7 @@ fn purging() -> Organization {
         members: 1,
         roles: crate::role::OwnRoles::default(),
         token_epoch: 0,
+        token_epoch_since: None,
         delete_protection: false,
         legal_hold: false,
         quota: Quota::default(),

@@ -7,6 +7,7 @@
 
 use super::Steps;
 use crate::account::{Account, CredentialChange, Membership, Role};
+use crate::app::identities::remove_identities;
 use crate::email::EmailAddress;
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OperationId, OrganizationId};
@@ -14,6 +15,7 @@ use crate::limits::{MEMBERSHIPS_MAX, PAGE_MAX_ITEMS};
 use crate::operation::{MemberChange, NewMember, Operation, OperationRefusal, StepResult};
 use crate::organization::Organization;
 use crate::store::{InsertOutcome, UpdateOutcome};
+use jiff::Timestamp;
 use std::sync::Arc;
 
 impl Steps {
@@ -170,6 +172,7 @@ impl Steps {
                         .await?;
                     }
                     MemberCleanup::Account => {
+                        remove_identities(&*self.identities, member.id).await?;
                         let removed = self.accounts.delete_account(member.id, member.version).await?;
                         if removed == UpdateOutcome::Stale {
                             return Err(Error::unavailable("an account changed while it was removed"));
@@ -242,7 +245,7 @@ impl Steps {
                 }
             }
         }
-        self.join(organization, operation, new.account_id, new.role, new.epoch).await
+        self.join(organization, operation, new.account_id, (new.role, new.epoch, new.tokens_since)).await
     }
 
     /// Gives an account a membership, once for this operation.
@@ -251,8 +254,7 @@ impl Steps {
         organization: &Organization,
         operation: &Operation,
         account_id: AccountId,
-        role: Role,
-        epoch: u32,
+        (role, epoch, tokens_since): (Role, u32, Option<Timestamp>),
     ) -> Result<StepResult> {
         loop {
             let Some(account) = self.accounts.get_account(account_id).await? else {
@@ -272,7 +274,8 @@ impl Steps {
             let mut next = account.successor(now);
             // The account may have lost its address meanwhile, with its last organization.
             next.email_key = next.email_key.or_else(|| Some(account.email.key()));
-            next.memberships.push(Membership::new(organization.id, role, epoch, now));
+            let membership = Membership::new(organization.id, role, epoch, now);
+            next.memberships.push(Membership { tokens_since, ..membership });
             next.mark((organization.id, organization.version), operation.id);
             match self.accounts.update_account(&next, None).await {
                 Ok(UpdateOutcome::Done) => return Ok(StepResult::Done),
@@ -410,7 +413,6 @@ mod tests {
     use crate::account::{Membership, PasswordHash};
     use crate::name::OrganizationName;
     use crate::organization::{Naming, Placement, Quota, State};
-    use jiff::Timestamp;
 
     const IMPORTED_AT: u64 = 1_000;
 
@@ -428,6 +430,7 @@ mod tests {
             members: 1,
             roles: crate::role::OwnRoles::default(),
             token_epoch: 0,
+            token_epoch_since: None,
             delete_protection: false,
             legal_hold: false,
             quota: Quota::default(),

@@ -119,6 +119,10 @@ fn columns_unlike_records(control: &Connection) -> Vec<String> {
             "invitations",
             "version <> record ->> 'version' OR lower(hex(organization_id)) <> record ->> 'organization_id'",
         ),
+        (
+            "identities",
+            "lower(hex(account_id)) <> record ->> 'account_id' OR lower(hex(id)) <> record ->> 'id'",
+        ),
         ("operations", "lower(hex(organization_id)) <> record ->> 'organization_id'"),
     ];
     let find = |(table, condition)| {
