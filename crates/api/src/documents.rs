@@ -5,6 +5,7 @@
 //! text and come back as bytes.
 
 pub mod aggregate;
+pub mod batch;
 mod batches;
 pub mod bulk;
 mod lines;

@@ -159,6 +159,9 @@ impl Operation {
             "deleteMatchingDocuments" | "findOneAndDelete" => json!({ "filter": {} }),
             "aggregateDocuments" => json!({ "pipeline": [{ "$group": { "_id": "$a" } }] }),
             "listDistinctValues" => json!({ "field": "a" }),
+            "runBatch" => {
+                json!({ "operations": [{ "op": "insert", "collection": target.collection, "document": { "a": 2 } }] })
+            }
             "updateDocument" => json!({ "update": { "$set": { "a": 2 } } }),
             "updateDocuments" => json!({ "filter": {}, "update": { "$set": { "a": 2 } }, "multi": true }),
             "insertDocument" | "replaceDocument" | "patchDocument" => json!({ "a": 2 }),
