@@ -410,7 +410,10 @@ mod tests {
         let pointers = |error: Error| -> Vec<String> {
             error.fields().iter().map(|field| field.pointer.clone()).collect()
         };
-        assert_eq!(pointers(Error::invalid_field("/a", "Is bad.").below("/operations/3")), ["/operations/3/a"]);
+        assert_eq!(
+            pointers(Error::invalid_field("/a", "Is bad.").below("/operations/3")),
+            ["/operations/3/a"]
+        );
         let missing = Error::new(ErrorCode::DocumentNotFound).below("/operations/3");
         assert_eq!(missing.code(), ErrorCode::DocumentNotFound);
         assert_eq!(pointers(missing), ["/operations/3"]);

@@ -153,8 +153,9 @@ pub const INSERT_MAX_DOCUMENTS: usize = 500;
 pub const INSERT_MAX_BYTES: usize = 4 << 20;
 /// Operations of a batch.
 pub const BATCH_MAX_OPERATIONS: usize = 1000;
-/// Bytes of the documents that a batch reads and writes: others of the organization wait while it is written.
-pub const BATCH_MAX_BYTES: usize = 16 << 20;
+/// Bytes of the documents that a batch reads and writes: they are in memory together, and others of the organization wait
+/// while they are written.
+pub const BATCH_MAX_BYTES: usize = 8 << 20;
 /// Conditions of all filters in the updates of a batch.
 pub const BATCH_MAX_CONDITIONS: usize = 4096;
 /// Documents of a batch that are read at the same time.

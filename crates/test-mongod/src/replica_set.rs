@@ -47,8 +47,14 @@ impl ReplicaSet {
 
     fn start_with(nodes: usize) -> Self {
         let name = format!("--replSet={NAME}");
-        // The last lets a test have a node answer late.
-        let flags = [name.as_str(), "--oplogSize=64", "--setParameter=enableTestCommands=1"];
+        let flags = [
+            name.as_str(),
+            "--oplogSize=64",
+            // Lets a test have a node answer late.
+            "--setParameter=enableTestCommands=1",
+            // A process that is killed in a transaction leaves it to the server; usually for a minute.
+            "--setParameter=transactionLifetimeLimitSeconds=2",
+        ];
         let nodes = thread::scope(|scope| {
             let starts: Vec<_> = (0..nodes).map(|_| scope.spawn(|| Mongod::start_with(&flags))).collect();
             starts.into_iter().map(|start| start.join().expect("its panic said why")).collect()

@@ -26,7 +26,8 @@ impl Fields {
         }
         let mut values = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
-            let members = serde_json::from_str(item.get()).ok().and_then(|Members(raw)| kept_members(raw).ok());
+            let members =
+                serde_json::from_str(item.get()).ok().and_then(|Members(raw)| kept_members(raw).ok());
             let Some(members) = members else {
                 let list = &mut Self::new(format!("{}{name}/", self.at), BTreeMap::new());
                 list.refuse(&index.to_string(), "Must be an object in which no name is given twice.");

@@ -78,11 +78,7 @@ impl BatchWriter {
         let mut collections = BatchCollections::default();
         for name in names {
             let resolved = self.placements.resolve(organization, name).await.map_err(Error::from);
-            let handle = resolved.map_err(|error| match steps.iter().find(|step| step.collection == *name) {
-                Some(step) => error.below(&step.pointer()),
-                None => error,
-            });
-            collections.add(name, handle?);
+            collections.add(name, resolved.map_err(|error| of_collection(error, name, steps))?);
         }
         let growth = BatchGrowth::of(&mut collections, &self.indexes, steps).await?;
         let change = match self.claims.begin_batch(organization, growth.most(), growth.adds()).await? {
@@ -115,7 +111,7 @@ impl BatchWriter {
         let mut tries = 0;
         loop {
             change.check()?;
-            match transaction::run(collections, steps).await {
+            match transaction::run(collections, steps, change).await {
                 Err(TransactionFailure::Conflict) if began.elapsed() < OPERATION_WAIT => {
                     tries += 1;
                     tokio::time::sleep((BACKOFF * tries).min(BACKOFF_MAX)).await;
@@ -123,7 +119,8 @@ impl BatchWriter {
                 Err(TransactionFailure::Moved { collection, failure })
                     if began.elapsed() < OPERATION_WAIT =>
                 {
-                    collections.handle(&collection)?.follow(failure).await?;
+                    let followed = collections.handle(&collection)?.follow(failure).await;
+                    followed.map_err(|failure| of_collection(failure.into(), &collection, steps))?;
                 }
                 ended => return ended,
             }
@@ -151,6 +148,14 @@ impl BatchWriter {
             }
             self.usage.invalidate(handle.organization()).await;
         }
+    }
+}
+
+/// The error of a collection, as that of the first step in it.
+fn of_collection(error: Error, name: &CollectionName, steps: &[BatchStep]) -> Error {
+    match steps.iter().find(|step| step.collection == *name) {
+        Some(step) => error.below(&step.pointer()),
+        None => error,
     }
 }
 

@@ -156,11 +156,11 @@ impl DocumentLayout {
     /// A document of that id which a transaction inserts and removes again, so that it conflicts with everybody else who
     /// inserts one; and the filter that matches it. `distinct` are fields with values that no other document has in a
     /// unique index. In the shared collection no unique index has it.
-    pub(crate) fn placeholder(&self, id: &DocumentId, distinct: &Document) -> (Document, Document) {
+    pub(crate) fn placeholder(&self, id: &DocumentId, distinct: Document) -> (Document, Document) {
         match self {
             Self::Plain { .. } => {
                 let mut placeholder = doc! { "_id": id.to_bson() };
-                placeholder.extend(distinct.clone());
+                placeholder.extend(distinct);
                 (placeholder, doc! { "_id": { "$eq": id.to_bson() } })
             }
             Self::Shared { organization, key } => {

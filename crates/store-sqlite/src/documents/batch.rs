@@ -22,12 +22,7 @@ statements! {
 }
 
 /// Writes all steps, or fails.
-pub(super) fn write(
-    scope: Scope<'_>,
-    quota: Quota,
-    steps: &[BatchStep],
-    time: Duration,
-) -> EngineResult<()> {
+pub(super) fn write(scope: Scope<'_>, quota: Quota, steps: &[BatchStep], time: Duration) -> EngineResult<()> {
     let ends = Instant::now() + time;
     let quota = if quota.limits_documents() { quota.at_least(used(scope.connection)?) } else { quota };
     for step in steps {

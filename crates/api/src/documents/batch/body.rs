@@ -73,7 +73,8 @@ pub struct OperationRequest {
 pub fn read(body: &DocumentBody, max_bytes: usize) -> Result<Vec<BatchOperation>> {
     let mut cost = FilterPrice::default();
     body.fields()?.parse(|fields| {
-        fields.objects("operations", BATCH_MAX_OPERATIONS, |fields, _| operation(fields, max_bytes, &mut cost))
+        fields
+            .objects("operations", BATCH_MAX_OPERATIONS, |fields, _| operation(fields, max_bytes, &mut cost))
     })
 }
 
@@ -92,12 +93,7 @@ fn operation(fields: &mut Fields, max_bytes: usize, cost: &mut FilterPrice) -> O
     Some(BatchOperation { collection: collection?, action: action? })
 }
 
-fn action(
-    fields: &mut Fields,
-    kind: Kind,
-    max_bytes: usize,
-    cost: &mut FilterPrice,
-) -> Option<BatchAction> {
+fn action(fields: &mut Fields, kind: Kind, max_bytes: usize, cost: &mut FilterPrice) -> Option<BatchAction> {
     if kind == Kind::Insert {
         return Some(BatchAction::Insert { id: None, document: document(fields, max_bytes)? });
     }

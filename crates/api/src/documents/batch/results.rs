@@ -118,9 +118,7 @@ pub fn expanded(
 /// The `_id` of the document of an operation.
 fn id_of(operation: &BatchOperation, place: usize, keyed: &KeyedBatch) -> DocumentId {
     match &operation.action {
-        BatchAction::Insert { document, .. } => {
-            document.id().cloned().unwrap_or_else(|| keyed.id_of(place))
-        }
+        BatchAction::Insert { document, .. } => document.id().cloned().unwrap_or_else(|| keyed.id_of(place)),
         BatchAction::Replace { id, .. }
         | BatchAction::Patch { id, .. }
         | BatchAction::Update { id, .. }

@@ -14,7 +14,9 @@ use super::document_locks::DocumentLock;
 use super::{Documents, first_revision};
 use crate::app::tenant::{TenantAccess, Write};
 use crate::error::{Error, ErrorCode, Result};
-use crate::limits::{BATCH_MAX_BYTES, BATCH_READS_AT_ONCE, DOCUMENT_LOCK_WAIT, INLINE_MAX_BYTES, OPERATION_WAIT};
+use crate::limits::{
+    BATCH_MAX_BYTES, BATCH_READS_AT_ONCE, DOCUMENT_LOCK_WAIT, INLINE_MAX_BYTES, OPERATION_WAIT,
+};
 use crate::offload;
 use crate::organization::Organization;
 use crate::store::operation_pointer;
@@ -157,6 +159,7 @@ impl Documents {
 
 /// The error for an operation whose document is too much.
 fn too_large(place: usize, limit: usize) -> Error {
-    let detail = format!("The documents that a batch reads and writes may have at most {limit} bytes together.");
+    let detail =
+        format!("The documents that a batch reads and writes may have at most {limit} bytes together.");
     Error::invalid_field(operation_pointer(place), detail)
 }

@@ -1,5 +1,6 @@
 //! The steps of a batch as commands: steps that follow one another in one collection are one command.
 
+use super::placeholders::PlaceholderPaths;
 use crate::collections::command::Command;
 use crate::collections::handle::CollectionHandle;
 use crate::documents::layout::DocumentLayout;
@@ -117,16 +118,16 @@ const fn written(step: &BatchStep) -> Option<&StoredDocument> {
 }
 
 impl StepGroup<'_> {
-    /// The commands, in their order. `mark` is new in each transaction; `distinct` is for placeholders.
+    /// The commands, in their order. `mark` is new in each transaction; `paths` are for placeholders.
     pub(super) fn commands(
         &self,
         layout: &DocumentLayout,
         mark: ObjectId,
-        distinct: &Document,
+        paths: &PlaceholderPaths,
     ) -> EngineResult<Vec<Command>> {
         Ok(match self.kind {
             CommandKind::CheckPresent => vec![self.marks(layout, mark)?],
-            CommandKind::CheckMissing => self.placeholders(layout, distinct)?,
+            CommandKind::CheckMissing => self.placeholders(layout, paths)?,
             CommandKind::Insert => {
                 let mut documents = RawArrayBuf::new();
                 for document in self.steps.iter().filter_map(|step| written(step)) {
@@ -154,11 +155,11 @@ impl StepGroup<'_> {
         ))
     }
 
-    fn placeholders(&self, layout: &DocumentLayout, distinct: &Document) -> EngineResult<Vec<Command>> {
+    fn placeholders(&self, layout: &DocumentLayout, paths: &PlaceholderPaths) -> EngineResult<Vec<Command>> {
         let (mut documents, mut deletes) = (RawArrayBuf::new(), RawArrayBuf::new());
         for step in &self.steps {
             if let BatchChange::Check { id, .. } = &step.change {
-                let (placeholder, query) = layout.placeholder(id, distinct);
+                let (placeholder, query) = layout.placeholder(id, paths.fields(ObjectId::new()));
                 documents.push(raw(&placeholder)?);
                 deletes.push(rawdoc! { "q": raw(&query)?, "limit": 1 });
             }

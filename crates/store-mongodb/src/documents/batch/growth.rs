@@ -26,7 +26,12 @@ impl BatchGrowth {
             let own: Vec<(usize, &BatchStep)> = steps.iter().enumerate().filter(own).collect();
             let (places, added): (Vec<usize>, Vec<&StoredDocument>) =
                 own.iter().filter_map(|(place, step)| Some((*place, after(step)?))).unzip();
-            for (place, size) in places.into_iter().zip(sizes_of(handle, indexes, &added).await?) {
+            let sizes = sizes_of(handle, indexes, &added).await.map_err(Error::from);
+            let sizes = sizes.map_err(|error| match own.first() {
+                Some((_, step)) => error.below(&step.pointer()),
+                None => error,
+            })?;
+            for (place, size) in places.into_iter().zip(sizes) {
                 growth[place] = size.map_err(|error| error.below(&steps[place].pointer()))?;
             }
             if !is_limited(handle.organization()) {
@@ -38,9 +43,8 @@ impl BatchGrowth {
                 places.into_iter().zip(sizes_of(handle, indexes, &removed).await?).zip(&removed)
             {
                 // A document with too many entries was stored before there was a limit.
-                let size = size.unwrap_or_else(|_| {
-                    Size::one(old.bytes()).with_entries(INDEX_ENTRIES_MAX_BYTES as u64)
-                });
+                let size = size
+                    .unwrap_or_else(|_| Size::one(old.bytes()).with_entries(INDEX_ENTRIES_MAX_BYTES as u64));
                 growth[place] = growth[place].plus(size.negative());
             }
         }

@@ -10,25 +10,35 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document};
 use tenantry_documents::document::ID_FIELD;
 
-/// Fields for a placeholder in that collection, with a value that no other document has in each unique index, whoever has
-/// created it.
-pub(super) async fn distinct_fields(
-    handle: &CollectionHandle<'_>,
-    value: ObjectId,
-) -> EngineResult<Document> {
-    if handle.shared().is_some() {
-        return Ok(Document::new());
+/// The fields that a placeholder needs in a collection: of each unique index one, whoever has created it.
+#[derive(Debug, Default)]
+pub(super) struct PlaceholderPaths(Vec<String>);
+
+impl PlaceholderPaths {
+    /// Those of that collection. In the shared collection, no unique index has a placeholder.
+    pub(super) async fn of(handle: &CollectionHandle<'_>) -> EngineResult<Self> {
+        if handle.shared().is_some() {
+            return Ok(Self::default());
+        }
+        let (_, indexes) = handle.list_index_definitions().await;
+        let unique = indexes?.into_iter().filter(|index| matches!(index.get_bool("unique"), Ok(true)));
+        Ok(Self::new(unique.filter_map(|index| distinct_path(&index)).collect()))
     }
-    let (_, indexes) = handle.list_index_definitions().await;
-    let unique = indexes?.into_iter().filter(|index| matches!(index.get_bool("unique"), Ok(true)));
-    let mut paths: Vec<String> = unique.filter_map(|index| distinct_path(&index)).collect();
-    // The longest first: what is set below a field makes the field itself distinct as well.
-    paths.sort_by_key(|path| std::cmp::Reverse(path.split('.').count()));
-    let mut fields = Document::new();
-    for path in paths {
-        set(&mut fields, &path.split('.').collect::<Vec<_>>(), value);
+
+    /// The longest first: what is set below a field makes the field itself distinct as well.
+    fn new(mut paths: Vec<String>) -> Self {
+        paths.sort_by_key(|path| std::cmp::Reverse(path.split('.').count()));
+        Self(paths)
     }
-    Ok(fields)
+
+    /// The fields of one placeholder; `value` is its own.
+    pub(super) fn fields(&self, value: ObjectId) -> Document {
+        let mut fields = Document::new();
+        for path in &self.0 {
+            set(&mut fields, &path.split('.').collect::<Vec<_>>(), value);
+        }
+        fields
+    }
 }
 
 /// A path of an index that is not in the `_id`.
@@ -56,11 +66,8 @@ mod tests {
     #[test]
     fn placeholder_is_distinct_in_every_unique_index() {
         let value = ObjectId::from_bytes([7; 12]);
-        let mut fields = Document::new();
-        for path in ["a.b.c", "a.b", "a", "d"] {
-            set(&mut fields, &path.split('.').collect::<Vec<_>>(), value);
-        }
-        assert_eq!(fields, doc! { "a": { "b": { "c": value } }, "d": value });
+        let paths = PlaceholderPaths::new(["a", "a.b.c", "d", "a.b"].map(str::to_owned).to_vec());
+        assert_eq!(paths.fields(value), doc! { "a": { "b": { "c": value } }, "d": value });
         assert_eq!(distinct_path(&doc! { "key": { "_id.x": 1, "e": -1 } }), Some("e".to_owned()));
         assert_eq!(distinct_path(&doc! { "key": { "_id": 1 } }), None);
     }

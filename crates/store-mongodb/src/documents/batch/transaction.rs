@@ -1,10 +1,11 @@
 //! One try of a transaction: all commands, and the commit.
 
 use super::commands::{BatchCollections, CommandKind, StepGroup, groups};
-use super::placeholders::distinct_fields;
+use super::placeholders::PlaceholderPaths;
 use crate::collections::handle::CollectionHandle;
 use crate::documents::write::{number, write_errors};
 use crate::engine_error::{COLLECTION_UUID_MISMATCH, EngineError};
+use crate::quota::claim::Change;
 use mongodb::ClientSession;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document};
@@ -57,10 +58,11 @@ impl From<TransactionFailure> for Error {
     }
 }
 
-/// Writes all steps in one transaction, or none.
+/// Writes all steps in one transaction, or none. `claim` is on the room for them.
 pub(super) async fn run(
     collections: &mut BatchCollections<'_>,
     steps: &[BatchStep],
+    claim: &Change,
 ) -> Result<(), TransactionFailure> {
     let groups = groups(steps.iter().filter(|step| !collections.is_void(step)));
     let mark = ObjectId::new();
@@ -68,11 +70,11 @@ pub(super) async fn run(
     let mut commands = Vec::with_capacity(groups.len());
     for group in &groups {
         let handle = &*collections.handle(group.collection)?;
-        let distinct = match group.kind {
-            CommandKind::CheckMissing => distinct_fields(handle, mark).await?,
-            _ => Document::new(),
+        let paths = match group.kind {
+            CommandKind::CheckMissing => PlaceholderPaths::of(handle).await?,
+            _ => PlaceholderPaths::default(),
         };
-        commands.push(group.commands(handle.layout(), mark, &distinct)?);
+        commands.push(group.commands(handle.layout(), mark, &paths)?);
     }
     let Some(first) = groups.first() else { return Ok(()) };
     let connection = collections.handle(first.collection)?.connection();
@@ -97,6 +99,10 @@ pub(super) async fn run(
                 return Err(failure);
             }
         }
+    }
+    if let Err(late) = claim.check() {
+        let _ = connection.call(session.abort_transaction()).await;
+        return Err(late.into());
     }
     failpoints::point("batch", "transaction", "before");
     let committed = commit(&mut session, connection).await;

@@ -62,9 +62,8 @@ pub(super) fn apply(
             }
             let current = existing(current, *revision)?;
             let updated = with_context(moment, |context| update.apply(&current.body, context))?;
-            Ok(updated.map_or((NextState::Same, BatchEffect::Unchanged), |body| {
-                (NextState::Stored(body), changed)
-            }))
+            Ok(updated
+                .map_or((NextState::Same, BatchEffect::Unchanged), |body| (NextState::Stored(body), changed)))
         }
         BatchAction::Delete { revision, .. } => {
             existing(current, *revision)?;

@@ -84,7 +84,8 @@ impl BatchPlan {
         {
             return Ok(Self { steps: Vec::new(), results, is_done: true });
         }
-        let mut planner = Planner { bytes: read.bytes(), read, moment, states: HashMap::new(), steps: Vec::new() };
+        let mut planner =
+            Planner { bytes: read.bytes(), read, moment, states: HashMap::new(), steps: Vec::new() };
         let mut results = Vec::with_capacity(operations.len());
         let mut refused = None;
         for (place, operation) in operations.iter().enumerate() {
@@ -136,24 +137,19 @@ impl Planner {
             return Err(Error::query_timed_out().below(&pointer));
         }
         let id = operation.id().ok_or_else(|| Error::internal("an operation without an _id"))?;
-        let state = state_of(&mut self.states, &self.read, place, operation, id);
+        let state = state_of(&mut self.states, &mut self.read, place, operation, id);
         let (next, effect) = apply(&operation.action, state.current.as_ref(), self.moment)
             .map_err(|error| error.below(&pointer))?;
-        let before = state.current.clone();
         let change = match next {
             NextState::Same => None,
-            NextState::Gone => {
-                state.current = None;
-                before.map(|before| BatchChange::Delete { before })
-            }
+            NextState::Gone => state.current.take().map(|before| BatchChange::Delete { before }),
             NextState::Stored(body) => {
                 self.bytes += body.as_bytes().len();
                 if self.bytes > self.moment.max_batch_bytes {
                     return Err(too_large(place, self.moment.max_batch_bytes));
                 }
                 let after = StoredDocument { body, revision: self.moment.revision };
-                state.current = Some(after.clone());
-                Some(match before {
+                Some(match state.current.replace(after.clone()) {
                     Some(before) => BatchChange::Replace { before, after },
                     None => BatchChange::Insert {
                         document: after,
@@ -170,16 +166,21 @@ impl Planner {
         Ok(BatchResult { id: id.clone(), effect })
     }
 
-    /// Whether the batch may be carried out although an earlier try may have been: that try would have written a document
-    /// that nobody has written since; or there is nothing to write; or there are only inserts, and not all are there.
-    fn is_untouched_since(&self, earliest: Revision, operations: &[BatchOperation], is_refused: bool) -> bool {
-        let is_old = |state: &DocumentState| {
-            state.is_written && state.read.is_some_and(|revision| revision < earliest)
-        };
+    /// Whether the batch may be carried out although an earlier try may have been: nobody has written any of the documents
+    /// that it changes since, so that try has not; or there is nothing to write; or there are only inserts, and not all are
+    /// there.
+    fn is_untouched_since(
+        &self,
+        earliest: Revision,
+        operations: &[BatchOperation],
+        is_refused: bool,
+    ) -> bool {
+        let changed = self.states.values().filter(|state| state.is_written);
+        let revisions: Vec<Revision> = changed.filter_map(|state| state.read).collect();
         let writes_nothing = self.steps.is_empty() && !is_refused;
         writes_nothing
             || operations.iter().all(BatchOperation::is_insert)
-            || self.states.values().any(is_old)
+            || (!revisions.is_empty() && revisions.iter().all(|revision| *revision < earliest))
     }
 
     /// The steps; the documents that were read and are not written are checked.
@@ -203,20 +204,21 @@ impl Planner {
 
 fn state_of<'a>(
     states: &'a mut HashMap<(CollectionName, Vec<u8>), DocumentState>,
-    read: &ReadDocuments,
+    read: &mut ReadDocuments,
     place: usize,
     operation: &BatchOperation,
     id: &DocumentId,
 ) -> &'a mut DocumentState {
     let key = (operation.collection.clone(), id.key());
-    let found = read.0.get(&key);
+    let found = read.0.remove(&key);
     states.entry(key).or_insert_with(|| {
-        let current = found.cloned().flatten();
+        let was_read = found.is_some();
+        let current = found.flatten();
         DocumentState {
             operation: place,
             id: current.as_ref().and_then(StoredDocument::id).unwrap_or_else(|| id.clone()),
             read: current.as_ref().map(|document| document.revision),
-            was_read: found.is_some(),
+            was_read,
             current,
             is_written: false,
         }
