@@ -53,7 +53,7 @@ impl ReplicaSet {
             // Lets a test have a node answer late.
             "--setParameter=enableTestCommands=1",
             // A process that is killed in a transaction leaves it to the server; usually for a minute.
-            "--setParameter=transactionLifetimeLimitSeconds=2",
+            "--setParameter=transactionLifetimeLimitSeconds=3",
         ];
         let nodes = thread::scope(|scope| {
             let starts: Vec<_> = (0..nodes).map(|_| scope.spawn(|| Mongod::start_with(&flags))).collect();

@@ -5,6 +5,7 @@
 //! between, the batch begins again. So a check holds at the commit, and a transaction takes no longer than its writes.
 
 mod apply;
+mod moment;
 mod plan;
 mod request;
 
@@ -13,7 +14,7 @@ pub use request::{BatchAction, BatchCheck, BatchEffect, BatchOperation, BatchRes
 use super::document_locks::DocumentLock;
 use super::{Documents, first_revision};
 use crate::app::tenant::{TenantAccess, Write};
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{ErrorCode, Result};
 use crate::limits::{
     BATCH_MAX_BYTES, BATCH_READS_AT_ONCE, DOCUMENT_LOCK_WAIT, INLINE_MAX_BYTES, OPERATION_WAIT,
 };
@@ -21,7 +22,8 @@ use crate::offload;
 use crate::organization::Organization;
 use crate::store::operation_pointer;
 use futures_util::StreamExt;
-use plan::{BatchPlan, Moment, ReadDocuments};
+use moment::{Moment, too_large};
+use plan::{BatchPlan, ReadDocuments};
 use request::DocumentKey;
 use std::sync::Arc;
 use tenantry_documents::document::{DocumentId, Revision};
@@ -155,11 +157,4 @@ impl Documents {
     fn batch_max_bytes(&self) -> usize {
         BATCH_MAX_BYTES.max(2 * self.max_bytes)
     }
-}
-
-/// The error for an operation whose document is too much.
-fn too_large(place: usize, limit: usize) -> Error {
-    let detail =
-        format!("The documents that a batch reads and writes may have at most {limit} bytes together.");
-    Error::invalid_field(operation_pointer(place), detail)
 }

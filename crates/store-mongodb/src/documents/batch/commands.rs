@@ -82,12 +82,18 @@ pub(super) struct StepGroup<'a> {
     pub(super) steps: Vec<&'a BatchStep>,
 }
 
-/// The groups in which steps are done. Checks are about documents that no other step is about, so they go first; the other
-/// steps keep their order, on which it depends whether a value is unique.
+/// The groups in which steps are done. Checks are about documents that no other step is about, so they go first. The other
+/// steps of one collection keep their order, on which it depends whether a value is unique; collections come one after the
+/// other, so that a batch that changes from one to the other all the time is not a command for each step.
 pub(super) fn groups<'a>(steps: impl Iterator<Item = &'a BatchStep>) -> Vec<StepGroup<'a>> {
-    let (mut checks, writes): (Vec<&BatchStep>, Vec<&BatchStep>) =
+    let (mut checks, mut writes): (Vec<&BatchStep>, Vec<&BatchStep>) =
         steps.partition(|step| CommandKind::of(step).is_check());
     checks.sort_by_key(|step| (&step.collection, CommandKind::of(step)));
+    let mut first = BTreeMap::new();
+    for step in &writes {
+        first.entry(&step.collection).or_insert(step.operation);
+    }
+    writes.sort_by_key(|step| first.get(&step.collection));
     let mut groups: Vec<StepGroup<'_>> = Vec::new();
     let mut bytes = 0;
     for step in checks.into_iter().chain(writes) {

@@ -1,6 +1,6 @@
 //! What one operation of a batch makes of its document.
 
-use super::plan::Moment;
+use super::moment::Moment;
 use super::request::{BatchAction, BatchCheck, BatchEffect};
 use crate::error::{Error, ErrorCode, Result};
 use bson::RawDocumentBuf;

@@ -2,29 +2,14 @@
 //! results.
 
 use super::apply::{NextState, apply};
-use super::request::{BatchEffect, BatchOperation, BatchResult, DocumentKey, KeyedBatch};
-use super::too_large;
+use super::moment::Moment;
+use super::request::{BatchAction, BatchEffect, BatchOperation, BatchResult, DocumentKey, KeyedBatch};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::{BatchChange, BatchStep, operation_pointer};
 use std::collections::HashMap;
 use std::time::Instant;
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
-
-/// What all operations of a batch have in common.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
-    /// The time of `$currentDate`, in milliseconds since 1970.
-    pub(super) now: i64,
-    /// The revision of every document that the batch writes.
-    pub(super) revision: Revision,
-    /// The most bytes of a document.
-    pub(super) max_bytes: usize,
-    /// The most bytes of all documents that are read and written.
-    pub(super) max_batch_bytes: usize,
-    /// When the work must have ended.
-    pub(super) ends: Instant,
-}
 
 /// The documents that were read: `None` for those that do not exist.
 #[derive(Default)]
@@ -112,7 +97,7 @@ impl BatchPlan {
 /// The results of a batch of inserts alone that are all there: an earlier try has inserted them.
 fn inserted_before(operations: &[BatchOperation], read: &ReadDocuments) -> Option<Vec<BatchResult>> {
     let result = |operation: &BatchOperation| {
-        let super::BatchAction::Insert { id: Some(id), document } = &operation.action else { return None };
+        let BatchAction::Insert { id: Some(id), document } = &operation.action else { return None };
         let stored = read.0.get(&(operation.collection.clone(), id.key()))?.as_ref()?;
         let is_same = stored.body == document.clone().with_id(|| id.clone());
         let effect = BatchEffect::Inserted(stored.revision);
@@ -146,7 +131,7 @@ impl Planner {
             NextState::Stored(body) => {
                 self.bytes += body.as_bytes().len();
                 if self.bytes > self.moment.max_batch_bytes {
-                    return Err(too_large(place, self.moment.max_batch_bytes));
+                    return Err(self.moment.too_large(place));
                 }
                 let after = StoredDocument { body, revision: self.moment.revision };
                 Some(match state.current.replace(after.clone()) {
