@@ -15,6 +15,7 @@ mod transaction;
 use super::write::delete_by;
 use crate::collections::handle::CollectionHandle;
 use crate::collections::index_cache::IndexCache;
+use crate::engine_error::{EngineError, EngineResult};
 use crate::placements::Placements;
 use crate::quota::claim::{Change, Claims};
 use crate::quota::size::Size;
@@ -116,10 +117,9 @@ impl BatchWriter {
                     tries += 1;
                     tokio::time::sleep((BACKOFF * tries).min(BACKOFF_MAX)).await;
                 }
-                Err(TransactionFailure::Moved { collection, failure })
-                    if began.elapsed() < OPERATION_WAIT =>
-                {
-                    let followed = collections.handle(&collection)?.follow(failure).await;
+                Err(TransactionFailure::Moved { collection, actual }) if began.elapsed() < OPERATION_WAIT => {
+                    let followed =
+                        collections.handle(&collection)?.follow(EngineError::Elsewhere { actual }).await;
                     followed.map_err(|failure| of_collection(failure.into(), &collection, steps))?;
                 }
                 ended => return ended,
@@ -159,9 +159,6 @@ fn of_collection(error: Error, name: &CollectionName, steps: &[BatchStep]) -> Er
     }
 }
 
-async fn remove(
-    handle: &mut CollectionHandle<'_>,
-    filters: &[Document],
-) -> crate::engine_error::EngineResult<()> {
+async fn remove(handle: &mut CollectionHandle<'_>, filters: &[Document]) -> EngineResult<()> {
     if filters.is_empty() { Ok(()) } else { delete_by(handle, filters).await.map(|_| ()) }
 }

@@ -28,8 +28,8 @@ const CONFLICT_CODES: [i32; 4] = [24, 112, 246, 251];
 pub(super) enum TransactionFailure {
     /// Another write came first. Nothing was written, and another try may succeed.
     Conflict,
-    /// A collection has moved. Nothing was written.
-    Moved { collection: CollectionName, failure: EngineError },
+    /// A collection is not called as it was; `actual` is what it is called now. Nothing was written.
+    Moved { collection: CollectionName, actual: Option<String> },
     /// It was refused. Nothing was written.
     Refused(Error),
     /// Nobody knows whether it was committed.
@@ -52,7 +52,7 @@ impl From<TransactionFailure> for Error {
     fn from(failure: TransactionFailure) -> Self {
         match failure {
             TransactionFailure::Conflict => ErrorCode::DocumentBusy.into(),
-            TransactionFailure::Moved { failure, .. } => failure.into(),
+            TransactionFailure::Moved { actual, .. } => EngineError::Elsewhere { actual }.into(),
             TransactionFailure::Refused(error) | TransactionFailure::Unknown(error) => error,
         }
     }
@@ -134,8 +134,8 @@ async fn commit(
 fn failure_of(group: &StepGroup<'_>, error: mongodb::error::Error) -> TransactionFailure {
     let is_transient = error.contains_label(TRANSIENT_TRANSACTION_ERROR);
     match EngineError::from(error) {
-        failure @ EngineError::Elsewhere { .. } => {
-            TransactionFailure::Moved { collection: group.collection.clone(), failure }
+        EngineError::Elsewhere { actual } => {
+            TransactionFailure::Moved { collection: group.collection.clone(), actual }
         }
         _ if is_transient => TransactionFailure::Conflict,
         failure => failure.into(),
@@ -153,8 +153,7 @@ fn check(
         match error.get_i32("code") {
             Ok(COLLECTION_UUID_MISMATCH) => {
                 let actual = error.get_str("actualCollection").ok().map(str::to_owned);
-                let failure = EngineError::Elsewhere { actual };
-                return Err(TransactionFailure::Moved { collection: group.collection.clone(), failure });
+                return Err(TransactionFailure::Moved { collection: group.collection.clone(), actual });
             }
             Ok(code) if CONFLICT_CODES.contains(&code) => return Err(TransactionFailure::Conflict),
             _ => {}
