@@ -6,6 +6,7 @@
 
 pub mod aggregate;
 mod array_lines;
+pub mod batch;
 mod batches;
 pub mod bulk;
 mod lines;

@@ -7,9 +7,11 @@
 
 mod conditional;
 mod list;
+mod objects;
 mod strict_json;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::fmt;
 use strict_json::{Members, Strict};
@@ -26,8 +28,9 @@ const NAME_MAX_CHARS: usize = 100;
 
 /// The name of the body member and the query parameter that hold a filter.
 const FILTER: &str = "filter";
-/// The members of a body that hold conditions, stages or values of documents.
-const KEPT_AS_TEXT: [&str; 4] = [FILTER, "update", "arrayFilters", "pipeline"];
+/// The members of a body that hold conditions, stages, documents or their values.
+const KEPT_AS_TEXT: [&str; 7] =
+    [FILTER, "update", "arrayFilters", "pipeline", "operations", "document", "patch"];
 
 /// The members of a JSON object, or the parameters of a query, while they are being read.
 pub struct Fields {
@@ -71,18 +74,7 @@ impl Fields {
     pub fn of_json_with_filter(body: &[u8]) -> Result<Self> {
         let body = diagnosis::without_mark(body);
         let Members(raw) = serde_json::from_slice(body).map_err(|error| not_this_json(body, &error))?;
-        let mut members = BTreeMap::new();
-        for (name, value) in raw {
-            let value = if KEPT_AS_TEXT.contains(&&*name) && value.get() != "null" {
-                Value::String(value.get().to_owned())
-            } else {
-                let read = serde_json::from_str(value.get());
-                let Strict(value) = read.map_err(|error| not_this_json(body, &error))?;
-                value
-            };
-            members.insert(name, value);
-        }
-        Ok(Self::new("/", members))
+        Ok(Self::new("/", kept_members(raw).map_err(|error| not_this_json(body, &error))?))
     }
 
     /// The members of a body that may be absent.
@@ -300,6 +292,11 @@ impl Fields {
         });
     }
 
+    /// Leaves the fields that have not been read, where nobody knows which of them belong there.
+    pub fn ignore_rest(&mut self) {
+        self.members.clear();
+    }
+
     /// Refuses the fields that have not been read.
     fn refuse_unknown(&mut self) {
         for name in std::mem::take(&mut self.members).into_keys() {
@@ -345,6 +342,22 @@ impl Fields {
         self.finish()?;
         value.ok_or_else(|| Error::internal("a field was neither read nor refused"))
     }
+}
+
+/// The values of members, with those that hold values of documents as their text.
+fn kept_members(
+    raw: Vec<(String, Box<RawValue>)>,
+) -> std::result::Result<BTreeMap<String, Value>, serde_json::Error> {
+    let read = |(name, value): (String, Box<RawValue>)| {
+        let value = if KEPT_AS_TEXT.contains(&&*name) && value.get() != "null" {
+            Value::String(value.get().to_owned())
+        } else {
+            let Strict(value) = serde_json::from_str(value.get())?;
+            value
+        };
+        Ok((name, value))
+    };
+    raw.into_iter().map(read).collect()
 }
 
 fn not_this_json(body: &[u8], error: &serde_json::Error) -> Error {

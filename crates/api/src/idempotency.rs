@@ -15,7 +15,7 @@ use tenantry_domain::app::idempotency::IdempotencyPermit;
 use tenantry_domain::idempotency::{IdempotencyKey, KeyHolder, StoredResponse};
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::limits::IDEMPOTENCY_KEY_MAX_BYTES;
-use tenantry_domain::{Error, ErrorCode};
+use tenantry_domain::{Error, ErrorCode, offload};
 use tracing::Instrument;
 use utoipa::IntoParams;
 
@@ -80,12 +80,17 @@ type ReplayFuture = BoxFuture<'static, Result<Response, ApiError>>;
 /// Rebuilds a response from the id and the `ETag` of the created resource.
 type ReplayFn = Box<dyn FnOnce(OrganizationId, &str) -> ReplayFuture + Send>;
 
+/// Makes the whole body of a response from its short one and the id that the request was granted; `None` if it is whole.
+type ExpandFn = Box<dyn FnOnce(OrganizationId, &[u8]) -> Result<Option<Vec<u8>>, Error> + Send>;
+
 /// How a response is replayed.
 pub enum Replay {
     /// From the stored copy: the response is always small.
     Stored,
     /// Rebuilt from the repeated request, which is the same, and from the id and the `ETag` of the created resource.
     Rebuilt(ReplayFn),
+    /// From the stored copy or, if the response was long, from its [`ShortBody`] and the repeated request.
+    Expanded(ExpandFn),
 }
 
 /// The body to store with a key in place of a longer one. An extension of a response.
@@ -137,7 +142,7 @@ where
     F: Future<Output = Result<Response, ApiError>> + Send + 'static,
 {
     let Some(key) = header.parse(scope.name)? else { return run(None).await };
-    let keeps_body = matches!(replay, Replay::Stored);
+    let keeps_body = !matches!(replay, Replay::Rebuilt(_));
     let request = [sent.route.as_bytes(), b"\n", sent.body].concat();
     let keyed = match http.app.idempotency.claim_request(key.clone(), scope.holder, &request).await? {
         IdempotencyPermit::Repeat(made, answer) => return repeat(made, answer, replay).await,
@@ -220,6 +225,11 @@ async fn repeat(made: OrganizationId, answer: StoredResponse, replay: Replay) ->
         Replay::Rebuilt(rebuild) if answer.body.is_empty() => {
             let etag = answer.headers.iter().find(|(name, _)| name == ETAG);
             rebuild(made, etag.map_or("", |(_, value)| value)).await?
+        }
+        Replay::Expanded(expand) => {
+            let body = offload::elsewhere(move || expand(made, &answer.body).map(|whole| (whole, answer)));
+            let (whole, answer) = body.await??;
+            replay_stored(StoredResponse { body: whole.unwrap_or(answer.body), ..answer })
         }
         _ => replay_stored(answer),
     };

@@ -177,6 +177,7 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(documents::updates::update_documents))
         .routes(routes!(documents::updates::find_one_and_delete))
         .routes(routes!(documents::updates::update_document))
+        .routes(routes!(documents::batch::run_batch))
         .routes(routes!(
             documents::get_document,
             documents::replace_document,

@@ -23,6 +23,7 @@ mod values;
 
 use crate::document::{DocumentId, ID_FIELD, encode, levels};
 use crate::error::{Error, Result};
+use crate::filter::FilterPrice;
 use crate::limits::{DOCUMENT_MAX_LEVELS, INLINE_MAX_BYTES};
 use apply::Applier;
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, Timestamp};
@@ -45,6 +46,12 @@ impl Update {
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// What its filters of arrays and of `$pull` cost.
+    #[must_use]
+    pub const fn price(&self) -> FilterPrice {
+        self.price
     }
 
     /// Whether applying it to a small document takes no longer than handing it to another thread.

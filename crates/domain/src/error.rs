@@ -171,6 +171,7 @@ error_table! {
     IdempotencyOutcomeUnknown, "idempotency_outcome_unknown", Conflict, "An earlier try of this request, which ended without a response, may have been carried out.", "Read what it changes. If it has to be sent again, use a new key.";
     CollectionExists, "collection_exists", Conflict, "The organization has a collection of this name.", "Use it, or choose another name.";
     CollectionIsDefault, "collection_is_default", Conflict, "Every organization keeps the collection `documents`.", "Delete its documents instead.";
+    BatchesUnsupported, "batches_unsupported", Conflict, "This MongoDB is a standalone server, which has no transactions.", "Send the operations one by one, each as a batch or a request of its own; or have the operator run MongoDB as a replica set, for which one server is enough.";
     DocumentBusy, "document_busy", Conflict, "Others change the same document all the time.", "Send it again; changes without a precondition wait for one another for a limited time only.";
     DocumentExists, "document_exists", Conflict, "There is a document of this `_id`.", "Replace it, or choose another `_id`.";
     IndexExists, "index_exists", Conflict, "The collection has another index of this name, or one of the same keys.", "Drop that one first, or choose another name.";
@@ -257,6 +258,19 @@ impl Error {
     pub fn moved(mut self, from: &str, to: &str) -> Self {
         for field in self.fields.iter_mut().filter(|field| field.pointer == from) {
             to.clone_into(&mut field.pointer);
+        }
+        self
+    }
+
+    /// This error as that of the part of the request at `pointer`, which leads its fields; if it has none, it is its field.
+    #[must_use]
+    pub fn below(mut self, pointer: &str) -> Self {
+        for field in &mut self.fields {
+            field.pointer.insert_str(0, pointer);
+        }
+        if self.fields.is_empty() {
+            let detail = self.sentence();
+            self.fields.push(FieldError { pointer: pointer.to_owned(), detail });
         }
         self
     }
@@ -392,6 +406,20 @@ mod tests {
             assert!(seen.insert(row.code()), "{} is in the table twice", row.code());
             assert!(row.title().ends_with('.') && row.advice().ends_with('.'), "{}", row.code());
         }
+    }
+
+    #[test]
+    fn error_of_a_part_leads_its_fields_or_is_one() {
+        let pointers = |error: Error| -> Vec<String> {
+            error.fields().iter().map(|field| field.pointer.clone()).collect()
+        };
+        assert_eq!(
+            pointers(Error::invalid_field("/a", "Is bad.").below("/operations/3")),
+            ["/operations/3/a"]
+        );
+        let missing = Error::new(ErrorCode::DocumentNotFound).below("/operations/3");
+        assert_eq!(missing.code(), ErrorCode::DocumentNotFound);
+        assert_eq!(pointers(missing), ["/operations/3"]);
     }
 
     #[test]

@@ -158,6 +158,15 @@ pub const PAGE_MAX_BYTES: usize = 4 << 20;
 pub const INSERT_MAX_DOCUMENTS: usize = 500;
 /// Bytes of documents that are inserted at once; the last document may exceed it.
 pub const INSERT_MAX_BYTES: usize = 4 << 20;
+/// Operations of a batch.
+pub const BATCH_MAX_OPERATIONS: usize = 1000;
+/// Bytes of the documents that a batch reads and writes: they are in memory together, and others of the organization wait
+/// while they are written.
+pub const BATCH_MAX_BYTES: usize = 8 << 20;
+/// Conditions of all filters in the updates of a batch.
+pub const BATCH_MAX_CONDITIONS: usize = 4096;
+/// Documents of a batch that are read at the same time.
+pub const BATCH_READS_AT_ONCE: usize = 16;
 
 /// The most bytes of canonical Extended JSON for one byte of BSON: an empty regular expression under a name
 /// that has to be escaped comes close.

@@ -133,6 +133,20 @@ impl Quota {
         self.documents.is_some() || self.bytes.is_some() || self.index_bytes.is_some()
     }
 
+    /// The quota of a batch: what is there at its beginning may be there at its end, even if it is too much.
+    #[must_use]
+    pub fn at_least(self, used: Usage) -> Self {
+        let raised = |limit: Option<QuotaLimit>, used: u64| {
+            limit.map(|limit| limit.max(QuotaLimit::from_stored(used)))
+        };
+        Self {
+            documents: raised(self.documents, used.documents),
+            bytes: raised(self.bytes, used.bytes),
+            collections: self.collections,
+            index_bytes: raised(self.index_bytes, used.index_bytes.unwrap_or_default()),
+        }
+    }
+
     /// Checks that the organization may have this many documents.
     ///
     /// # Errors

@@ -18,6 +18,7 @@
 
 mod api_keys;
 mod audit;
+mod batch;
 mod collections;
 mod documents;
 pub mod full_scan;
@@ -29,6 +30,7 @@ mod named_containers;
 
 pub use api_keys::ApiKeys;
 pub use audit::{AppendOutcome, Audit, AuditQuery};
+pub use batch::{BatchChange, BatchStep, operation_pointer};
 pub use collections::{CollectionInfo, Collections};
 pub use documents::Documents;
 pub use identities::Identities;

@@ -121,6 +121,11 @@ impl Server {
         command
     }
 
+    /// That durability, for a transaction.
+    pub(super) fn durable(&self) -> WriteConcern {
+        durable(self.deadline)
+    }
+
     /// Awaits a call for at most the deadline.
     pub(super) async fn within<T>(
         &self,

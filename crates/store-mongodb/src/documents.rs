@@ -5,6 +5,7 @@
 //! bytes.
 
 mod aggregate;
+mod batch;
 mod checked;
 mod find;
 pub(crate) mod index_entries;
@@ -22,6 +23,7 @@ use crate::engine_error::EngineError;
 use crate::placements::Placements;
 use crate::quota::Quotas;
 use async_trait::async_trait;
+use batch::BatchWriter;
 use bson::RawDocument;
 use find::DocumentFinder;
 use insert::DocumentInserter;
@@ -33,10 +35,10 @@ use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
 use tenantry_documents::query::{DeleteResult, DocumentQuery, MatchCount, QueryPage};
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::error::Result;
+use tenantry_domain::error::{Error, ErrorCode, Result};
 use tenantry_domain::organization::Organization;
 use tenantry_domain::processor::Processor;
-use tenantry_domain::store::{self, UpdateOutcome};
+use tenantry_domain::store::{self, BatchChange, BatchStep, UpdateOutcome};
 use update::DocumentUpdater;
 
 /// See [`store::Documents`].
@@ -46,6 +48,7 @@ pub(crate) struct Documents {
     inserter: DocumentInserter,
     updater: DocumentUpdater,
     remover: DocumentRemover,
+    batches: BatchWriter,
 }
 
 impl Documents {
@@ -53,6 +56,7 @@ impl Documents {
         let (claims, usage) = (quotas.documents.clone(), quotas.usage.clone());
         let processor = Arc::<Processor>::default();
         Self {
+            batches: BatchWriter::new(placements.clone(), claims.clone(), usage.clone(), indexes.clone()),
             placements,
             finder: DocumentFinder::new(indexes.clone(), processor.clone()),
             inserter: DocumentInserter::new(claims.clone(), indexes.clone()),
@@ -159,5 +163,55 @@ impl store::Documents for Documents {
     ) -> Result<DeleteResult> {
         let mut handle = self.placements.resolve(organization, collection).await?;
         self.remover.delete_matching(&mut handle, filter, time).await.map_err(EngineError::of_query)
+    }
+
+    async fn check_batches(&self) -> Result<()> {
+        self.batches.check_support().await
+    }
+
+    /// No document is computed here, so there is no work to bound but the waiting for the server.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
+    async fn write_batch(
+        &self,
+        organization: &Organization,
+        steps: Vec<BatchStep>,
+        _time: Duration,
+    ) -> Result<()> {
+        match &steps[..] {
+            [step] => self.write_step(organization, step).await.map_err(|error| error.below(&step.pointer())),
+            steps => self.batches.write(organization, steps).await,
+        }
+    }
+}
+
+impl Documents {
+    /// Writes a batch of one step, which needs no transaction.
+    async fn write_step(&self, organization: &Organization, step: &BatchStep) -> Result<()> {
+        let mut handle = self.placements.resolve(organization, &step.collection).await?;
+        let written = match &step.change {
+            BatchChange::Check { .. } => UpdateOutcome::Done,
+            BatchChange::Insert { document, was_missing } => {
+                let one = std::slice::from_ref(document);
+                match self.inserter.insert(&mut handle, one).await?.into_iter().next() {
+                    // Somebody else has inserted it since.
+                    Some(Err(error)) if *was_missing && error.code() == ErrorCode::DocumentExists => {
+                        UpdateOutcome::Stale
+                    }
+                    Some(outcome) => outcome.map(|()| UpdateOutcome::Done)?,
+                    None => return Err(Error::internal("an insert without an outcome")),
+                }
+            }
+            BatchChange::Replace { before, after } => {
+                self.updater.update(&mut handle, after, before.revision).await?
+            }
+            BatchChange::Delete { before } => {
+                let id = before.id().ok_or_else(|| Error::internal("a document without an _id"))?;
+                self.updater.delete(&mut handle, &id, Some(before.revision)).await?
+            }
+        };
+        match written {
+            UpdateOutcome::Done => Ok(()),
+            UpdateOutcome::Stale => Err(ErrorCode::DocumentBusy.into()),
+        }
     }
 }

@@ -2,7 +2,8 @@
 //! service.
 //!
 //! One document per record, and one write per store method, so that a standalone server without transactions keeps
-//! every promise. Writes are acknowledged by a majority and from disk; reads return only such writes.
+//! every promise; only a batch that a caller has asked for is a transaction (`documents/batch.rs`). Writes are acknowledged
+//! by a majority and from disk; reads return only such writes.
 //!
 //! # Pitfalls
 //! Nothing may rely on this process being the only one. A condition that others must not invalidate goes into the

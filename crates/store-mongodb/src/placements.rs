@@ -14,6 +14,7 @@ mod shared;
 pub(crate) mod strategy;
 
 use crate::collections::handle::CollectionHandle;
+use crate::collections::location::CollectionLocator;
 use crate::connection::Connection;
 use crate::engine_error::EngineResult;
 use crate::organization_records::OrganizationRecords;
@@ -49,6 +50,11 @@ impl Placements {
             dedicated_database: Arc::new(DedicatedDatabase::new(connection, organizations, tenant_prefix)),
             shared: Arc::new(Shared::new(connection, organizations)),
         }
+    }
+
+    /// The connection that all of them share.
+    pub(crate) fn connection(&self) -> &Connection {
+        self.shared.connection()
     }
 
     pub(crate) fn get(&self, placement: Placement) -> &dyn PlacementStrategy {

@@ -1,6 +1,7 @@
 //! Documents of an organization.
 
 mod aggregate;
+mod batch;
 mod budget;
 mod find;
 mod index_entries;
@@ -25,7 +26,7 @@ use tenantry_documents::query::{DeleteResult, DocumentQuery, MatchCount, QueryPa
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::metrics::QUERY_STARTS;
 use tenantry_domain::organization::Organization;
-use tenantry_domain::store::{Documents, UpdateOutcome};
+use tenantry_domain::store::{BatchStep, Documents, UpdateOutcome};
 use tenantry_domain::{ErrorCode, Result};
 
 /// Bytes of the largest document that is read on an async thread; larger ones would delay other requests
@@ -176,6 +177,22 @@ impl Documents for Sqlite {
             }
         }
     }
+
+    async fn check_batches(&self) -> Result<()> {
+        Ok(())
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
+    async fn write_batch(
+        &self,
+        organization: &Organization,
+        steps: Vec<BatchStep>,
+        time: Duration,
+    ) -> Result<()> {
+        let quota = organization.quota;
+        let container = self.container(organization).await?;
+        container.write(move |scope| batch::write(scope, quota, &steps, time)).await
+    }
 }
 
 impl Sqlite {
@@ -206,8 +223,13 @@ impl Sqlite {
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::statement::Statement;
-    use super::{find, index_entries, index_scan, write};
+    use super::{batch, find, index_entries, index_scan, write};
 
-    pub(crate) const STATEMENTS: [&[Statement]; 4] =
-        [write::STATEMENTS, index_entries::STATEMENTS, find::STATEMENTS, index_scan::STATEMENTS];
+    pub(crate) const STATEMENTS: [&[Statement]; 5] = [
+        batch::STATEMENTS,
+        write::STATEMENTS,
+        index_entries::STATEMENTS,
+        find::STATEMENTS,
+        index_scan::STATEMENTS,
+    ];
 }

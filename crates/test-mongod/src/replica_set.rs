@@ -1,4 +1,4 @@
-//! A replica set of three `mongod`.
+//! A replica set of three `mongod`, or of one, which is enough for transactions.
 //!
 //! # Pitfalls
 //! The primary changes, and for a while there is none: call [`ReplicaSet::primary`] each time.
@@ -33,11 +33,30 @@ impl ReplicaSet {
     /// As [`Mongod::start`], or if the nodes do not find each other.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(NODES)
+    }
+
+    /// Starts a set of one node.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn start_single() -> Self {
+        Self::start_with(1)
+    }
+
+    fn start_with(nodes: usize) -> Self {
         let name = format!("--replSet={NAME}");
-        // The last lets a test have a node answer late.
-        let flags = [name.as_str(), "--oplogSize=64", "--setParameter=enableTestCommands=1"];
+        let flags = [
+            name.as_str(),
+            "--oplogSize=64",
+            // Lets a test have a node answer late.
+            "--setParameter=enableTestCommands=1",
+            // A process that is killed in a transaction leaves it to the server; usually for a minute.
+            "--setParameter=transactionLifetimeLimitSeconds=3",
+        ];
         let nodes = thread::scope(|scope| {
-            let starts: Vec<_> = (0..NODES).map(|_| scope.spawn(|| Mongod::start_with(&flags))).collect();
+            let starts: Vec<_> = (0..nodes).map(|_| scope.spawn(|| Mongod::start_with(&flags))).collect();
             starts.into_iter().map(|start| start.join().expect("its panic said why")).collect()
         });
         let set = Self { nodes };

@@ -3,11 +3,13 @@
 //! A change of one document is a compare-and-set on its revision, retried when another change came first and
 //! the caller named no revision. The organization comes from the [`TenantAccess`], never from an argument.
 
+mod batch;
 mod cursor;
 mod document_locks;
 mod line_ids;
 mod updates;
 
+pub use batch::{BatchAction, BatchCheck, BatchEffect, BatchOperation, BatchResult, KeyedBatch};
 pub use cursor::PageRequest;
 pub use updates::{KeyedUpdate, UpdateManyResult, UpdateOne, UpdateRequest, UpdateResult};
 

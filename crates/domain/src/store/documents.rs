@@ -1,6 +1,6 @@
 //! Documents of one organization, in its collections.
 
-use super::UpdateOutcome;
+use super::{BatchStep, UpdateOutcome};
 use crate::collection::CollectionName;
 use crate::error::Result;
 use crate::organization::Organization;
@@ -94,4 +94,19 @@ pub trait Documents: Send + Sync {
         filter: &Filter,
         time: Duration,
     ) -> Result<DeleteResult>;
+
+    /// Whether the engine can write batches of several steps: `batches_unsupported`.
+    async fn check_batches(&self) -> Result<()>;
+
+    /// Writes a batch: all its steps in their order, or none of them. At its commit every step's document is as the step
+    /// expects; if one is not, the batch is `document_busy`, and the documents have to be read again. `document_exists`
+    /// for an insert whose `_id` nobody has looked for. Each refusal has the pointer of its step. A batch of more than one
+    /// step needs [`Self::check_batches`]; one of a single check does nothing. `query_too_slow` after `time`, as far as
+    /// the engine of this process does the work.
+    async fn write_batch(
+        &self,
+        organization: &Organization,
+        steps: Vec<BatchStep>,
+        time: Duration,
+    ) -> Result<()>;
 }

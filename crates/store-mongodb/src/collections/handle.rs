@@ -12,6 +12,7 @@
 
 pub(crate) mod fold;
 pub(crate) mod select;
+pub(crate) mod transaction;
 
 use super::command::{Amount, Command, elsewhere};
 use super::location::{CollectionLocation, CollectionLocator};
@@ -232,7 +233,7 @@ impl CollectionHandle<'_> {
     }
 
     /// Updates the location, if a command failed because the collection has moved.
-    async fn follow(&mut self, failure: EngineError) -> EngineResult<()> {
+    pub(crate) async fn follow(&mut self, failure: EngineError) -> EngineResult<()> {
         match failure {
             // `$collStats` looks its collection up again by name alone, and the name may have changed since.
             EngineError::Interrupted | EngineError::ServerError { code: NAMESPACE_NOT_FOUND, .. } => Ok(()),

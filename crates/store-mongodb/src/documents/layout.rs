@@ -139,6 +139,42 @@ impl DocumentLayout {
         self.scoped(doc! { "$and": all })
     }
 
+    /// The update that changes nothing in the document that has that revision, except what the service adds to it: so that
+    /// a transaction conflicts with everybody else who writes the document. `mark` is new each time.
+    pub(crate) fn mark(&self, revision: Revision, mark: ObjectId) -> Document {
+        match self {
+            Self::Plain { .. } if revision == Revision::UNKNOWN => {
+                doc! { "$set": { RESERVED_FIELD: { "check": mark } } }
+            }
+            Self::Plain { .. } => {
+                doc! { "$set": { RESERVED_FIELD: { "rev": integer(revision.0), "check": mark } } }
+            }
+            Self::Shared { .. } => doc! { "$set": { "check": mark } },
+        }
+    }
+
+    /// A document of that id which a transaction inserts and removes again, so that it conflicts with everybody else who
+    /// inserts one; and the filter that matches it. `distinct` are fields with values that no other document has in a
+    /// unique index. In the shared collection no unique index has it.
+    pub(crate) fn placeholder(&self, id: &DocumentId, distinct: Document) -> (Document, Document) {
+        match self {
+            Self::Plain { .. } => {
+                let mut placeholder = doc! { "_id": id.to_bson() };
+                placeholder.extend(distinct);
+                (placeholder, doc! { "_id": { "$eq": id.to_bson() } })
+            }
+            Self::Shared { organization, key } => {
+                let id = doc! { "org_id": organization, "collection": key, "id": id.to_bson() };
+                (doc! { "_id": &id }, doc! { "_id": { "$eq": &id } })
+            }
+        }
+    }
+
+    /// Whether nobody can insert a document of that id, which is the container's own.
+    pub(crate) fn is_own(&self, id: &DocumentId) -> bool {
+        self.first_id().is_some_and(|first| *id == DocumentId::from(first))
+    }
+
     /// Matches documents of that revision.
     pub(crate) fn at_revision(&self, revision: Revision) -> Document {
         let field = match self {

@@ -27,18 +27,21 @@ struct Claim {
     size: Size,
     /// Whether it is a new index.
     is_index: bool,
+    /// Whether the change may add something.
+    adds: bool,
     age: ClaimAge,
 }
 
 impl Claim {
-    fn new(organization: &Organization, size: Size, is_index: bool) -> Self {
-        Self { organization: organization.id, id: ObjectId::new(), size, is_index, age: ClaimAge::new() }
+    fn new(organization: &Organization, size: Size, is_index: bool, adds: bool) -> Self {
+        let (organization, id) = (organization.id, ObjectId::new());
+        Self { organization, id, size, is_index, adds, age: ClaimAge::new() }
     }
 
     /// The stored claim. That of an index includes its size, because a count may have to keep it.
     fn entry(&self) -> Document {
         let mut entry = doc! { "id": self.id, "at": "$$NOW" };
-        if !self.adds() {
+        if !self.adds {
             entry.insert("removes", true);
         }
         if self.is_index {
@@ -47,14 +50,9 @@ impl Claim {
         entry
     }
 
-    /// Whether the change may add something.
-    fn adds(&self) -> bool {
-        self.size != Size::default()
-    }
-
     /// The field that a running count compares.
     fn counter(&self) -> &'static str {
-        if self.adds() { "version" } else { "removals" }
+        if self.adds { "version" } else { "removals" }
     }
 }
 
@@ -97,6 +95,17 @@ impl Claims {
         self.begin(organization, size, false).await
     }
 
+    /// Announces a batch that is never more than `most` larger than before; `adds` says whether one of its steps adds
+    /// something.
+    pub(crate) async fn begin_batch(
+        &self,
+        organization: &Organization,
+        most: Size,
+        adds: bool,
+    ) -> EngineResult<Result<Change, Size>> {
+        self.announce(organization, most, false, adds).await
+    }
+
     /// Announces a change of documents, or a new index.
     pub(super) async fn begin(
         &self,
@@ -104,12 +113,22 @@ impl Claims {
         size: Size,
         is_index: bool,
     ) -> EngineResult<Result<Change, Size>> {
+        self.announce(organization, size, is_index, size != Size::default()).await
+    }
+
+    async fn announce(
+        &self,
+        organization: &Organization,
+        size: Size,
+        is_index: bool,
+        adds: bool,
+    ) -> EngineResult<Result<Change, Size>> {
         if !is_limited(organization) {
             return Ok(Ok(Change(None)));
         }
         let mut doubted = false;
         for _ in 0..MAX_ATTEMPTS {
-            let claim = Claim::new(organization, size, is_index);
+            let claim = Claim::new(organization, size, is_index, adds);
             if self.note_claim(organization, &claim).await? {
                 return Ok(Ok(Change(Some(claim))));
             }
@@ -194,7 +213,7 @@ impl Claims {
                 filter.insert(field, doc! { "$not": { "$gt": integer(limit.get()) - wanted } });
             }
         }
-        if claim.adds() {
+        if claim.adds {
             filter.insert("counted_at", doc! { "$exists": true });
         }
         let sum =
@@ -210,7 +229,7 @@ impl Claims {
             .usage
             .collection()
             .find_one_and_update(filter, vec![update])
-            .upsert(!claim.adds())
+            .upsert(!claim.adds)
             .projection(doc! { "due": { "$lte": ["$due", "$$NOW"] }, "counted_at": 1 })
             .return_document(ReturnDocument::After);
         let noted: Option<Document> = match self.usage.call(update).await {

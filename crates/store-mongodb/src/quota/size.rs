@@ -44,6 +44,15 @@ impl Size {
         Self { documents: -self.documents, bytes: -self.bytes, index_bytes: -self.index_bytes }
     }
 
+    /// The larger of both, number by number.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self {
+            documents: self.documents.max(other.documents),
+            bytes: self.bytes.max(other.bytes),
+            index_bytes: self.index_bytes.max(other.index_bytes),
+        }
+    }
+
     /// The error if `wanted` does not fit into this room; `None` if it fits.
     pub(crate) fn refuses(self, wanted: Self) -> Option<Error> {
         let what = if wanted.documents > self.documents.max(0) {

@@ -13,7 +13,7 @@ use tenantry_documents::query::{DeleteResult, DocumentQuery, MatchCount, QueryPa
 use tenantry_domain::Result;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::organization::Organization;
-use tenantry_domain::store::{Documents, UpdateOutcome};
+use tenantry_domain::store::{BatchStep, Documents, UpdateOutcome};
 
 /// See [`super`].
 pub(super) struct LimitedDocuments {
@@ -158,5 +158,20 @@ impl Documents for LimitedDocuments {
                 inner.delete_matching(&organization, &collection, &filter, time).await
             })
             .await
+    }
+
+    async fn check_batches(&self) -> Result<()> {
+        self.inner.check_batches().await
+    }
+
+    async fn write_batch(
+        &self,
+        organization: &Organization,
+        steps: Vec<BatchStep>,
+        time: Duration,
+    ) -> Result<()> {
+        let permit = self.limiter.acquire_write(organization.id).await?;
+        let (inner, organization) = (self.inner.clone(), organization.clone());
+        self.writes.run(permit, async move { inner.write_batch(&organization, steps, time).await }).await
     }
 }

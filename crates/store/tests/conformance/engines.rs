@@ -59,6 +59,15 @@ fn placements() -> Vec<Box<dyn Engine>> {
     embedded::engines()
 }
 
+/// All of them that have transactions, in every placement.
+fn transactional() -> Vec<Box<dyn Engine>> {
+    #[cfg(feature = "mongodb")]
+    if !is_embedded_only() {
+        return embedded::engines().into_iter().chain(mongodb::replicated_placements()).collect();
+    }
+    embedded::engines()
+}
+
 /// Whether this is a quick run, on the engine that needs no server (`cargo xtask ci --fast`).
 #[cfg(feature = "mongodb")]
 #[expect(clippy::disallowed_methods, reason = "no setting: what the tests run on")]
@@ -88,6 +97,14 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     placements().iter().for_each(|engine| run(&**engine, &test));
+}
+
+/// Runs `test` against an empty store of every engine that has transactions, in every placement, on several threads.
+pub fn with_transactions<F>(test: impl Fn(Arc<Subject>) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    transactional().iter().for_each(|engine| run(&**engine, &test));
 }
 
 fn run<F>(engine: &dyn Engine, test: impl Fn(Arc<Subject>) -> F)

@@ -398,6 +398,12 @@ fn routes(app: &App, acme: &Organization, gone: &Organization, invitation: &str)
             )
         },
         Route {
+            fields: &[],
+            required: &["operations"],
+            limit: DOCUMENT_LIMIT,
+            ..route("runBatch", Method::POST, &format!("{}/batch", acme.path()), acme.owner.clone())
+        },
+        Route {
             fields: &["sort"],
             required: &["filter"],
             limit: DOCUMENT_LIMIT,

@@ -1,6 +1,7 @@
 //! Documents of an organization: one at a time here, many at once and queries in files of their own.
 
 mod aggregates;
+mod batch;
 mod bulk;
 mod conditional;
 mod queries;

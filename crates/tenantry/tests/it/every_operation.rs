@@ -162,6 +162,9 @@ impl Operation {
             "deleteMatchingDocuments" | "findOneAndDelete" => json!({ "filter": {} }),
             "aggregateDocuments" => json!({ "pipeline": [{ "$group": { "_id": "$a" } }] }),
             "listDistinctValues" => json!({ "field": "a" }),
+            "runBatch" => {
+                json!({ "operations": [{ "op": "insert", "collection": target.collection, "document": { "a": 2 } }] })
+            }
             "updateDocument" => json!({ "update": { "$set": { "a": 2 } } }),
             "updateDocuments" => json!({ "filter": {}, "update": { "$set": { "a": 2 } }, "multi": true }),
             "insertDocument" | "replaceDocument" | "patchDocument" => json!({ "a": 2 }),
@@ -626,7 +629,7 @@ async fn operations_accept_every_caller_with_the_right() {
                     "the owner" => with_access(&scene.app, &sign_in(&scene.app, &email).await),
                     _ => client,
                 };
-                let is_within = operation.template.contains("{collection}");
+                let is_within = operation.template.contains("{collection}") || operation.id == "runBatch";
                 if is_within {
                     fill(&client, &format!("/v1/organizations/{}", made["id"].as_str().unwrap())).await;
                 }

@@ -189,6 +189,7 @@ impl Route {
             "findOneAndDelete",
             "updateDocuments",
             "updateDocument",
+            "runBatch",
         ];
         organization.contains(&self.id.as_str())
     }
@@ -227,6 +228,12 @@ impl Route {
             }),
             json!({ "update": { "$rename": { "_id": "id" }, "$set": { "a.$[x]": id } }, "arrayFilters": [{ "x.org_id": id }] }),
             json!({ "update": { "$set": { "document.org_id": id }, "$unset": { "revision": 1 } }, "upsert": true }),
+            json!({ "operations": [{ "op": "update", "collection": things.collection, "id": things.document,
+                "update": { "$set": { "org_id": id, "document.org_id": id } }, "upsert": true }] }),
+            json!({ "operations": [
+                { "op": "check", "collection": things.collection, "id": things.document, "exists": true },
+                { "op": "patch", "collection": "documents", "id": things.document, "patch": { "org_id": id } },
+                { "op": "delete", "collection": "documents", "id": things.document }], "org_id": id }),
             json!({ "name": things.collection, "keys": "n", "organization": id, "organization_id": id }),
             json!({ "organization_name": things.organization.name(), "org_id": id, "id": id }),
         ]

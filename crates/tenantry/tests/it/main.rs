@@ -12,6 +12,7 @@ mod archives;
 mod audit;
 mod backend_examples;
 mod bad_input;
+mod batch_kill;
 mod bulk_kill;
 mod canaries;
 mod checker;

@@ -2,6 +2,7 @@
 //! `docs/documents.md`.
 
 use crate::support::app::App;
+use crate::support::transactions::app_with_transactions;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -101,6 +102,21 @@ async fn tour_of_updates_goes_on_with_that_of_documents() {
     assert_eq!((&cart["upserted_id"], &discount["modified"]), (&"cart-1".into(), &1.into()));
     assert_eq!((&found["modified"], &taken["document"]["by"]), (&1.into(), &"worker-7".into()));
     assert_eq!((&deleted["document"]["_id"], &all["modified"]), (&"task-1".into(), &1.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tour_of_batches_goes_on_with_that_of_documents() {
+    let (app, _set) = app_with_transactions().await;
+    let tour = block("docs/documents.md", "# An organization of its own");
+    let variables = tour.split("# A collection, and an index").next().unwrap();
+    let batches = block("docs/documents.md", "# Stock, and an order that takes from it");
+    let answers = answers(&run(&format!("{variables}{batches}"), app.address()).await);
+    let [_, _, ordered, canceled] = &answers[..] else { panic!("{answers:?}") };
+    let statuses = |answer: &Value| -> Vec<u64> {
+        let results = answer["results"].as_array().unwrap();
+        results.iter().map(|result| result["status"].as_u64().unwrap()).collect()
+    };
+    assert_eq!((statuses(ordered), statuses(canceled)), (vec![201, 200, 200, 201], vec![200, 204]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

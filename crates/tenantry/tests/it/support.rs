@@ -23,3 +23,4 @@ pub mod smtp;
 pub mod store;
 pub mod terminal;
 pub mod test_env;
+pub mod transactions;

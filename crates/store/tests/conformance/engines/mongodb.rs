@@ -7,26 +7,40 @@ use mongodb::bson::{Document, doc};
 use mongodb::options::ClientOptions;
 use mongodb::{Client, Collection};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
 use std::time::Duration;
 use tenantry_domain::organization::{Organization, Placement};
 use tenantry_domain::store::Store;
 use tenantry_store::{MongoOptions, OpenStore, StoreOptions, open_mongodb};
+use tenantry_test_mongod::{ReplicaSet, shared_uri};
 
 pub fn engine() -> Box<dyn Engine> {
-    Box::new(MongoDb { name: "mongodb", placement: Placement::Collection })
+    Box::new(MongoDb { name: "mongodb", placement: Placement::Collection, uri: shared_uri })
 }
 
 pub fn placements() -> Vec<Box<dyn Engine>> {
+    in_placements(shared_uri)
+}
+
+/// On a replica set, which has transactions.
+pub fn replicated_placements() -> Vec<Box<dyn Engine>> {
+    static SET: LazyLock<ReplicaSet> = LazyLock::new(ReplicaSet::start_single);
+    in_placements(|| SET.uri())
+}
+
+fn in_placements(uri: fn() -> String) -> Vec<Box<dyn Engine>> {
     vec![
-        Box::new(MongoDb { name: "mongodb, collection", placement: Placement::Collection }),
-        Box::new(MongoDb { name: "mongodb, database", placement: Placement::Database }),
-        Box::new(MongoDb { name: "mongodb, shared", placement: Placement::Shared }),
+        Box::new(MongoDb { name: "mongodb, collection", placement: Placement::Collection, uri }),
+        Box::new(MongoDb { name: "mongodb, database", placement: Placement::Database, uri }),
+        Box::new(MongoDb { name: "mongodb, shared", placement: Placement::Shared, uri }),
     ]
 }
 
 struct MongoDb {
     name: &'static str,
     placement: Placement,
+    /// Gives its server.
+    uri: fn() -> String,
 }
 
 struct RunningMongoDb {
@@ -43,7 +57,7 @@ impl Engine for MongoDb {
     }
 
     async fn start(&self) -> Box<dyn Running> {
-        Box::new(RunningMongoDb::start(self.placement).await)
+        Box::new(RunningMongoDb::start((self.uri)(), self.placement).await)
     }
 }
 
@@ -69,8 +83,7 @@ const PROFILE_BYTES: i64 = 64 << 20;
 const STORE: &str = "tenantry";
 
 impl RunningMongoDb {
-    async fn start(placement: Placement) -> Self {
-        let uri = tenantry_test_mongod::shared_uri();
+    async fn start(uri: String, placement: Placement) -> Self {
         let client = Client::with_uri_str(&uri).await.unwrap();
         let database = format!("test_{:016x}", RandomState::new().hash_one(()));
         let options = MongoOptions {
@@ -160,8 +173,8 @@ async fn scan_check_detects_scan_and_sort() {
     for (filter, order) in
         [(doc! { "nothing": 1 }, doc! {}), (doc! { "hidden": true }, doc! { "version": 1 })]
     {
-        let running = RunningMongoDb::start(Placement::Shared).await;
-        let mut options = ClientOptions::parse(tenantry_test_mongod::shared_uri()).await.unwrap();
+        let running = RunningMongoDb::start(shared_uri(), Placement::Shared).await;
+        let mut options = ClientOptions::parse(shared_uri()).await.unwrap();
         options.app_name = Some(STORE.to_owned());
         let as_the_store = Client::with_options(options).unwrap().database(&running.database);
         let search = doc! { "find": "organizations", "filter": filter, "sort": order };

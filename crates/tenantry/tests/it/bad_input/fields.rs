@@ -83,6 +83,9 @@ fn good(route: &Route) -> Value {
             match *field {
                 "permissions" => json!(["documents:read"]),
                 "filter" => json!({}),
+                "operations" => {
+                    json!([{ "op": "check", "collection": "documents", "id": "d", "exists": true }])
+                }
                 "update" => json!({ "$set": {} }),
                 field => Value::from(value(field)),
             },

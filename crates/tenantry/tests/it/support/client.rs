@@ -243,13 +243,24 @@ impl Answer {
         assert_eq!(self.outcome(), pointers.join(" "), "{self}");
     }
 
+    /// Expects a refusal of a batch with that code, because of the operation at that pointer.
+    #[track_caller]
+    pub fn refused_at(self, code: &str, pointer: &str) {
+        let text = self.to_string();
+        let errors = self.refused(code)["errors"].take();
+        let pointers: Vec<&str> =
+            errors.as_array().into_iter().flatten().filter_map(|error| error["pointer"].as_str()).collect();
+        assert_eq!(pointers, [pointer], "{text}");
+    }
+
     /// Its outcome for tables of refusals: the code, or, for `invalid_input`, the pointers of its fields.
     pub fn outcome(&self) -> String {
         let problem = self.json();
         match (&problem["code"], problem["errors"].as_array()) {
             (Value::String(code), None) => code.clone(),
-            (Value::String(code), Some(errors)) => {
-                assert_eq!(code, "invalid_input", "{self}");
+            // An operation of a batch.
+            (Value::String(code), Some(_)) if code != "invalid_input" => code.clone(),
+            (Value::String(_), Some(errors)) => {
                 let pointers = errors.iter().map(|error| error["pointer"].as_str().unwrap());
                 pointers.collect::<Vec<_>>().join(" ")
             }

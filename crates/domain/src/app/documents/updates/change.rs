@@ -197,7 +197,7 @@ impl Documents {
         tokio::time::timeout(DOCUMENT_LOCK_WAIT, lock).await.map_err(|_| ErrorCode::DocumentBusy.into())
     }
 
-    async fn back_off(&self) {
+    pub(in crate::app::documents) async fn back_off(&self) {
         let [share] = self.sources.random();
         tokio::time::sleep(BACKOFF_MAX * u32::from(share) / u32::from(u8::MAX)).await;
     }
