@@ -165,6 +165,7 @@ impl store::Documents for Documents {
         self.remover.delete_matching(&mut handle, filter, time).await.map_err(EngineError::of_query)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn check_batches(&self) -> Result<()> {
         self.batches.check_support().await
     }

@@ -178,6 +178,7 @@ impl Documents for Sqlite {
         }
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn check_batches(&self) -> Result<()> {
         Ok(())
     }

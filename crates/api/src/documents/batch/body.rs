@@ -80,7 +80,7 @@ pub fn read(body: &DocumentBody, max_bytes: usize) -> Result<Vec<BatchOperation>
 
 fn operation(fields: &mut Fields, max_bytes: usize, cost: &mut FilterPrice) -> Option<BatchOperation> {
     let earlier = fields.error_count();
-    let kind = fields.required("op", Kind::parse);
+    let kind = fields.required("op", ActionKind::parse);
     let collection = fields.required("collection", CollectionName::parse);
     let action = kind.and_then(|kind| action(fields, kind, max_bytes, cost));
     if kind.is_none() {
@@ -93,31 +93,36 @@ fn operation(fields: &mut Fields, max_bytes: usize, cost: &mut FilterPrice) -> O
     Some(BatchOperation { collection: collection?, action: action? })
 }
 
-fn action(fields: &mut Fields, kind: Kind, max_bytes: usize, cost: &mut FilterPrice) -> Option<BatchAction> {
-    if kind == Kind::Insert {
+fn action(
+    fields: &mut Fields,
+    kind: ActionKind,
+    max_bytes: usize,
+    cost: &mut FilterPrice,
+) -> Option<BatchAction> {
+    if kind == ActionKind::Insert {
         return Some(BatchAction::Insert { id: None, document: document(fields, max_bytes)? });
     }
     let id = fields.required("id", DocumentId::parse);
     let has_revision = fields.has("revision");
     let revision = fields.optional("revision", parse_revision);
     match kind {
-        Kind::Insert => None,
-        Kind::Replace => {
+        ActionKind::Insert => None,
+        ActionKind::Replace => {
             let document = document(fields, max_bytes);
             Some(BatchAction::Replace { id: id?, revision, document: document? })
         }
-        Kind::Patch => {
+        ActionKind::Patch => {
             let text: Option<String> = fields.required("patch", str::parse);
             let patch = text.and_then(|text| fields.take_below("patch", MergePatch::parse(&text)));
             Some(BatchAction::Patch { id: id?, revision, patch: patch? })
         }
-        Kind::Update => {
+        ActionKind::Update => {
             let update = update(fields, cost);
             let upsert = fields.flag("upsert").unwrap_or_default();
             Some(BatchAction::Update { id: id?, revision, update: Arc::new(update?), upsert })
         }
-        Kind::Delete => Some(BatchAction::Delete { id: id?, revision }),
-        Kind::Check => {
+        ActionKind::Delete => Some(BatchAction::Delete { id: id?, revision }),
+        ActionKind::Check => {
             let has_exists = fields.has("exists");
             let exists = fields.flag("exists");
             if has_exists == has_revision {
@@ -158,7 +163,7 @@ fn update(fields: &mut Fields, cost: &mut FilterPrice) -> Option<Update> {
 
 /// What an operation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ActionKind {
     Insert,
     Replace,
     Patch,
@@ -167,7 +172,7 @@ enum Kind {
     Check,
 }
 
-impl Kind {
+impl ActionKind {
     fn parse(text: &str) -> Result<Self, &'static str> {
         match text {
             "insert" => Ok(Self::Insert),
