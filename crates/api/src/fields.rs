@@ -18,6 +18,7 @@ use strict_json::{Members, Strict};
 use tenantry_documents::aggregate::Pipeline;
 use tenantry_documents::document::{diagnosis, json_diagnosis};
 use tenantry_documents::filter::Filter;
+use tenantry_documents::index::PartialFilter;
 use tenantry_domain::organization::QuotaLimit;
 use tenantry_domain::{Error, ErrorCode, FieldError, Result};
 
@@ -29,8 +30,8 @@ const NAME_MAX_CHARS: usize = 100;
 /// The name of the body member and the query parameter that hold a filter.
 const FILTER: &str = "filter";
 /// The members of a body that hold conditions, stages, documents or their values.
-const KEPT_AS_TEXT: [&str; 7] =
-    [FILTER, "update", "arrayFilters", "pipeline", "operations", "document", "patch"];
+const KEPT_AS_TEXT: [&str; 8] =
+    [FILTER, "partial_filter", "update", "arrayFilters", "pipeline", "operations", "document", "patch"];
 
 /// The members of a JSON object, or the parameters of a query, while they are being read.
 pub struct Fields {
@@ -181,6 +182,13 @@ impl Fields {
     pub fn required_filter(&mut self, name: &str) -> Option<Filter> {
         let text: String = self.required(name, str::parse)?;
         self.parse_filter(name, &text)
+    }
+
+    /// The filter of a partial index, which may be absent or null.
+    pub fn partial_filter(&mut self, name: &str) -> Option<PartialFilter> {
+        let text: String = self.optional(name, str::parse)?;
+        let parsed = PartialFilter::parse(&text, &format!("{}{name}", self.at));
+        self.take(parsed)
     }
 
     fn parse_filter(&mut self, name: &str, text: &str) -> Option<Filter> {

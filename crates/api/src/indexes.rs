@@ -5,7 +5,7 @@
 use super::auth::RequireTenant;
 use super::collections;
 use super::conditional::{IfMatchBody, IfNoneMatchBody};
-use super::extract::JsonBody;
+use super::extract::DocumentBody;
 use super::http::Http;
 use super::openapi::Access;
 use super::path_params::{CollectionPath, IndexPath, encoded};
@@ -17,14 +17,17 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tenantry_documents::index::{Index, IndexName};
+use tenantry_documents::index::{Coverage, Index, IndexName, IndexOptions, PartialFilter};
+use tenantry_documents::limits::EXPIRE_AFTER_MAX_SECONDS;
 use tenantry_domain::ErrorCode;
 use tenantry_domain::app::collections::IndexBuildState;
 use tenantry_domain::app::tenant::{Read, Shape};
 use tenantry_domain::limits::OPERATION_WAIT;
+use tenantry_domain::offload;
 use tenantry_domain::permission::Permission;
 use utoipa::ToSchema;
 
@@ -66,11 +69,34 @@ pub struct IndexResponse {
     pub keys: String,
     /// Whether no two documents may share an entry.
     pub unique: bool,
+    /// Present and true if the index has only documents with a value at one of its paths.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = bool)]
+    pub sparse: Option<bool>,
+    /// If present, the index has only documents that match.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = Object, example = json!({ "status": "open" }))]
+    pub partial_filter: Option<Box<RawValue>>,
+    /// If present, a document is removed this many seconds after the date in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = u32, example = 3600)]
+    pub expire_after_seconds: Option<u32>,
 }
 
 impl From<&Index> for IndexResponse {
     fn from(index: &Index) -> Self {
-        Self { name: index.name.to_string(), keys: index.keys_text(), unique: index.unique }
+        let partial_filter = match &index.coverage {
+            Coverage::Partial(filter) => RawValue::from_string(filter.shown()).ok(),
+            Coverage::All | Coverage::Sparse(_) => None,
+        };
+        Self {
+            name: index.name.to_string(),
+            keys: index.keys_text(),
+            unique: index.unique,
+            sparse: matches!(index.coverage, Coverage::Sparse(_)).then_some(true),
+            partial_filter,
+            expire_after_seconds: index.expire_after_seconds,
+        }
     }
 }
 
@@ -108,7 +134,21 @@ request_fields! {
         pub name: Option<IndexName> = optional(IndexName::parse),
         /// Whether no two documents may share an entry; a missing field counts as an entry, too.
         pub unique: bool = flag or default,
+        /// Whether the index has only documents with a value at one of its paths, even if it is null.
+        pub sparse: bool = flag or default,
+        /// The index has only documents that match: a filter of `$eq $gt $gte $lt $lte $in $exists $and $or`.
+        #[schema(example = json!({ "status": "open" }))]
+        pub partial_filter: Option<PartialFilter> = partial_filter,
+        /// How many seconds after its date, or the earliest of several, a document is removed; for one key alone.
+        #[schema(maximum = 2_147_483_647, example = 3600)]
+        pub expire_after_seconds: Option<u32> = numeric(seconds),
     }
+}
+
+/// Reads a number of seconds.
+fn seconds(text: &str) -> Result<u32, String> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds <= EXPIRE_AFTER_MAX_SECONDS);
+    seconds.ok_or_else(|| format!("Must be a whole number from 0 to {EXPIRE_AFTER_MAX_SECONDS}."))
 }
 
 /// Create an index.
@@ -135,12 +175,18 @@ pub async fn create_index(
     RequireTenant(tenant): RequireTenant<Shape>,
     CollectionPath(collection): CollectionPath,
     prefer: Prefer,
-    body: JsonBody,
+    body: DocumentBody,
 ) -> Result<Response, ApiError> {
-    let index = body.fields()?.parse(|fields| {
-        let NewIndex { keys, name, unique } = NewIndex::from_fields(fields)?;
-        fields.take(Index::parse(name, &keys, unique))
-    })?;
+    let body_bytes = body.0.len();
+    let read = move || {
+        body.fields()?.parse(|fields| {
+            let NewIndex { keys, name, unique, sparse, partial_filter, expire_after_seconds } =
+                NewIndex::from_fields(fields)?;
+            let options = IndexOptions { unique, sparse, partial_filter, expire_after_seconds };
+            fields.take(Index::parse_with(name, &keys, options))
+        })
+    };
+    let index = offload::by_filter_size(body_bytes, read).await??;
     let patience = if prefer.respond_async { Duration::ZERO } else { OPERATION_WAIT };
     let status = match http.app.collections.create_index(&tenant, &collection, &index, patience).await? {
         IndexBuildState::New => StatusCode::CREATED,

@@ -25,7 +25,7 @@
 //! | `numeric(parse)` | a number that may be absent |
 //! | `required_list(parse)`, `list(parse)` | an array of strings |
 //! | `flag` | a boolean that may be absent |
-//! | `filter`, `required_filter` | a filter: an object in a body, text in a query |
+//! | `filter`, `required_filter`, `partial_filter` | a filter: an object in a body, text in a query |
 //! | `pipeline` | a pipeline: a list of objects in a body |
 //! | `limit` | a limit of a quota: a number, absent, or null for none |
 //! | `object(Name)` | an object that may be absent, declared by the same macro |
@@ -115,6 +115,9 @@ macro_rules! request_fields {
             $head $done $member
             [required = false, value_type = Option<Object>] [value_type = Option<String>] [] $rest
         }
+    };
+    (@partial_filter $head:tt $done:tt $member:tt $rest:tt) => {
+        $crate::request_fields::request_fields! { @filter $head $done $member $rest }
     };
     (@required_filter $head:tt $done:tt $member:tt $rest:tt) => {
         $crate::request_fields::request_fields! { @push

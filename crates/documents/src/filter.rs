@@ -11,8 +11,10 @@
 mod automaton;
 mod bounds;
 mod equalities;
+mod implication;
 mod matches;
 mod parse;
+mod partial;
 mod pattern;
 mod position;
 mod price;
@@ -137,6 +139,27 @@ impl Filter {
     #[must_use]
     pub fn is_decided_by_mongodb(&self) -> bool {
         render::is_decided(self)
+    }
+
+    /// Whether every document that matches it also matches `other`; `false` also where that is not known.
+    #[must_use]
+    pub fn implies(&self, other: &Self) -> bool {
+        implication::implies(self, other)
+    }
+
+    /// Refuses a filter that no partial index may have; `at` is its pointer within the request.
+    pub(crate) fn check_partial(&self, at: &str) -> Result<()> {
+        partial::check(self, at)
+    }
+
+    /// The same filter as the definition of a partial index, with `prefix` before each path.
+    pub(crate) fn to_partial(&self, prefix: &str) -> Document {
+        partial::write(self, prefix)
+    }
+
+    /// The filter of documents that have a value at one of `paths`.
+    pub(crate) fn any_exists(paths: &[&Path]) -> Self {
+        partial::any_exists(paths)
     }
 
     /// The fields at the top of a document whose values decide whether it matches.

@@ -46,6 +46,14 @@ pub const SORT_MAX_KEYS: usize = 3;
 pub const PROJECTION_MAX_PATHS: usize = 100;
 /// Keys of an index.
 pub const INDEX_MAX_KEYS: usize = 8;
+/// Conditions of the filter of a partial index: it is evaluated for every document that is written.
+pub const PARTIAL_FILTER_MAX_NODES: usize = 16;
+/// Values of all lists of such a filter.
+pub const PARTIAL_FILTER_MAX_VALUES: usize = 100;
+/// Bytes of such a filter as JSON.
+pub const PARTIAL_FILTER_MAX_BYTES: usize = 4096;
+/// The most seconds after which an index lets documents expire, as in MongoDB: 68 years.
+pub const EXPIRE_AFTER_MAX_SECONDS: u32 = i32::MAX as u32;
 /// Bytes of an index's name.
 pub const INDEX_NAME_MAX_BYTES: usize = 120;
 /// Bytes of the keys of one document's entries in all indexes of its collection together, with every value at

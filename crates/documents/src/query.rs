@@ -6,6 +6,7 @@
 //! A short page is not the last one: it may have fewer documents than its limit and still be followed by
 //! another.
 
+pub mod explanation;
 pub mod plan;
 
 use crate::document::StoredDocument;

@@ -16,6 +16,7 @@ mod clock_and_entropy;
 pub mod collections;
 mod credentials;
 pub mod documents;
+pub mod expirer;
 pub mod idempotency;
 pub mod identities;
 pub mod introspection;
@@ -62,6 +63,7 @@ use clock_and_entropy::ClockAndEntropy;
 use collections::Collections;
 use credentials::Credentials;
 use documents::Documents;
+use expirer::Expirer;
 use idempotency::Idempotency;
 use identities::Identities;
 use introspection::Introspection;
@@ -155,6 +157,8 @@ pub struct App {
     pub idempotency: Idempotency,
     /// Counting rate-limited attempts.
     pub rate_limiter: Arc<RateLimiter>,
+    /// Removing documents that have expired.
+    pub expirer: Expirer,
     /// Work done at intervals.
     pub maintenance: Maintenance,
     installation: Arc<dyn store::Installation>,
@@ -247,7 +251,8 @@ impl App {
             operations: Operations::new(store, auth),
             exporter: Exporter::new(store, auth, policy.query_time, sources),
             importer: Importer::new(store, mailboxes, executor, policy, sources),
-            collections: Collections::new(store, auth),
+            collections: Collections::new(store, auth, sources),
+            expirer: Expirer::new(store, sources),
             documents: Documents::new(store, auth, mac_keys, policy, sources),
             idempotency: Idempotency::new(store, mac_keys, policy.idempotency_keys, sources),
             rate_limiter: Arc::clone(rate_limiter),

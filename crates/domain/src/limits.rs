@@ -66,6 +66,15 @@ pub const MAIL_BACKOFF_MAX: Duration = Duration::from_secs(1800);
 /// How long word of a change waits, so that the change is there before it is told.
 pub const MAIL_NOTICE_DELAY: Duration = Duration::from_secs(10);
 
+/// How often each instance looks for collections in which documents may have expired.
+pub const EXPIRY_POLL_INTERVAL: Duration = Duration::from_secs(10);
+/// How often expired documents are removed from a collection.
+pub const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
+/// How long expired documents of one index are removed before another collection has its turn.
+pub const EXPIRY_PORTION: Duration = Duration::from_millis(500);
+/// How long a collection stays listed after an index was announced that it does not have: longer than any build.
+pub const EXPIRY_LISTED: Duration = Duration::from_secs(24 * 3600);
+
 /// Items of a page when the caller names no limit.
 pub const PAGE_DEFAULT_ITEMS: u32 = 50;
 /// The most items of a page.

@@ -26,3 +26,5 @@ pub const MAILS_SENT: &str = "mails_sent_total";
 pub const MAILS_TRIED_AGAIN: &str = "mails_tried_again_total";
 /// Mails that were given up, by `reason`: `refused`, `expired`, `outdated` or `unreadable`.
 pub const MAILS_DROPPED: &str = "mails_dropped_total";
+/// Documents removed because they had expired.
+pub const DOCUMENTS_EXPIRED: &str = "documents_expired_total";

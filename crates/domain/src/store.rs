@@ -21,6 +21,7 @@ mod audit;
 mod batch;
 mod collections;
 mod documents;
+mod expiries;
 pub mod full_scan;
 mod identities;
 pub mod invalidation;
@@ -33,6 +34,7 @@ pub use audit::{AppendOutcome, Audit, AuditQuery};
 pub use batch::{BatchChange, BatchStep, operation_pointer};
 pub use collections::{CollectionInfo, Collections};
 pub use documents::Documents;
+pub use expiries::{Expiries, Expiry};
 pub use identities::Identities;
 pub use invitations::Invitations;
 pub use mails::Mails;
@@ -437,6 +439,8 @@ pub struct Store {
     pub mails: Arc<dyn Mails>,
     /// See [`Identities`].
     pub identities: Arc<dyn Identities>,
+    /// See [`Expiries`].
+    pub expiries: Arc<dyn Expiries>,
     /// See [`Operations`].
     pub operations: Arc<dyn Operations>,
     /// See [`Audit`].

@@ -7,6 +7,7 @@
 mod aggregate;
 mod batch;
 mod checked;
+mod explain;
 mod find;
 pub(crate) mod index_entries;
 mod insert;
@@ -33,6 +34,7 @@ use std::time::Duration;
 use tenantry_documents::aggregate::{AggregateResult, Aggregation};
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
+use tenantry_documents::query::explanation::Explanation;
 use tenantry_documents::query::{DeleteResult, DocumentQuery, MatchCount, QueryPage};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::error::{Error, ErrorCode, Result};
@@ -127,6 +129,17 @@ impl store::Documents for Documents {
     ) -> Result<QueryPage> {
         let mut handle = self.placements.resolve(organization, collection).await?;
         self.finder.find(&mut handle, query).await.map_err(EngineError::of_query)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
+    async fn explain_documents(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        query: &DocumentQuery,
+    ) -> Result<Explanation> {
+        let mut handle = self.placements.resolve(organization, collection).await?;
+        self.finder.explain(&mut handle, query).await.map_err(EngineError::of_query)
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]

@@ -152,7 +152,7 @@ const NAMESPACE_EXISTS: i32 = 48;
 /// "QueryPlanKilled".
 const QUERY_PLAN_KILLED: i32 = 175;
 /// "MaxTimeMSExpired".
-const MAX_TIME_EXPIRED: i32 = 50;
+pub(super) const MAX_TIME_EXPIRED: i32 = 50;
 /// "BadValue": among much else, documents that cannot be sorted as requested.
 const BAD_VALUE: i32 = 2;
 /// "CannotIndexParallelArrays", and a number in a path that has two meanings: the document cannot have sensible

@@ -5,7 +5,7 @@ pub(crate) mod stored_collection;
 use crate::connection::Connection;
 use crate::engine_error::EngineResult;
 use crate::names::{
-    ACCOUNTS, API_KEYS, AUDIT_ENTRIES, AUDIT_OUTBOX, IDENTITIES, INVITATIONS, MAILS, OPERATIONS,
+    ACCOUNTS, API_KEYS, AUDIT_ENTRIES, AUDIT_OUTBOX, EXPIRIES, IDENTITIES, INVITATIONS, MAILS, OPERATIONS,
     ORGANIZATIONS, SESSIONS,
 };
 use crate::placements::Placements;
@@ -42,6 +42,7 @@ pub(crate) struct FullScan {
     invitations: Records,
     mails: Records,
     identities: Records,
+    expiries: Records,
     operations: Records,
     audit_outbox: Records,
     audit_entries: Records,
@@ -59,6 +60,7 @@ impl FullScan {
             invitations: Records::new(connection, INVITATIONS),
             mails: Records::new(connection, MAILS),
             identities: Records::new(connection, IDENTITIES),
+            expiries: Records::new(connection, EXPIRIES),
             operations: Records::new(connection, OPERATIONS),
             audit_outbox: Records::new(connection, AUDIT_OUTBOX),
             audit_entries: Records::new(connection, AUDIT_ENTRIES),
@@ -137,7 +139,7 @@ impl full_scan::FullScan for FullScan {
     #[tracing::instrument(level = "debug", skip_all)]
     async fn clear_records(&self) -> Result<()> {
         let Self { sessions, api_keys, invitations, operations, accounts, organizations, .. } = self;
-        let (identities, mails) = (&self.identities, &self.mails);
+        let (identities, mails, expiries) = (&self.identities, &self.mails, &self.expiries);
         let (outbox, entries) = (&self.audit_outbox, &self.audit_entries);
         for records in [
             sessions,
@@ -145,6 +147,7 @@ impl full_scan::FullScan for FullScan {
             invitations,
             identities,
             mails,
+            expiries,
             operations,
             outbox,
             entries,

@@ -20,6 +20,7 @@ mod containers;
 mod documents;
 mod engine_error;
 mod error;
+mod expiries;
 mod full_scan;
 mod idempotency;
 mod identities;
@@ -56,6 +57,7 @@ use containers::cleanup::Cleanup;
 use containers::uuid_support::require_uuid_support;
 use containers::{Containers, PlacementPolicy};
 use documents::Documents;
+use expiries::Expiries;
 use full_scan::FullScan;
 use idempotency::IdempotencyKeys;
 use identities::Identities;
@@ -127,6 +129,7 @@ impl MongoDb {
             invitations: Arc::new(Invitations::new(&connection)),
             mails: Arc::new(Mails::new(&connection)),
             identities: Arc::new(Identities::new(&connection)),
+            expiries: Arc::new(Expiries::new(&connection)),
             operations: Arc::new(Operations::new(&connection)),
             audit: Arc::new(Audit::new(&connection)),
             containers: Arc::new(containers),

@@ -14,6 +14,8 @@ pub(crate) const API_KEYS: &str = "api_keys";
 pub(crate) const INVITATIONS: &str = "invitations";
 /// Mails that wait to be sent.
 pub(crate) const MAILS: &str = "mails";
+/// Collections in which documents may expire.
+pub(crate) const EXPIRIES: &str = "expiries";
 /// The log of finished operations.
 pub(crate) const OPERATIONS: &str = "operations";
 /// Events of the audit trail that ride in no other document and are in no chain yet.
@@ -53,6 +55,8 @@ pub(crate) const API_KEYS_BY_SLOT: &str = "api_keys_by_slot";
 pub(crate) const MAILS_DUE: &str = "mails_due";
 /// No two identities of one account have the same slot.
 pub(crate) const IDENTITIES_BY_SLOT: &str = "identities_by_slot";
+/// Expiries, those first that are due first.
+pub(crate) const EXPIRIES_DUE: &str = "expiries_due";
 /// The invitations of one organization, in the order of their ids.
 pub(crate) const INVITATIONS_OF: &str = "invitations_of";
 /// No two invitations of one organization have the same slot.

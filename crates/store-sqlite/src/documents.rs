@@ -3,6 +3,7 @@
 mod aggregate;
 mod batch;
 mod budget;
+mod explain;
 mod find;
 mod index_entries;
 mod index_scan;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use tenantry_documents::aggregate::{AggregateResult, Aggregation};
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::{Filter, FilterPrice};
+use tenantry_documents::query::explanation::Explanation;
 use tenantry_documents::query::{DeleteResult, DocumentQuery, MatchCount, QueryPage};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::metrics::QUERY_STARTS;
@@ -107,6 +109,20 @@ impl Documents for Sqlite {
         let (price, time) = (query.filter.price(), query.time);
         let find = move |scope: Scope<'_>, budget: Budget<'_>| find::find(scope, &name, &query, budget);
         self.read(organization, price, time, find).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
+    async fn explain_documents(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        query: &DocumentQuery,
+    ) -> Result<Explanation> {
+        let (name, query) = (collection.clone(), query.clone());
+        let (price, time) = (query.filter.price(), query.time);
+        let explain =
+            move |scope: Scope<'_>, budget: Budget<'_>| explain::explain(scope, &name, &query, budget);
+        self.read(organization, price, time, explain).await
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]

@@ -89,6 +89,7 @@ impl Sqlite {
             invitations: engine.clone(),
             mails: engine.clone(),
             identities: engine.clone(),
+            expiries: engine.clone(),
             operations: engine.clone(),
             audit: engine.clone(),
             containers: engine.clone(),

@@ -36,7 +36,7 @@ statements! {
 
 /// Rows that belong to other records are deleted with them, by their foreign keys.
 const CLEAR: &str = "DELETE FROM sessions; DELETE FROM api_keys; DELETE FROM invitations; DELETE FROM mails; \
-    DELETE FROM identities; DELETE FROM operations; DELETE FROM audit_outbox; DELETE FROM audit_entries; \
+    DELETE FROM identities; DELETE FROM expiries; DELETE FROM operations; DELETE FROM audit_outbox; DELETE FROM audit_entries; \
     DELETE FROM accounts; DELETE FROM organizations";
 /// Without those that are being removed: their names are below `0`.
 const COLLECTIONS: &str = "SELECT name FROM collections WHERE name >= '0' ORDER BY name";

@@ -18,6 +18,7 @@ mod documents;
 mod engine;
 mod engine_error;
 mod error;
+mod expiries;
 mod full_scan;
 mod group;
 mod idempotency;

@@ -29,6 +29,7 @@ const STEPS: &[SchemaStep] = &[
     SchemaStep::Sql(STEP_8),
     SchemaStep::Sql(STEP_9),
     SchemaStep::Sql(STEP_IDENTITIES),
+    SchemaStep::Sql(STEP_EXPIRIES),
 ];
 
 /// One step from a version to the next.
@@ -247,6 +248,18 @@ CREATE TABLE identities (
 CREATE INDEX identities_of ON identities (account_id, id);
 ";
 
+/// The collections in which documents may expire, and when somebody looks for expired ones next.
+const STEP_EXPIRIES: &str = "
+CREATE TABLE expiries (
+    organization_id BLOB NOT NULL,
+    collection TEXT NOT NULL,
+    due_at INTEGER NOT NULL,
+    announced_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, collection)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX expiries_due ON expiries (due_at);
+";
+
 /// The newest version this program knows.
 pub(super) const NEWEST_VERSION: i64 = STEPS.len() as i64;
 
@@ -318,8 +331,8 @@ mod tests {
     use super::*;
     use crate::statement::tests::check_plans;
     use crate::{
-        accounts, api_keys, audit, idempotency, identities, installation, invitations, mails, operations,
-        organizations, rate_limits, sessions, startup,
+        accounts, api_keys, audit, expiries, idempotency, identities, installation, invitations, mails,
+        operations, organizations, rate_limits, sessions, startup,
     };
 
     fn upgraded() -> Connection {
@@ -338,6 +351,7 @@ mod tests {
             identities::STATEMENTS,
             invitations::STATEMENTS,
             mails::STATEMENTS,
+            expiries::STATEMENTS,
             operations::STATEMENTS,
             audit::STATEMENTS,
             idempotency::STATEMENTS,

@@ -20,7 +20,8 @@ use tenantry_domain::clock::Clock;
 use tenantry_domain::foreign_token::{IssuerKeys, TrustedIssuers};
 use tenantry_domain::ids::Entropy;
 use tenantry_domain::limits::{
-    AUDIT_INTERVAL, AUDIT_ROUNDS, MAIL_INTERVAL, MAINTENANCE_INTERVAL, RECOVERY_INTERVAL,
+    AUDIT_INTERVAL, AUDIT_ROUNDS, EXPIRY_POLL_INTERVAL, MAIL_INTERVAL, MAINTENANCE_INTERVAL,
+    RECOVERY_INTERVAL,
 };
 use tenantry_domain::metrics::{MAILS_WAITING, OPERATION_RECOVERIES};
 use tenantry_domain::organization::Quota;
@@ -84,6 +85,8 @@ impl Service {
         let (recovered, kept, audited) = (Arc::clone(&app), Arc::clone(&app), Arc::clone(&app));
         background.spawn(keep_running("recovery", move || recover(Arc::clone(&recovered))));
         background.spawn(keep_running("housekeeping", move || maintain(Arc::clone(&kept))));
+        let expiring = Arc::clone(&app);
+        background.spawn(keep_running("expiry", move || expire(Arc::clone(&expiring))));
         background.spawn(keep_running("audit trail", move || collect_events(Arc::clone(&audited))));
         if app.mailer.is_enabled() {
             let mailing = Arc::clone(&app);
@@ -291,6 +294,16 @@ async fn send_mails(app: Arc<App>) {
             metrics::gauge!(MAILS_WAITING).set(waiting as f64);
         }
         app.mailer.wait(MAIL_INTERVAL).await;
+    }
+}
+
+/// Removes documents that have expired.
+async fn expire(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(EXPIRY_POLL_INTERVAL).await;
+        if let Err(error) = app.expirer.run().await {
+            tracing::warn!(%error, "a round of removing expired documents did not finish");
+        }
     }
 }
 

@@ -16,9 +16,9 @@ use tenantry_api::metrics::{
     DOCUMENT_FULL_SCANS, HTTP_CONNECTIONS, HTTP_REQUEST_DURATION, HTTP_REQUESTS, PASSWORD_HASH_QUEUE_DEPTH,
 };
 use tenantry_domain::metrics::{
-    MAILS_DROPPED, MAILS_SENT, MAILS_TRIED_AGAIN, MAILS_WAITING, OPERATION_RECOVERIES, OPERATIONS,
-    ORGANIZATION_TURN_WAITS, PASSWORD_HASH_DURATION, STORE_CACHE_INVALIDATIONS, STORE_CHANGE_STREAM_ALIVE,
-    STORE_WRITE_BATCH_SIZE,
+    DOCUMENTS_EXPIRED, MAILS_DROPPED, MAILS_SENT, MAILS_TRIED_AGAIN, MAILS_WAITING, OPERATION_RECOVERIES,
+    OPERATIONS, ORGANIZATION_TURN_WAITS, PASSWORD_HASH_DURATION, STORE_CACHE_INVALIDATIONS,
+    STORE_CHANGE_STREAM_ALIVE, STORE_WRITE_BATCH_SIZE,
 };
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
@@ -131,6 +131,7 @@ fn describe_metrics() {
     describe_gauge!(MAILS_WAITING, Unit::Count, "Mails that wait to be sent, about.");
     describe_counter!(MAILS_SENT, Unit::Count, "Mails that the mail server has taken.");
     describe_counter!(MAILS_TRIED_AGAIN, Unit::Count, "Times that a mail could not be sent and waits.");
+    describe_counter!(DOCUMENTS_EXPIRED, Unit::Count, "Documents removed because they had expired.");
     describe_counter!(MAILS_DROPPED, Unit::Count, "Mails that were given up.");
     describe_histogram!(STORE_WRITE_BATCH_SIZE, Unit::Count, "Writes that were made durable together.");
     describe_gauge!(

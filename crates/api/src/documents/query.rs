@@ -19,8 +19,10 @@ use axum::response::Response;
 use serde::Serialize;
 use std::sync::Arc;
 use tenantry_documents::filter::Filter;
+use tenantry_documents::index::IndexName;
 use tenantry_documents::projection::Projection;
 use tenantry_documents::query::SORT_POINTER;
+use tenantry_documents::query::explanation::{ExplainedAccess, Explanation};
 use tenantry_documents::sort::Sort;
 use tenantry_domain::app::documents::{DocumentPage, PageRequest};
 use tenantry_domain::app::tenant::{Read, TenantAccess};
@@ -46,6 +48,56 @@ pub struct DocumentPageResponse {
     /// The revision of each, if requested: its `ETag` without the quotes.
     #[schema(required = false, value_type = Vec<String>)]
     pub revisions: Option<Vec<String>>,
+    /// How the documents were found, if requested with `explain`; there are no `items` then.
+    #[schema(required = false, value_type = QueryExplanation)]
+    pub explanation: Option<QueryExplanation>,
+}
+
+/// How a query finds its first page, and how much it examines for that.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QueryExplanation {
+    /// `index`; `id`, the index on the `_id`; `scan` of the whole collection; `nothing`, if no document can match.
+    #[schema(example = "index")]
+    pub plan: &'static str,
+    /// The name of the index; several, joined by commas, only where MongoDB combines them. Null for another plan, or an
+    /// index that a program has made.
+    #[schema(required = true, example = "status_1_placed_-1")]
+    pub index: Option<String>,
+    /// Whether the documents have to be sorted, because nothing they are found by has the order.
+    pub sorted: bool,
+    /// Entries of the index that were examined.
+    pub entries_examined: u64,
+    /// Documents that were examined.
+    pub documents_examined: u64,
+    /// Documents on the page.
+    pub matched: u64,
+}
+
+impl From<Explanation> for QueryExplanation {
+    fn from(explanation: Explanation) -> Self {
+        let plan = explanation.access.as_str();
+        let names = match explanation.access {
+            ExplainedAccess::Indexes(names) => names,
+            ExplainedAccess::Nothing | ExplainedAccess::Scan | ExplainedAccess::Id => Vec::new(),
+        };
+        let names: Vec<&str> = names.iter().map(IndexName::as_str).collect();
+        Self {
+            plan,
+            index: (!names.is_empty()).then(|| names.join(",")),
+            sorted: explanation.is_sorted,
+            entries_examined: explanation.entries_examined,
+            documents_examined: explanation.documents_examined,
+            matched: explanation.matched,
+        }
+    }
+}
+
+/// The response with an explanation, in the form of a page.
+#[derive(Serialize)]
+struct ExplainedPage {
+    items: [(); 0],
+    next_cursor: Option<String>,
+    explanation: QueryExplanation,
 }
 
 /// How many documents match.
@@ -60,7 +112,7 @@ request_fields! {
     /// A query of documents.
     #[schema(as = QueryBody)]
     pub struct DocumentQuery in body and query
-    reported as [filter, sort, limit, cursor, fields, revisions] {
+    reported as [filter, sort, limit, cursor, fields, revisions, explain] {
         /// Which documents, in MongoDB's filter language; all by default.
         #[schema(example = json!({ "status": { "$in": ["open", "held"] } }))]
         pub filter: Filter = filter or default,
@@ -76,6 +128,8 @@ request_fields! {
         pub cursor: Option<String> = optional(str::parse),
         /// Whether to return the revision of each document, too.
         pub revisions: bool = flag or default,
+        /// Whether to return how the documents are found, instead of them.
+        pub explain: bool = flag or default,
     }
 }
 
@@ -201,9 +255,13 @@ async fn list_matching(
     query: DocumentQuery,
     pointers: Pointers,
 ) -> Result<Response, ApiError> {
-    let DocumentQuery { filter, sort, fields: projection, limit, cursor, revisions } = query;
+    let DocumentQuery { filter, sort, fields: projection, limit, cursor, revisions, explain } = query;
     let (cursor_at, sort_at) = (pointers.cursor, pointers.sort);
     let request = PageRequest { filter, sort, limit, cursor, cursor_at, sort_at };
+    if explain {
+        let explanation = http.app.documents.explain_documents(tenant, collection, request).await?.into();
+        return Ok(json(StatusCode::OK, &ExplainedPage { items: [], next_cursor: None, explanation }));
+    }
     let page = http.app.documents.find_documents(tenant, collection, request).await?;
     let scanned = page.scanned;
     let bytes = page.documents.iter().map(|document| document.body.as_bytes().len()).sum();

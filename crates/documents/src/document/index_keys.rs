@@ -99,7 +99,8 @@ pub struct IndexKeys {
 }
 
 impl IndexKeys {
-    /// The keys of `body` in `index`, charged to `budget`, for as much `fuel` as they cost.
+    /// The keys of `body` in `index`, charged to `budget`, for as much `fuel` as they cost. None if the index does not
+    /// have the document.
     ///
     /// # Errors
     /// Why the document cannot be in this index.
@@ -110,6 +111,9 @@ impl IndexKeys {
         budget: &mut EntryBudget,
         fuel: &Fuel<'_>,
     ) -> Result<Self, IndexKeysError> {
+        if !index.coverage.includes(body, fuel)? {
+            return Ok(Self::default());
+        }
         let paths = index.paths();
         let entries = index_entries(body, &paths, fuel)?;
         let is_multikey = entries.len() > 1 || meets_array(body, &paths);

@@ -12,6 +12,7 @@
 use crate::document::order::Direction;
 use crate::document::{ID_FIELD, KeyFormat, Path, cut, key};
 use crate::filter::{Entries, Filter, Interval};
+use crate::index::Coverage;
 use crate::limits::INDEX_KEY_PART_MAX_BYTES;
 use crate::sort::{Position, Sort, SortKey};
 
@@ -23,6 +24,8 @@ const INTERVALS_MAX: usize = 1000;
 pub struct Candidate<'a> {
     /// Its keys.
     pub keys: &'a [SortKey],
+    /// Which documents it has.
+    pub coverage: &'a Coverage,
     /// Whether an indexed path may go through an array in any document.
     pub is_multikey: bool,
     /// How its keys are stored.
@@ -101,7 +104,13 @@ impl Order {
 /// The plan for the documents that match `filter`, in the order of `sort`, or in any.
 #[must_use]
 pub fn plan(candidates: &[Candidate<'_>], filter: &Filter, sort: Option<&Sort>) -> Plan {
-    let by_index = candidates.iter().enumerate().map(|(place, candidate)| {
+    // One that lacks documents serves only queries none of whose documents it lacks.
+    let is_usable = |candidate: &Candidate<'_>| match candidate.coverage.filter() {
+        None => true,
+        Some(partial) => filter.implies(partial.filter()),
+    };
+    let usable = candidates.iter().enumerate().filter(|(_, candidate)| is_usable(candidate));
+    let by_index = usable.map(|(place, candidate)| {
         let bounds = Bounds::of_index(candidate, filter);
         let order = sort.and_then(|sort| order_of_index(candidate, &bounds, sort));
         ConsideredIndex { access: AccessPath::Index(place), bounds, order }

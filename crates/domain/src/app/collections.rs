@@ -1,6 +1,7 @@
 //! Collections of an organization's documents, and their indexes.
 
 use super::auth::Auth;
+use super::clock_and_entropy::ClockAndEntropy;
 use super::tenant::{Read, Shape, TenantAccess};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
@@ -26,12 +27,19 @@ pub enum IndexBuildState {
 /// Collections and indexes of organizations.
 pub struct Collections {
     collections: Arc<dyn store::Collections>,
+    expiries: Arc<dyn store::Expiries>,
     auth: Arc<Auth>,
+    sources: ClockAndEntropy,
 }
 
 impl Collections {
-    pub(super) fn new(store: &Store, auth: &Arc<Auth>) -> Self {
-        Self { collections: store.collections.clone(), auth: auth.clone() }
+    pub(super) fn new(store: &Store, auth: &Arc<Auth>, sources: &ClockAndEntropy) -> Self {
+        Self {
+            collections: store.collections.clone(),
+            expiries: store.expiries.clone(),
+            auth: auth.clone(),
+            sources: sources.clone(),
+        }
     }
 
     /// A page of collections, ordered by name.
@@ -142,6 +150,10 @@ impl Collections {
         let tenant = self.auth.renew(tenant).await?;
         let (collections, organization) = (Arc::clone(&self.collections), tenant.organization().clone());
         let (name, index) = (collection.clone(), index.clone());
+        // Before the index is there: after a crash in between, its documents must expire all the same.
+        if index.expire_after_seconds.is_some() {
+            self.expiries.insert_expiry(organization.id, &name, self.sources.now()).await?;
+        }
         // In a task of its own: it continues even if the caller goes away.
         let building = async move {
             let built = collections.insert_index(&organization, &name, &index).await;

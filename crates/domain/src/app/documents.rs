@@ -37,6 +37,7 @@ use std::time::Duration;
 use tenantry_documents::aggregate::{AggregateResult, Aggregation};
 use tenantry_documents::document::{DocumentId, MergePatch, NewDocument, Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
+use tenantry_documents::query::explanation::Explanation;
 use tenantry_documents::query::{DeleteResult, DocumentQuery, MatchCount, SORT_POINTER};
 use tokio::time::Instant;
 
@@ -381,6 +382,35 @@ impl Documents {
             None => None,
         };
         Ok(DocumentPage { documents: found.documents, next_cursor, scanned: found.scanned })
+    }
+
+    /// How the first page of the documents that match is found.
+    ///
+    /// # Errors
+    /// As [`Self::find_documents`], and `invalid_input` for a cursor.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
+    pub async fn explain_documents(
+        &self,
+        tenant: &TenantAccess<Read>,
+        collection: &CollectionName,
+        request: PageRequest,
+    ) -> Result<Explanation> {
+        // As for a page.
+        let tenant = &self.auth.renew(tenant).await?;
+        if request.cursor.is_some() {
+            let detail = "Only the first page can be explained: leave the cursor out.";
+            return Err(Error::invalid_field(request.cursor_at, detail));
+        }
+        let query = DocumentQuery {
+            after: None,
+            filter: request.filter,
+            sort: request.sort,
+            limit: request.limit.items(),
+            max_bytes: PAGE_MAX_BYTES,
+            time: self.query_time,
+        };
+        let explained = self.documents.explain_documents(tenant.organization(), collection, &query).await;
+        explained.map_err(|error| error.moved(SORT_POINTER, request.sort_at))
     }
 
     /// How many documents match.

@@ -164,37 +164,74 @@ pub fn damaged(line: u64, what: impl std::fmt::Display) -> Error {
     Error::new(ErrorCode::ArchiveInvalid).detail(format!("Line {line} of the archive: {what}"))
 }
 
-/// The serialized form of indexes, with their keys like a sort order (`a,-b.c`).
+/// The serialized form of indexes, with their keys like a sort order (`a,-b.c`). What not every index has is left out of
+/// those that lack it: an earlier version reads them, and refuses the others.
 mod indexes {
     use super::{Index, IndexName};
     use serde::de::Error as _;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::value::RawValue;
+    use tenantry_documents::Error;
+    use tenantry_documents::index::{Coverage, IndexOptions, PartialFilter};
 
     #[derive(Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct ArchiveSummary {
+    struct ArchivedIndex {
         name: IndexName,
         keys: String,
         unique: bool,
+        #[serde(default, skip_serializing_if = "is_false")]
+        sparse: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        partial_filter: Option<Box<RawValue>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expire_after_seconds: Option<u32>,
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    const fn is_false(flag: &bool) -> bool {
+        !*flag
+    }
+
+    impl ArchivedIndex {
+        fn of(index: &Index) -> Self {
+            let partial_filter = match &index.coverage {
+                Coverage::Partial(filter) => RawValue::from_string(filter.text().to_owned()).ok(),
+                Coverage::All | Coverage::Sparse(_) => None,
+            };
+            Self {
+                name: index.name.clone(),
+                keys: index.keys_text(),
+                unique: index.unique,
+                sparse: matches!(index.coverage, Coverage::Sparse(_)),
+                partial_filter,
+                expire_after_seconds: index.expire_after_seconds,
+            }
+        }
+
+        fn read(self) -> Result<Index, Error> {
+            let filter = self.partial_filter.map(|json| PartialFilter::parse(json.get(), "/partial_filter"));
+            let options = IndexOptions {
+                unique: self.unique,
+                sparse: self.sparse,
+                partial_filter: filter.transpose()?,
+                expire_after_seconds: self.expire_after_seconds,
+            };
+            Index::parse_with(Some(self.name), &self.keys, options)
+        }
     }
 
     pub fn serialize<S: Serializer>(indexes: &[Index], serializer: S) -> Result<S::Ok, S::Error> {
-        let written = |index: &Index| ArchiveSummary {
-            name: index.name.clone(),
-            keys: index.keys_text(),
-            unique: index.unique,
-        };
-        indexes.iter().map(written).collect::<Vec<_>>().serialize(serializer)
+        indexes.iter().map(ArchivedIndex::of).collect::<Vec<_>>().serialize(serializer)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Index>, D::Error> {
-        let index = |written: ArchiveSummary| {
-            let ArchiveSummary { name, keys, unique } = written;
-            Index::parse(Some(name), &keys, unique).map_err(|error| {
+        let index = |written: ArchivedIndex| {
+            written.read().map_err(|error| {
                 let detail = error.fields().first().map(|field| field.detail.clone());
                 D::Error::custom(format!("an index cannot be: {}", detail.unwrap_or_default()))
             })
         };
-        Vec::<ArchiveSummary>::deserialize(deserializer)?.into_iter().map(index).collect()
+        Vec::<ArchivedIndex>::deserialize(deserializer)?.into_iter().map(index).collect()
     }
 }

@@ -178,6 +178,27 @@ fn archive_format_matches_documentation() {
     assert!(shown[8].ends_with(&format!(r#""sha256":"{before_end}"}}}}"#)), "{}", shown[8]);
 }
 
+#[test]
+fn archived_index_keeps_what_not_every_index_has() {
+    let json = concat!(
+        r#"{"name":"documents","indexes":[{"name":"a","keys":"x","unique":true,"sparse":true},"#,
+        r#"{"name":"b","keys":"y","unique":false,"#,
+        r#""partial_filter":{"s":"open","n":{"$gt":{"$numberInt":"5"}}},"expire_after_seconds":60}]}"#
+    );
+    let read: ArchivedCollection = serde_json::from_str(json).unwrap();
+    assert_eq!(serde_json::to_string(&read).unwrap(), json);
+    for (from, to) in [
+        (r#""unique":true,"#, r#""unique":true,"partial_filter":{"s":1},"#),
+        (r#""s":"open""#, r#""s":{"$ne":1}"#),
+        (r#""keys":"y""#, r#""keys":"y,z""#),
+        ("60", "-1"),
+        (r#""sparse""#, r#""other""#),
+    ] {
+        let bad = json.replace(from, to);
+        assert!(serde_json::from_str::<ArchivedCollection>(&bad).is_err(), "{bad}");
+    }
+}
+
 fn digest<'a>(lines: impl Iterator<Item = &'a str>) -> String {
     let text: String = lines.map(|line| format!("{line}\n")).collect();
     hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()))

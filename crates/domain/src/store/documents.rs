@@ -10,6 +10,7 @@ use std::time::Duration;
 use tenantry_documents::aggregate::{AggregateResult, Aggregation};
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
+use tenantry_documents::query::explanation::Explanation;
 use tenantry_documents::query::{DeleteResult, DocumentQuery, MatchCount, QueryPage};
 
 /// The documents of organizations.
@@ -64,6 +65,14 @@ pub trait Documents: Send + Sync {
         collection: &CollectionName,
         query: &DocumentQuery,
     ) -> Result<QueryPage>;
+
+    /// How the first page of such a query is found, and how much that examines; costs as much, and refuses the same.
+    async fn explain_documents(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        query: &DocumentQuery,
+    ) -> Result<Explanation>;
 
     /// How many documents match. `query_too_slow`.
     async fn count_matching(

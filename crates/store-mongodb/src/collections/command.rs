@@ -3,8 +3,8 @@
 use super::location::CollectionLocation;
 use crate::containers::namespace::uuid;
 use crate::engine_error::{COLLECTION_UUID_MISMATCH, EngineError, EngineResult};
-use bson::RawDocumentBuf;
 use bson::raw::{CString, cstr};
+use bson::{RawDocumentBuf, rawdoc};
 use mongodb::bson::{Document, doc};
 use std::time::Duration;
 use tenantry_domain::Error;
@@ -16,6 +16,8 @@ pub(crate) struct Command {
     name: &'static str,
     /// The fields after the name of the collection.
     rest: RawDocumentBuf,
+    /// If it is to be explained, the most milliseconds for that.
+    explained: Option<i64>,
 }
 
 /// How much is read.
@@ -35,11 +37,23 @@ impl Amount {
 impl Command {
     pub(crate) fn new(name: &'static str, rest: &Document) -> EngineResult<Self> {
         let rest = RawDocumentBuf::try_from(rest).map_err(Error::internal)?;
-        Ok(Self { name, rest })
+        Ok(Self { name, rest, explained: None })
     }
 
     pub(crate) const fn raw(name: &'static str, rest: RawDocumentBuf) -> Self {
-        Self { name, rest }
+        Self { name, rest, explained: None }
+    }
+
+    /// The same command, explained: the server carries it out, and returns how. An explained command has neither a time
+    /// limit nor a read concern of its own.
+    pub(crate) fn explained(&self, time: Duration) -> Self {
+        let mut rest = RawDocumentBuf::new();
+        for (name, value) in self.rest.iter().map_while(Result::ok) {
+            if !matches!(name.as_str(), "maxTimeMS" | "readConcern") {
+                rest.append(name, value);
+            }
+        }
+        Self { name: self.name, rest, explained: Some(millis(time)) }
     }
 
     /// A command that reads acknowledged data.
@@ -81,7 +95,8 @@ impl Command {
                 command.append(name, value);
             }
         }
-        Ok(command)
+        let Some(time) = self.explained else { return Ok(command) };
+        Ok(rawdoc! { "explain": command, "verbosity": "executionStats", "maxTimeMS": time })
     }
 }
 

@@ -15,6 +15,7 @@ pub(crate) mod select;
 pub(crate) mod transaction;
 
 use super::command::{Amount, Command, elsewhere};
+use super::index_definition::caller_name;
 use super::location::{CollectionLocation, CollectionLocator};
 use super::shared_collection::SharedCollection;
 use crate::connection::Connection;
@@ -24,6 +25,7 @@ use crate::engine_error::{EngineError, EngineResult, NAMESPACE_NOT_FOUND};
 use bson::RawDocument;
 use mongodb::bson::{Document, doc};
 use std::time::Duration;
+use tenantry_documents::index::IndexName;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::organization::Organization;
 use tenantry_domain::{Error, ErrorCode};
@@ -94,7 +96,21 @@ impl<'a> CollectionHandle<'a> {
 
     /// The organization's name for an index that has that name on the server.
     pub(crate) fn name_of_index<'b>(&'b self, physical: &'b str) -> &'b str {
-        self.shared().and_then(|shared| shared.name_of(physical)).map_or(physical, |name| name.as_str())
+        let shared = self.shared().and_then(|shared| shared.name_of(physical));
+        shared.map_or_else(|| caller_name(physical), |name| name.as_str())
+    }
+
+    /// The organization's name for an index that has that name on the server; `None` if it is none that is listed.
+    pub(crate) fn listed_name(&self, physical: &str) -> Option<IndexName> {
+        match self.shared() {
+            Some(shared) => shared.name_of(physical).cloned(),
+            None => IndexName::parse(caller_name(physical)).ok(),
+        }
+    }
+
+    /// Its last known name on the server.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.location.namespace
     }
 
     /// Whether the collection is still the one that was located. Ask after a write that would create it.

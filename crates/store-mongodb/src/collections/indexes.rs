@@ -8,7 +8,7 @@
 use super::command::{Amount, Command};
 use super::handle::CollectionHandle;
 use super::index_build::{BuildOutcome, IndexBuild, IndexPlan};
-use super::index_definition::{compare, explain_denial, keys, physical_name, read, specification};
+use super::index_definition::{compare, explain_denial, read, specification};
 use super::location::CollectionLocator;
 use super::metadata_document::make_distinct;
 use crate::engine_error::{EngineError, EngineResult};
@@ -62,7 +62,7 @@ async fn definitions(handle: &mut CollectionHandle<'_>) -> EngineResult<Vec<Docu
 }
 
 /// Updates the location of the collection.
-async fn update_location(handle: &mut CollectionHandle<'_>) -> EngineResult<()> {
+pub(crate) async fn update_location(handle: &mut CollectionHandle<'_>) -> EngineResult<()> {
     let look = Command::new("find", &doc! { "limit": 1, "projection": { "_id": 1 } })?;
     let deadline = handle.connection().deadline();
     handle.read(&look, Amount::ALL, deadline, |_| Ok(())).await.map(|_| ())
@@ -129,8 +129,7 @@ async fn build_unique(handle: &mut CollectionHandle<'_>, index: &Index) -> Engin
     if index.unique {
         make_distinct(handle, index).await?;
     }
-    let specification = specification(&physical_name(index), keys("", index), index.unique);
-    create(handle, &specification).await
+    create(handle, &specification(index)).await
 }
 
 /// Creates an index on the server. If another caller is building the same index, this waits for that build: the

@@ -10,7 +10,7 @@ use crate::engine_error::EngineResult;
 use mongodb::bson::{Bson, Document};
 use tenantry_documents::document::KeyFormat;
 use tenantry_documents::filter::Filter;
-use tenantry_documents::index::Index;
+use tenantry_documents::index::{Coverage, Index};
 use tenantry_documents::query::plan::{Candidate, plan};
 use tenantry_documents::sort::Sort;
 use tenantry_domain::offload;
@@ -36,8 +36,9 @@ pub(crate) async fn is_scan(
 fn needs_all(indexes: &[Index], filter: &Filter, sort: Option<&Sort>) -> bool {
     let candidates: Vec<Candidate<'_>> = indexes
         .iter()
-        .map(|Index { keys, .. }| Candidate {
+        .map(|Index { keys, coverage, .. }| Candidate {
             keys,
+            coverage,
             is_multikey: false,
             format: KeyFormat::Whole,
             has_cut: false,
@@ -58,7 +59,8 @@ fn is_ordered(indexes: &[Index], sort: &Sort) -> bool {
         own.len() >= asked.len()
             && [&asked, &back].iter().any(|order| own.iter().zip(*order).all(|(a, b)| a == b))
     };
-    asked.len() == 1 || indexes.iter().any(gives)
+    // Only an index of all documents gives the order of all.
+    asked.len() == 1 || indexes.iter().filter(|index| index.coverage == Coverage::All).any(gives)
 }
 
 #[cfg(test)]

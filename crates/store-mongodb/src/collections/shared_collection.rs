@@ -4,26 +4,30 @@
 //! other collection also has a number that is not used again while the container exists. So a document that is
 //! written late into a dropped collection cannot appear in another of the same name.
 
-use super::index_definition::{keys, specification};
+use super::index_definition::{definition, keys};
 use crate::names::DOCUMENTS;
 use crate::record_codec::object_id;
 use aws_lc_rs::digest::{SHA256, digest};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
 use std::collections::BTreeMap;
-use tenantry_documents::index::{Index, IndexName};
+use tenantry_documents::index::{Coverage, Index, IndexName, IndexOptions, PartialFilter};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::limits::SHARED_INDEXES_MAX;
 
-/// Prefixes of index names: of common indexes, and of an organization's own.
+/// Prefixes of index names: of common indexes, of an organization's own, and of those of its own that earlier versions
+/// do not know and so must not take for abandoned.
 pub(crate) const COMMON_PREFIX: &str = "common_";
 pub(crate) const OWN_PREFIX: &str = "own_";
+pub(crate) const SPECIAL_PREFIX: &str = "special_";
 /// The container's field for the first collection, and the one for the others, by their names.
 const FIRST_FIELD: &str = "first";
 pub(crate) const EXTRA_FIELD: &str = "collections";
 /// Keys of dropped collections that may still have documents.
 pub(crate) const DROPPED_FIELD: &str = "dropped";
+/// The field of an entry with what earlier versions do not know: without `keys` beside it, they overlook the entry.
+const DEFINITION: &str = "definition";
 /// The number of the last extra collection.
 pub(crate) const LAST_NUMBER_FIELD: &str = "last_collection";
 
@@ -87,24 +91,56 @@ impl SharedCollection {
 impl SharedIndex {
     fn read(entry: &Document) -> Option<Self> {
         let name = IndexName::parse(entry.get_str("name").ok()?).ok()?;
-        let unique = entry.get_bool("unique").unwrap_or(false);
+        let mut options = IndexOptions::of_all(entry.get_bool("unique").unwrap_or(false));
+        let keys = match entry.get_document(DEFINITION).ok() {
+            None => entry.get_str("keys").ok()?,
+            Some(definition) => {
+                options.sparse = definition.get_bool("sparse").unwrap_or(false);
+                if let Ok(filter) = definition.get_str("partial_filter") {
+                    options.partial_filter = Some(PartialFilter::parse(filter, "").ok()?);
+                }
+                let seconds = definition.get_i64("expire_after_seconds").ok();
+                options.expire_after_seconds = seconds.and_then(|seconds| u32::try_from(seconds).ok());
+                definition.get_str("keys").ok()?
+            }
+        };
         let states = [IndexState::Building, IndexState::Serving, IndexState::Dropping];
         let state = entry.get_str("state").ok()?;
         Some(Self {
             id: entry.get_object_id("id").ok()?,
-            index: Index::parse(Some(name), entry.get_str("keys").ok()?, unique).ok()?,
+            index: Index::parse_with(Some(name), keys, options).ok()?,
             state: states.into_iter().find(|each| each.as_str() == state)?,
         })
     }
 
     pub(crate) fn write(&self) -> Document {
-        doc! {
+        let mut entry = doc! {
             "id": self.id,
             "name": self.index.name.as_str(),
-            "keys": self.index.keys_text(),
             "unique": self.index.unique,
             "state": self.state.as_str(),
+        };
+        let keys = self.index.keys_text();
+        if self.is_plain() {
+            entry.insert("keys", keys);
+            return entry;
         }
+        let mut definition = doc! { "keys": keys };
+        match &self.index.coverage {
+            Coverage::All => {}
+            Coverage::Sparse(_) => _ = definition.insert("sparse", true),
+            Coverage::Partial(filter) => _ = definition.insert("partial_filter", filter.text()),
+        }
+        if let Some(seconds) = self.index.expire_after_seconds {
+            definition.insert("expire_after_seconds", i64::from(seconds));
+        }
+        entry.insert(DEFINITION, definition);
+        entry
+    }
+
+    /// Whether earlier versions know such an index. They overlook any other: they would use it as one of all documents.
+    fn is_plain(&self) -> bool {
+        self.index.stored_options().is_plain()
     }
 }
 
@@ -139,13 +175,14 @@ pub(crate) fn of(organization: OrganizationId) -> Document {
 impl SharedIndex {
     /// Whether all organizations that want this index use the same one.
     pub(crate) fn is_common(&self) -> bool {
-        !self.index.unique && self.index.keys.len() == 1
+        !self.index.unique && self.index.keys.len() == 1 && self.is_plain()
     }
 
     /// Its name on the server.
     pub(crate) fn physical_name(&self) -> String {
         if !self.is_common() {
-            return format!("{OWN_PREFIX}{}", self.id);
+            let prefix = if self.is_plain() { OWN_PREFIX } else { SPECIAL_PREFIX };
+            return format!("{prefix}{}", self.id);
         }
         let hash = digest(&SHA256, self.index.keys_text().as_bytes());
         let digits: String = hash.as_ref()[..12].iter().map(|byte| format!("{byte:02x}")).collect();
@@ -155,13 +192,39 @@ impl SharedIndex {
     pub(crate) fn specification(&self, organization: OrganizationId, key: &str) -> Document {
         let mut all = doc! { "org_id": 1, "collection": 1 };
         all.extend(keys("document.", &self.index));
-        let mut specification = specification(&self.physical_name(), all, self.index.unique);
-        if !self.is_common() {
-            let own = doc! { "org_id": object_id(organization.as_bytes()), "collection": key };
-            specification.insert("partialFilterExpression", own);
-        }
-        specification
+        let covered = (!self.is_common()).then(|| {
+            let mut own = doc! { "org_id": object_id(organization.as_bytes()), "collection": key };
+            own.extend(
+                self.index.coverage.filter().map(|filter| filter.to_mongodb("document.")).unwrap_or_default(),
+            );
+            own
+        });
+        definition(&self.physical_name(), all, self.index.unique, covered)
     }
+}
+
+/// The condition on an entry that it is in the way of `index`, in the terms of [`SharedIndex::write`].
+pub(crate) fn is_in_the_way_of(index: &Index) -> Document {
+    let of_definition = |name: &str| format!("{DEFINITION}.{name}");
+    // Null also where there is none.
+    let (sparse, filter) = match &index.coverage {
+        Coverage::All => (Bson::Null, Bson::Null),
+        Coverage::Sparse(_) => (true.into(), Bson::Null),
+        Coverage::Partial(filter) => (Bson::Null, filter.text().into()),
+    };
+    let keys = index.keys_text();
+    let mut ways = vec![
+        doc! { "name": index.name.as_str() },
+        doc! {
+            of_definition("keys"): &keys,
+            of_definition("sparse"): sparse,
+            of_definition("partial_filter"): filter,
+        },
+    ];
+    if index.coverage == Coverage::All {
+        ways.push(doc! { "keys": keys });
+    }
+    doc! { "$or": ways }
 }
 
 /// The collections that a container lists.

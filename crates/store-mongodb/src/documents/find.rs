@@ -201,7 +201,11 @@ fn matching(layout: &DocumentLayout, filter: &Filter) -> DocumentSelector<Stored
 }
 
 /// The first documents that match, in their order.
-fn page_of(layout: &DocumentLayout, query: &DocumentQuery, filter: Document) -> EngineResult<Command> {
+pub(super) fn page_of(
+    layout: &DocumentLayout,
+    query: &DocumentQuery,
+    filter: Document,
+) -> EngineResult<Command> {
     let limit = i64::from(query.limit) + 1;
     let mut find = doc! {
         "filter": layout.scoped(filter),

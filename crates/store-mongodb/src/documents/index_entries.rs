@@ -86,13 +86,18 @@ impl EntryCounter {
     fn fields(&self) -> BTreeSet<&str> {
         let paths = self.indexes.iter().flat_map(|index| &index.keys);
         let first = paths.filter_map(|key| key.path.as_str().split('.').next());
-        first.filter(|field| *field != ID_FIELD).collect()
+        let filters = self.indexes.iter().filter_map(|index| index.coverage.filter());
+        let deciding = filters.flat_map(|partial| partial.filter().heads());
+        first.chain(deciding).filter(|field| *field != ID_FIELD).collect()
     }
 
     /// The expression that reduces a document `root` to what is counted: a list, in which field names cannot
-    /// conflict. A missing field becomes null there, and has the same entry.
+    /// conflict. Each field is a list there, too, which is empty if the field is missing.
     pub(crate) fn projection(&self, root: &str) -> Vec<Document> {
-        let field = |name: &str| doc! { "$getField": { "field": { "$literal": name }, "input": root } };
+        let field = |name: &str| {
+            let value = doc! { "$getField": { "field": { "$literal": name }, "input": root } };
+            doc! { "$cond": [{ "$eq": [{ "$type": &value }, "missing"] }, [], [value]] }
+        };
         std::iter::once(ID_FIELD).chain(self.fields()).map(field).collect()
     }
 
@@ -101,8 +106,11 @@ impl EntryCounter {
         let names = std::iter::once(ID_FIELD).chain(self.fields());
         let mut body = RawDocumentBuf::new();
         for (name, value) in names.zip(list.iter().map_while(std::result::Result::ok)) {
-            let name = CString::try_from(name).map_err(Error::internal)?;
-            body.append(name, RawBson::from(value.1));
+            let value = value.1.as_array().and_then(|field| field.into_iter().next());
+            if let Some(value) = value.transpose().map_err(Error::internal)? {
+                let name = CString::try_from(name).map_err(Error::internal)?;
+                body.append(name, RawBson::from(value));
+            }
         }
         Ok(body)
     }

@@ -15,11 +15,11 @@ use tenantry_domain::limits::INDEXES_MAX;
 use tenantry_domain::{Error, ErrorCode};
 
 statements! {
-    ADD = "INSERT INTO indexes (collection, name, keys, is_unique, is_multikey, cut) \
-        VALUES (?1, ?2, ?3, ?4, 0, 1) RETURNING id";
+    ADD = "INSERT INTO indexes (collection, name, keys, is_unique, is_multikey, cut, options) \
+        VALUES (?1, ?2, ?3, ?4, 0, 1, ?5) RETURNING id";
     ADD_SIZE = "INSERT INTO index_sizes (index_id, bytes) VALUES (?1, 0)";
-    ADD_NUMBERED = "INSERT INTO indexes (id, collection, name, keys, is_unique, is_multikey, cut) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    ADD_NUMBERED = "INSERT INTO indexes (id, collection, name, keys, is_unique, is_multikey, cut, options) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 }
 
 /// The indexes of a collection in the order of their names.
@@ -45,9 +45,7 @@ pub(super) fn is_there(scope: Scope<'_>, name: &CollectionName, index: &Index) -
         tracing::debug!(number = same.number, "the index is there already");
         return Ok(true);
     }
-    let is_in_the_way =
-        |other: &StoredIndex| other.definition.name == index.name || other.definition.keys == index.keys;
-    if found.indexes.iter().any(is_in_the_way) {
+    if found.indexes.iter().any(|other| other.definition.is_in_the_way_of(index)) {
         return Err(Error::new(ErrorCode::IndexExists).into());
     }
     if found.indexes.len() >= INDEXES_MAX as usize {
@@ -63,7 +61,7 @@ pub(super) fn begin(scope: Scope<'_>, name: &CollectionName, index: &Index) -> E
     }
     let (collection, _) = scope.numbered(name)?;
     // Inserting a row draws the number: so no other index ever gets it.
-    let row = params![collection, index.name.as_str(), index.keys_text(), index.unique];
+    let row = params![collection, index.name.as_str(), index.keys_text(), index.unique, options_of(index)?];
     let number = ADD.first(scope.connection, row, |row| row.get(0))?;
     let number = number.ok_or_else(|| Error::internal("an index without a number"))?;
     removal::reserve_index(scope.connection, number)?;
@@ -72,6 +70,15 @@ pub(super) fn begin(scope: Scope<'_>, name: &CollectionName, index: &Index) -> E
     let index =
         StoredIndex { number, definition, is_multikey: false, format: KeyFormat::Cut, has_cut: false };
     Ok(BuildStart::New(IndexBuild::new(collection, index)))
+}
+
+/// The column `options` of an index; a plain one has none.
+fn options_of(index: &Index) -> Result<Option<String>, Error> {
+    let options = index.stored_options();
+    if options.is_plain() {
+        return Ok(None);
+    }
+    serde_json::to_string(&options).map(Some).map_err(Error::internal)
 }
 
 /// The number of changes noted so far, if the collection is still the same.
@@ -91,7 +98,8 @@ pub(super) fn finish(scope: Scope<'_>, name: &CollectionName, building: &IndexBu
     let (keys, is_multikey) = (definition.keys_text(), building.is_multikey());
     let cut = if building.has_cut() { SOME_KEY_CUT } else { NO_KEY_CUT };
     let name = definition.name.as_str();
-    let row = params![number, building.collection, name, keys, definition.unique, is_multikey, cut];
+    let (unique, options) = (definition.unique, options_of(definition)?);
+    let row = params![number, building.collection, name, keys, unique, is_multikey, cut, options];
     ADD_NUMBERED.execute(scope.connection, row)?;
     catalog::touch(scope.connection)
 }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Row};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use tenantry_documents::document::KeyFormat;
-use tenantry_documents::index::{Index, IndexName};
+use tenantry_documents::index::{Index, IndexName, StoredOptions};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::{Error, ErrorCode, Result};
 
@@ -19,7 +19,7 @@ statements! {
     FIND = "SELECT id FROM collections WHERE name = ?1";
     ADD = "INSERT INTO collections (name) VALUES (?1) RETURNING id";
     ADD_COUNTS = "INSERT INTO collection_counts (collection, documents, bytes) VALUES (?1, 0, 0)";
-    INDEXES = "SELECT id, name, keys, is_unique, is_multikey, cut FROM indexes WHERE collection = ?1";
+    INDEXES = "SELECT id, name, keys, is_unique, is_multikey, cut, options FROM indexes WHERE collection = ?1";
 }
 
 /// A transaction on a container.
@@ -93,7 +93,8 @@ impl Scope<'_> {
 fn stored_index(row: &Row<'_>) -> EngineResult<StoredIndex> {
     let name = readable(IndexName::parse(row.get_ref(1)?.as_str().map_err(Error::internal)?))?;
     let keys = row.get_ref(2)?.as_str().map_err(Error::internal)?;
-    let definition = Index::parse(Some(name), keys, row.get(3)?)?;
+    let options = options(row.get_ref(6)?.as_str_or_null().map_err(Error::internal)?)?;
+    let definition = Index::parse_with(Some(name), keys, options.read(row.get(3)?)?)?;
     let cut: i64 = row.get(5)?;
     Ok(StoredIndex {
         number: row.get(0)?,
@@ -102,6 +103,15 @@ fn stored_index(row: &Row<'_>) -> EngineResult<StoredIndex> {
         format: if cut == WHOLE_KEYS { KeyFormat::Whole } else { KeyFormat::Cut },
         has_cut: cut == SOME_KEY_CUT,
     })
+}
+
+/// The options of an index, which a plain one has none of.
+fn options(stored: Option<&str>) -> Result<StoredOptions> {
+    stored.map_or_else(|| Ok(StoredOptions::default()), |text| readable(parse_json(text)))
+}
+
+fn parse_json(text: &str) -> Result<StoredOptions, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
 fn readable<T>(parsed: Result<T, String>) -> Result<T> {

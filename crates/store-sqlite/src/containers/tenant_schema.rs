@@ -22,7 +22,7 @@ const METADATA_VERSION: &str = "1.0";
 const APPLICATION_ID: i64 = 0x544e_5443;
 
 /// Step n leads from version n to n + 1. Containers of the first version say 0.
-const STEPS: &[&str] = &[STEP_1, STEP_2, STEP_3];
+const STEPS: &[&str] = &[STEP_1, STEP_2, STEP_3, STEP_4];
 
 /// The newest version this program knows.
 const NEWEST_VERSION: i64 = STEPS.len() as i64;
@@ -178,6 +178,12 @@ INSERT INTO index_sizes (index_id, bytes)
     SELECT id, (SELECT coalesce(sum(length(e.key) + length(e.id)), 0) FROM index_entries AS e
                 WHERE e.index_id = indexes.id)
     FROM indexes;
+";
+
+/// What not every index has, as JSON: whether it is sparse, the filter of a partial one, after how many seconds documents
+/// expire. A version that does not know of it would add the entries of documents that the index must not have.
+const STEP_4: &str = "
+ALTER TABLE indexes ADD COLUMN options TEXT;
 ";
 
 statements! {

@@ -14,6 +14,7 @@ use crate::statement::{integer, statements};
 use bson::{RawDocument, RawDocumentBuf};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use tenantry_documents::document::{
@@ -91,20 +92,22 @@ pub(super) fn find(
     query: &DocumentQuery,
     budget: Budget<'_>,
 ) -> EngineResult<QueryPage> {
-    budget.spend(scope.close_signal, |fuel| find_within(scope, name, query, fuel))
+    budget.spend(scope.close_signal, |fuel| find_within(scope, name, query, fuel, &Cell::new(0)))
 }
 
-fn find_within(
+/// A page of documents; adds the documents that it examines to `examined`.
+pub(super) fn find_within(
     scope: Scope<'_>,
     name: &CollectionName,
     query: &DocumentQuery,
     fuel: &Fuel<'_>,
+    examined: &Cell<u64>,
 ) -> EngineResult<QueryPage> {
     let collection = scope.collection(name)?;
     let Some(number) = collection.number else { return Ok(QueryPage::default()) };
     let plan = plan(&candidates(&collection), &query.filter, Some(&query.sort));
     let scanned = if plan.is_scan { Some(count_all(scope.connection, number)?) } else { None };
-    let source = QuerySource { scope, entries: entries(&plan, &collection, number), query, fuel };
+    let source = QuerySource { scope, entries: entries(&plan, &collection, number), query, fuel, examined };
     let mut page = PageBuilder::new(query);
     match &plan.order {
         Some(order) => source.in_order(&plan.intervals, order, &mut page)?,
@@ -119,6 +122,7 @@ pub(super) fn candidates(collection: &Collection) -> Vec<plan::Candidate<'_>> {
         .iter()
         .map(|index| plan::Candidate {
             keys: &index.definition.keys,
+            coverage: &index.definition.coverage,
             is_multikey: index.is_multikey,
             format: index.format,
             has_cut: index.has_cut,
@@ -145,6 +149,7 @@ struct QuerySource<'a> {
     entries: Entries,
     query: &'a DocumentQuery,
     fuel: &'a Fuel<'a>,
+    examined: &'a Cell<u64>,
 }
 
 impl QuerySource<'_> {
@@ -156,6 +161,7 @@ impl QuerySource<'_> {
     fn in_order(&self, intervals: &[Interval], order: &Order, page: &mut PageBuilder) -> EngineResult<()> {
         let after = self.query.after.as_ref().map(|position| order.place(position));
         self.scan(order.walk).walk(intervals, after.as_ref(), &mut |entry| {
+            self.examined.set(self.examined.get() + 1);
             if !self.query.filter.evaluate(entry.body, self.fuel)? {
                 return Ok(ControlFlow::Continue(()));
             }
@@ -169,6 +175,7 @@ impl QuerySource<'_> {
         let after = self.query.after.as_ref().map(|position| sort.key_at(position));
         let mut first = TopDocuments::new(page.limit + 1);
         self.scan(ScanKind::Up).walk(intervals, None, &mut |entry| {
+            self.examined.set(self.examined.get() + 1);
             if filter.evaluate(entry.body, self.fuel)? {
                 let key = sort_key(sort, entry.body, self.fuel)?;
                 if after.as_ref().is_none_or(|after| key > *after) {

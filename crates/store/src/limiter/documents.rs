@@ -9,6 +9,7 @@ use std::time::Duration;
 use tenantry_documents::aggregate::{AggregateResult, Aggregation};
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
+use tenantry_documents::query::explanation::Explanation;
 use tenantry_documents::query::{DeleteResult, DocumentQuery, MatchCount, QueryPage};
 use tenantry_domain::Result;
 use tenantry_domain::collection::CollectionName;
@@ -108,6 +109,21 @@ impl Documents for LimitedDocuments {
         };
         let query = DocumentQuery { time: query_permit.time(), ..query.clone() };
         self.inner.find_documents(organization, collection, &query).await
+    }
+
+    async fn explain_documents(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        query: &DocumentQuery,
+    ) -> Result<Explanation> {
+        let queued = self.expensive.join(organization.id, &query.filter, query.time).await?;
+        let _permit = self.limiter.acquire_read(organization.id).await?;
+        let Some(query_permit) = queued.begin().await? else {
+            return self.inner.explain_documents(organization, collection, query).await;
+        };
+        let query = DocumentQuery { time: query_permit.time(), ..query.clone() };
+        self.inner.explain_documents(organization, collection, &query).await
     }
 
     async fn count_matching(

@@ -123,6 +123,11 @@ async fn collections(
         for CollectionInfo { name, .. } in page {
             let _ = to.insert_collection(&copied, &name).await?;
             for index in from.list_indexes(organization, &name).await? {
+                if index.expire_after_seconds.is_some() {
+                    // It is due when the target is first used.
+                    let expiries = &target.ports.expiries;
+                    expiries.insert_expiry(copied.id, &name, organization.created_at).await?;
+                }
                 let _ = to.restore_index(&copied, &name, &index).await?;
             }
         }

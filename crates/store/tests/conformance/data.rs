@@ -3,7 +3,9 @@
 mod batches;
 mod collections;
 mod documents;
+mod explanations;
 mod indexes;
+mod partial_indexes;
 mod queries;
 mod quotas;
 
@@ -14,7 +16,7 @@ use std::time::Duration;
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
 use tenantry_documents::fuel::Fuel;
-use tenantry_documents::index::Index;
+use tenantry_documents::index::{Index, IndexName, IndexOptions, PartialFilter};
 use tenantry_documents::query::{DocumentQuery, QueryPage};
 use tenantry_documents::sort::Sort;
 use tenantry_domain::collection::CollectionName;
@@ -48,6 +50,14 @@ fn filter(json: &str) -> Filter {
 
 fn index(keys: &str, unique: bool) -> Index {
     Index::parse(None, keys, unique).unwrap()
+}
+
+/// An index of the documents that match `json`, or a sparse one.
+fn partial(keys: &str, unique: bool, json: Option<&str>) -> Index {
+    let partial_filter = json.map(|json| PartialFilter::parse(json, "").unwrap());
+    let options = IndexOptions { unique, sparse: json.is_none(), partial_filter, expire_after_seconds: None };
+    let kind = if json.is_none() { "sparse" } else { "partial" };
+    Index::parse_with(IndexName::parse(&format!("{kind}_{keys}")).ok(), keys, options).unwrap()
 }
 
 fn query(json: &str, sort: &str, limit: u32) -> DocumentQuery {

@@ -16,6 +16,8 @@ mod data;
 #[cfg(test)]
 mod engines;
 #[cfg(test)]
+mod expiries;
+#[cfg(test)]
 mod given;
 #[cfg(test)]
 mod idempotency;

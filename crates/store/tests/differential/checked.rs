@@ -38,6 +38,17 @@ impl Subject {
     }
 
     async fn find(&self, name: &CollectionName, filter: &Filter, sort: &str, limit: u32) -> Vec<i32> {
+        let found = self.try_find(name, filter, sort, limit).await;
+        found.unwrap_or_else(|error| panic!("{}: {filter:?} {error}", self.name))
+    }
+
+    pub async fn try_find(
+        &self,
+        name: &CollectionName,
+        filter: &Filter,
+        sort: &str,
+        limit: u32,
+    ) -> tenantry_domain::Result<Vec<i32>> {
         let query = DocumentQuery {
             filter: filter.clone(),
             sort: Sort::parse(sort).unwrap(),
@@ -46,10 +57,20 @@ impl Subject {
             max_bytes: 1 << 20,
             time: LONG,
         };
-        self.pages(name, &query).await.unwrap_or_else(|error| panic!("{}: {filter:?} {error}", self.name))
+        self.pages(name, &query).await
     }
 
-    async fn count(&self, name: &CollectionName, filter: &Filter) -> u64 {
+    /// The outcomes as codes, `""` for those that went well.
+    pub async fn insert(&self, name: &CollectionName, documents: &[Document]) -> Vec<&'static str> {
+        let all = documents.iter().map(|document| stored(document, 1)).collect();
+        let inserted = self.store().documents.insert_documents(&self.organization, name, all).await.unwrap();
+        inserted
+            .iter()
+            .map(|outcome| outcome.as_ref().err().map_or("", |error| error.code().code()))
+            .collect()
+    }
+
+    pub async fn count(&self, name: &CollectionName, filter: &Filter) -> u64 {
         let counted = self.store().documents.count_matching(&self.organization, name, filter, LONG).await;
         counted.unwrap().documents
     }

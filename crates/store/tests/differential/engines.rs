@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use mongodb::Collection;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::error::{Error as DriverError, ErrorKind, WriteFailure};
-use mongodb::options::IndexOptions;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use tempfile::TempDir;
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
 use tenantry_documents::fuel::Fuel;
-use tenantry_documents::index::Index;
+use tenantry_documents::index::{Coverage, Index, IndexName, IndexOptions, PartialFilter};
 use tenantry_documents::query::DocumentQuery;
 use tenantry_documents::sort::Sort;
 use tenantry_domain::clock::Clock;
@@ -213,9 +212,9 @@ impl Trial<'_> {
     }
 
     async fn make_index(&mut self, chance: &mut Chance) {
-        let index = Index::parse(None, chance.one_of(&KEYS), chance.once_in(4)).unwrap();
+        let index = random_index(chance);
         let there = self.indexes().await;
-        if there.len() == INDEXES || there.iter().any(|other| other.keys == index.keys) {
+        if there.len() == INDEXES || there.iter().any(|other| other.is_in_the_way_of(&index)) {
             return;
         }
         let mut model = mongodb::IndexModel::default();
@@ -226,15 +225,25 @@ impl Trial<'_> {
                 (key.path.to_string(), Bson::Int32(if key.to_string().starts_with('-') { -1 } else { 1 }))
             })
             .collect();
-        let mut options = IndexOptions::default();
+        let mut options = mongodb::options::IndexOptions::default();
         options.name = Some(index.name.to_string());
         options.unique = Some(index.unique);
+        match &index.coverage {
+            Coverage::All => {}
+            // A unique one differs where an array has items with the field and others without it.
+            Coverage::Sparse(_) if !index.unique => options.sparse = Some(true),
+            Coverage::Sparse(filter) | Coverage::Partial(filter) => {
+                options.partial_filter_expression = Some(filter.to_mongodb(""));
+            }
+        }
         model.options = Some(options);
         let expected = of_driver(self.judge.create_index(model).await);
         for subject in self.subjects {
             let made =
                 subject.store().collections.insert_index(&subject.organization, &self.name, &index).await;
-            assert_eq!(of_engine(made.map(|_| ())), expected, "{}: {}", subject.name, index.keys_text());
+            assert_eq!(of_engine(made.map(|_| ())), expected, "{}: {index:?}", subject.name);
+            let listed = subject.store().collections.list_indexes(&subject.organization, &self.name).await;
+            assert_eq!(listed.unwrap().contains(&index), expected.is_none(), "{}: {index:?}", subject.name);
         }
     }
 
@@ -373,6 +382,22 @@ impl Subject {
             query.after = Some(query.sort.position(&last.body, &Fuel::unlimited()).unwrap());
         }
     }
+}
+
+/// An index of any kind.
+fn random_index(chance: &mut Chance) -> Index {
+    let keys = chance.one_of(&KEYS);
+    let mut options = IndexOptions::of_all(chance.once_in(4));
+    let kind = chance.below(4);
+    if kind == 0 {
+        options.sparse = true;
+    } else if kind < 3 {
+        let filter = json(&generate::partial_filter(chance, 1));
+        options.partial_filter =
+            Some(PartialFilter::parse(&filter, "").unwrap_or_else(|error| panic!("{filter}: {error}")));
+    }
+    let name = IndexName::parse(&format!("{}_{}", chance.below(1000), options.unique)).unwrap();
+    Index::parse_with(Some(name), keys, options).unwrap()
 }
 
 fn document_id(id: i32) -> DocumentId {

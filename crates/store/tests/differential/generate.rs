@@ -1,10 +1,12 @@
 //! Random values, documents, paths and filters.
 
 use crate::chance::Chance;
+use crate::judge::json;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::raw::CString;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, DateTime, Document, Regex, Timestamp, doc};
+use tenantry_documents::index::PartialFilter;
 
 const NAMES: [&str; 4] = ["a", "b", "0", "1"];
 const TEXTS: [&str; 7] = ["", "a", "b", "ab", "A", "a\0", "é"];
@@ -139,7 +141,58 @@ pub fn filter(chance: &mut Chance, levels: usize) -> Document {
     (0..clauses).map(clause).collect()
 }
 
-fn field(chance: &mut Chance, levels: usize) -> Bson {
+/// A filter that a partial index may have.
+pub fn partial_filter(chance: &mut Chance, levels: usize) -> Document {
+    loop {
+        let filter = partial_conditions(chance, levels);
+        match PartialFilter::parse(&json(&filter), "") {
+            Ok(_) => return filter,
+            // Now and then it has too many conditions.
+            Err(error) => assert!(error.to_string().contains("at most"), "{error}: {filter}"),
+        }
+    }
+}
+
+fn partial_conditions(chance: &mut Chance, levels: usize) -> Document {
+    let clauses = 1 + chance.below(4) / 3;
+    let clause = |_| {
+        if levels > 0 && chance.once_in(5) {
+            let operator = chance.one_of(&["$and", "$or"]);
+            let count = 1 + chance.below(2);
+            return (
+                operator.to_owned(),
+                (0..count).map(|_| partial_conditions(chance, levels - 1)).collect(),
+            );
+        }
+        let condition = match chance.below(6) {
+            0 | 1 => doc! { "$exists": true }.into(),
+            2 => doc! { "$eq": operand(chance) }.into(),
+            3 => doc! { "$in": (0..1 + chance.below(3)).map(|_| operand(chance)).collect::<Bson>() }.into(),
+            _ => doc! { chance.one_of(&["$gt", "$gte", "$lt", "$lte"]): bound(chance) }.into(),
+        };
+        (path(chance), condition)
+    };
+    (0..clauses).map(clause).collect()
+}
+
+/// A value that a range may begin with in the filter of an index.
+fn bound(chance: &mut Chance) -> Bson {
+    loop {
+        let value = operand(chance);
+        let is_nan = match &value {
+            Bson::Double(number) => number.is_nan(),
+            Bson::Decimal128(number) => number.to_string() == "NaN",
+            Bson::Array(_) | Bson::Document(_) | Bson::Null | Bson::MinKey | Bson::MaxKey => true,
+            Bson::JavaScriptCode(_) => true,
+            _ => false,
+        };
+        if !is_nan {
+            return value;
+        }
+    }
+}
+
+pub fn field(chance: &mut Chance, levels: usize) -> Bson {
     if chance.once_in(4) { operand(chance) } else { operators(chance, levels).into() }
 }
 

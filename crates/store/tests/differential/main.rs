@@ -36,6 +36,9 @@ mod kinds;
 mod limits;
 #[cfg(feature = "mongodb")]
 #[cfg(test)]
+mod partial_indexes;
+#[cfg(feature = "mongodb")]
+#[cfg(test)]
 mod patterns;
 #[cfg(feature = "mongodb")]
 #[cfg(test)]

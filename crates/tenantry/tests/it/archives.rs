@@ -54,6 +54,8 @@ async fn filled(app: &App, name: &str) -> Organization {
     for index in [
         json!({ "keys": "total,-tags" }),
         json!({ "name": "by mail".replace(' ', "-"), "keys": "_id,email", "unique": true }),
+        json!({ "keys": "email", "unique": true, "sparse": true }),
+        json!({ "name": "some", "keys": "total", "partial_filter": { "total": { "$gte": 1.0, "$lt": 5_000_000_000_i64 } } }),
     ] {
         acme.owner.post(&format!("{}/orders/indexes", acme.collections()), &index).await.created();
     }

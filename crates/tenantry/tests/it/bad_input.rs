@@ -327,13 +327,14 @@ fn routes(app: &App, acme: &Organization, gone: &Organization, invitation: &str)
         },
         Route {
             fields: &["keys", "name"],
-            flags: &["unique"],
+            flags: &["unique", "sparse"],
             required: &["keys"],
+            limit: DOCUMENT_LIMIT,
             ..route("createIndex", Method::POST, &format!("{collection}/indexes"), acme.owner.clone())
         },
         Route {
             fields: &["sort", "cursor", "fields"],
-            flags: &["revisions"],
+            flags: &["revisions", "explain"],
             required: &[],
             limit: DOCUMENT_LIMIT,
             ..route("queryDocuments", Method::POST, &format!("{collection}/query"), acme.owner.clone())

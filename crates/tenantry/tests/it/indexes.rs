@@ -1,5 +1,10 @@
 //! Indexes of a collection.
 
+mod expiry;
+mod explain;
+mod killed_build;
+mod partial;
+
 use crate::support::app::App;
 use crate::support::fixtures::organization;
 use serde_json::json;

@@ -120,6 +120,20 @@ async fn tour_of_batches_goes_on_with_that_of_documents() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tour_of_indexes_goes_on_with_that_of_documents() {
+    let app = App::start().await;
+    let tour = block("docs/documents.md", "# An organization of its own");
+    let variables = tour.split("# A collection, and an index").next().unwrap();
+    let indexes = block("docs/documents.md", "# Unique where present");
+    let answers = answers(&run(&format!("{variables}{indexes}"), app.address()).await);
+    let [_, sparse, partial, _, expiring, explained] = &answers[..] else { panic!("{answers:?}") };
+    assert_eq!((&sparse["sparse"], &partial["name"]), (&true.into(), &"open_cart".into()));
+    assert_eq!(expiring["expire_after_seconds"], 1_209_600);
+    // Of two documents MongoDB may as well read all.
+    assert_eq!(explained["explanation"]["matched"], 1, "{explained}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn backend_in_readme_reaches_documents_of_two_organizations() {
     let app = App::start().await;
     let commands = block("README.md", "# The operator makes a service key");

@@ -17,6 +17,7 @@ fn plan_of(indexes: &[&str], filter: &str, sort: Option<&str>) -> Plan {
         .zip(indexes)
         .map(|(keys, text)| Candidate {
             keys,
+            coverage: &Coverage::All,
             is_multikey: text.ends_with("[]"),
             format: KeyFormat::Cut,
             has_cut: text.ends_with('~'),

@@ -41,6 +41,7 @@ pub(in crate::app) struct ArchiveLoader {
     organizations: Arc<dyn store::Organizations>,
     collections: Arc<dyn store::Collections>,
     documents: Arc<dyn store::Documents>,
+    expiries: Arc<dyn store::Expiries>,
     sources: ClockAndEntropy,
 }
 
@@ -50,6 +51,7 @@ impl ArchiveLoader {
             organizations: store.organizations.clone(),
             collections: store.collections.clone(),
             documents: store.documents.clone(),
+            expiries: store.expiries.clone(),
             sources: sources.clone(),
         }
     }
@@ -192,7 +194,12 @@ impl ImportProgress<'_> {
         let indexes = self.into.take().map(|collection| collection.indexes).unwrap_or_default();
         for index in indexes {
             let (loader, organization) = (self.loader, self.organization.clone());
-            let made = async { loader.collections.restore_index(&organization, &name, &index).await };
+            let made = async {
+                if index.expire_after_seconds.is_some() {
+                    loader.expiries.insert_expiry(organization.id, &name, loader.sources.now()).await?;
+                }
+                loader.collections.restore_index(&organization, &name, &index).await
+            };
             let made = self.hold(made).await?;
             let _ = made.map_err(|error| of_index(error, &index, self.source.line()))?;
         }

@@ -8,7 +8,7 @@
 
 use crate::collections::shared_collection::{
     DROPPED_FIELD, EXTRA_FIELD, IndexState, LAST_NUMBER_FIELD, SharedCollection, SharedIndex, field_of, has,
-    has_room_for_index, list_in, of,
+    has_room_for_index, is_in_the_way_of, list_in, of,
 };
 use crate::connection::Connection;
 use crate::containers::metadata::metadata;
@@ -156,9 +156,7 @@ impl SharedContainers {
     ) -> EngineResult<bool> {
         let list = format!("{}.indexes", field_of(name));
         let mut filter = has(id, name, key);
-        let collides =
-            doc! { "$or": [{ "name": entry.index.name.as_str() }, { "keys": entry.index.keys_text() }] };
-        filter.insert(&list, doc! { "$not": { "$elemMatch": collides } });
+        filter.insert(&list, doc! { "$not": { "$elemMatch": is_in_the_way_of(&entry.index) } });
         filter.extend(has_room_for_index());
         self.update(filter, doc! { "$push": { &list: entry.write() } }).await
     }

@@ -16,7 +16,7 @@ use crate::collections::index_build::{BuildOutcome, IndexBuild, IndexPlan};
 use crate::collections::index_definition::{INDEX_CONFLICT_CODES, compare, explain_denial};
 use crate::collections::indexes::{BUILD_TIMEOUT, INDEX_NOT_FOUND, create};
 use crate::collections::shared_collection::{
-    COMMON_PREFIX, IndexState, OWN_PREFIX, SharedCollection, SharedIndex, list_in,
+    COMMON_PREFIX, IndexState, OWN_PREFIX, SPECIAL_PREFIX, SharedCollection, SharedIndex, list_in,
 };
 use crate::connection::Connection;
 use crate::engine_error::{EngineError, EngineResult};
@@ -93,8 +93,7 @@ impl SharedIndexes {
         if let Some(begun) = shared.indexes.iter().find(|other| other.index == *index) {
             return Ok(Some(begun.clone()));
         }
-        if shared.indexes.iter().any(|other| other.index.name == index.name || other.index.keys == index.keys)
-        {
+        if shared.indexes.iter().any(|other| other.index.is_in_the_way_of(index)) {
             return Err(Error::from(ErrorCode::IndexExists).into());
         }
         let entry = SharedIndex { id: ObjectId::new(), index: index.clone(), state: IndexState::Building };
@@ -266,7 +265,8 @@ impl SharedIndexes {
     pub(super) async fn tidy(&self) -> EngineResult<()> {
         let there = self.list_physical().await?;
         let listed = self.list_definitions().await?;
-        let is_ours = |name: &String| name.starts_with(COMMON_PREFIX) || name.starts_with(OWN_PREFIX);
+        let prefixes = [COMMON_PREFIX, OWN_PREFIX, SPECIAL_PREFIX];
+        let is_ours = |name: &String| prefixes.iter().any(|prefix| name.starts_with(prefix));
         for name in there.iter().filter(|name| is_ours(name) && !listed.contains_key(*name)) {
             tracing::info!(index = name, "dropping an index that no organization has any more");
             self.drop_unlisted(name).await?;
@@ -283,9 +283,7 @@ impl SharedIndexes {
 /// An index of the same name or keys that is being dropped.
 fn find_conflict(handle: &CollectionHandle<'_>, index: &Index) -> Option<SharedIndex> {
     let mut all = handle.shared().into_iter().flat_map(|shared| &shared.indexes);
-    let dropping = all.find(|other| {
-        let collides = other.index.name == index.name || other.index.keys == index.keys;
-        other.state == IndexState::Dropping && collides
-    });
+    let dropping =
+        all.find(|other| other.state == IndexState::Dropping && other.index.is_in_the_way_of(index));
     dropping.cloned()
 }

@@ -78,6 +78,9 @@ async fn embedded() -> App {
     for (collection, body) in [
         ("orders", json!({ "keys": "-total,kind", "unique": true, "name": "mine" })),
         ("orders", json!({ "keys": "kind" })),
+        ("orders", json!({ "name": "some", "keys": "kind", "partial_filter": { "total": { "$gte": 1.0 } } })),
+        ("orders", json!({ "keys": "mail", "unique": true, "sparse": true })),
+        ("orders", json!({ "keys": "until", "expire_after_seconds": 60 })),
         ("documents", json!({ "keys": "number" })),
     ] {
         owner

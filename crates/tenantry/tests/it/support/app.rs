@@ -214,9 +214,19 @@ impl App {
         self.clock.advance(Duration::from_secs(days * 24 * 3600));
     }
 
+    /// Moves the clock on by seconds.
+    pub fn advance_seconds(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
     /// One round of what the service does by itself at intervals.
     pub async fn maintain(&self) {
         self.use_cases.maintenance.run().await.unwrap();
+    }
+
+    /// One round of removing expired documents.
+    pub async fn expire(&self) {
+        self.use_cases.expirer.run().await.unwrap();
     }
 
     /// Passwords that wait for a thread to hash them.

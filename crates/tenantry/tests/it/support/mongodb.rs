@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
 /// The collections of the service's own records.
-pub const RECORDS: [&str; 14] = [
+pub const RECORDS: [&str; 15] = [
     "organizations",
     "accounts",
     "sessions",
@@ -20,6 +20,7 @@ pub const RECORDS: [&str; 14] = [
     "identities",
     "invitations",
     "mails",
+    "expiries",
     "operations",
     "audit_outbox",
     "audit_entries",

@@ -173,7 +173,7 @@ pub fn take_back_schema(data_dir: &Path) {
         .execute_batch(
             "DROP TRIGGER request_added; DROP TRIGGER request_removed; DROP TABLE request_holders; \
              DROP INDEX requests_held; ALTER TABLE requests DROP COLUMN holder; \
-             DROP TABLE mails; DROP TABLE identities; DROP TABLE api_keys; DROP TABLE invitations; DROP TABLE audit_outbox; DROP TABLE audit_entries; \
+             DROP TABLE mails; DROP TABLE identities; DROP TABLE expiries; DROP TABLE api_keys; DROP TABLE invitations; DROP TABLE audit_outbox; DROP TABLE audit_entries; \
              DROP INDEX sessions_by_account; DROP INDEX sessions_by_end; \
              ALTER TABLE sessions DROP COLUMN account_id; \
              DROP INDEX memberships_by_role; ALTER TABLE memberships DROP COLUMN own_role; \
