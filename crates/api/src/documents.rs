@@ -7,8 +7,8 @@
 pub mod aggregate;
 mod array_lines;
 pub mod batch;
-mod batches;
 pub mod bulk;
+mod line_groups;
 mod lines;
 pub mod query;
 mod schema;

@@ -1,14 +1,14 @@
 //! Inserts many documents, one per line or in an array, with one response line for each: read, stored and answered in
-//! batches.
+//! groups.
 //!
-//! While one batch is stored, only the next one is read, so a client that does not read its response lines is not read
+//! While one group is stored, only the next one is read, so a client that does not read its response lines is not read
 //! from, either.
 //!
 //! # Pitfalls
 //! Once the first response line is sent, the request cannot be refused any more. A later error becomes the last line, and
 //! the line with the totals is missing.
 
-use super::batches::{Batch, BatchFuture, BatchReader, read};
+use super::line_groups::{LineGroup, LineGroupFuture, LineGroupReader, read};
 use super::schema::{Document, NDJSON};
 use crate::auth::RequireTenant;
 use crate::body_budget::Reservation;
@@ -208,14 +208,14 @@ pub async fn insert(
     let is_json = media_type(&headers) == JSON;
     let scope = format!("{}/{collection}", tenant.scope());
     let request = key.parse(&scope)?;
-    let reader = BatchReader::new(&http, tenant.organization().id, body, is_json);
+    let reader = LineGroupReader::new(&http, tenant.organization().id, body, is_json);
     let mut bulk = Bulk {
         http,
         tenant,
         collection,
         request,
         outcomes,
-        reading: Some(reader.batch().boxed()),
+        reading: Some(reader.group().boxed()),
         ahead: None,
         has_begun: false,
         totals: InsertTotals::default(),
@@ -244,19 +244,19 @@ struct Bulk {
     request: Option<IdempotencyKey>,
     outcomes: Outcomes,
     /// `None` once the body has ended.
-    reading: Option<BatchFuture>,
-    /// The batch that was read while the previous one was being stored.
-    ahead: Option<Batch>,
+    reading: Option<LineGroupFuture>,
+    /// The group that was read while the previous one was being stored.
+    ahead: Option<LineGroup>,
     has_begun: bool,
     totals: InsertTotals,
 }
 
 impl Bulk {
     async fn read_first(&mut self) {
-        self.ahead = self.next_batch().await;
+        self.ahead = self.next_group().await;
     }
 
-    /// The response lines to the next batch, and the state to go on from.
+    /// The response lines to the next group, and the state to go on from.
     async fn go_on(mut self) -> Option<(Vec<u8>, Self)> {
         let lines = match self.step().await {
             Ok(lines) => lines?,
@@ -274,11 +274,11 @@ impl Bulk {
         Some((lines, self))
     }
 
-    /// Stores the next batch and returns its response lines; `None` if there is no other batch.
+    /// Stores the next group and returns its response lines; `None` if there is no other group.
     async fn step(&mut self) -> Result<Option<Vec<u8>>, BulkFailure> {
-        let Some(batch) = self.next_batch().await else { return Ok(None) };
-        let is_empty = batch.is_empty();
-        let Batch { first, next, documents, refused: mut answers, end, held, .. } = batch;
+        let Some(group) = self.next_group().await else { return Ok(None) };
+        let is_empty = group.is_empty();
+        let LineGroup { first, next, documents, refused: mut answers, end, held, .. } = group;
         if let (true, Some(Err(error))) = (is_empty, &end) {
             return Err(BulkFailure { line: next, error: error.clone() });
         }
@@ -304,16 +304,16 @@ impl Bulk {
         Ok(Some(out))
     }
 
-    async fn next_batch(&mut self) -> Option<Batch> {
-        if let Some(batch) = self.ahead.take() {
-            return Some(batch);
+    async fn next_group(&mut self) -> Option<LineGroup> {
+        if let Some(group) = self.ahead.take() {
+            return Some(group);
         }
-        let (reader, batch) = self.reading.as_mut()?.await;
-        self.reading = reader.after(&batch);
-        Some(batch)
+        let (reader, group) = self.reading.as_mut()?.await;
+        self.reading = reader.after(&group);
+        Some(group)
     }
 
-    /// Stores documents, keeping `held` until they are stored, and reads the next batch in the meantime.
+    /// Stores documents, keeping `held` until they are stored, and reads the next group in the meantime.
     async fn store(
         &mut self,
         documents: Vec<(u64, NewDocument)>,
@@ -333,9 +333,9 @@ impl Bulk {
             tokio::select! {
                 biased;
                 outcomes = &mut storing => return outcomes,
-                (reader, batch) = read(reading), if ahead.is_none() => {
-                    *reading = reader.after(&batch);
-                    *ahead = Some(batch);
+                (reader, group) = read(reading), if ahead.is_none() => {
+                    *reading = reader.after(&group);
+                    *ahead = Some(group);
                 }
             }
         }

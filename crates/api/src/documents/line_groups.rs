@@ -1,7 +1,7 @@
-//! Reads the lines of a body in batches that are stored and answered together, within the memory budget.
+//! Reads the lines of a body in groups that are stored and answered together, within the memory budget.
 //!
 //! # Pitfalls
-//! A batch ends early where there is no room for the next line: storing it makes room. Only a reader that has nothing to
+//! A group ends early where there is no room for the next line: storing it makes room. Only a reader that has nothing to
 //! store waits for room, and that wait does not count against the sender.
 
 use super::lines::{LineArrival, NdjsonLine, NdjsonLines};
@@ -21,8 +21,8 @@ use tenantry_domain::limits::{INSERT_MAX_BYTES, INSERT_MAX_DOCUMENTS};
 use tenantry_domain::{Error, ErrorCode, Result, offload};
 use tokio::time::Instant;
 
-/// How long a batch with lines in it waits for more: some clients wait for a response before they send the next line.
-const BATCH_DELAY: Duration = Duration::from_millis(5);
+/// How long a group with lines in it waits for more: some clients wait for a response before they send the next line.
+const GROUP_DELAY: Duration = Duration::from_millis(5);
 /// A line that grows beyond this reserves as much as the longest line may need.
 const SHORT_LINE_BYTES: usize = 32 << 10;
 /// The most bytes of a body that arrive at once.
@@ -31,7 +31,7 @@ const PIECE_BYTES: usize = 16 << 10;
 const LINE_BYTES: usize = 256;
 
 /// Lines that are stored and answered together.
-pub(super) struct Batch {
+pub(super) struct LineGroup {
     /// The number of the first line.
     pub(super) first: u64,
     /// The number after that of the last line.
@@ -41,7 +41,7 @@ pub(super) struct Batch {
     bytes: usize,
     /// The lines that have already been refused.
     pub(super) refused: Vec<(u64, LineOutcome)>,
-    /// How the body ended, if this is the last batch.
+    /// How the body ended, if this is the last group.
     pub(super) end: Option<Result<()>>,
     /// The memory reserved for it.
     pub(super) held: Reservation,
@@ -49,7 +49,7 @@ pub(super) struct Batch {
     ends_early: bool,
 }
 
-impl Batch {
+impl LineGroup {
     fn new(first: u64, held: Reservation) -> Self {
         Self {
             first,
@@ -82,7 +82,7 @@ impl Batch {
         }
         let lines = self.documents.len() + self.refused.len();
         let bytes = self.bytes + LINE_BYTES * lines;
-        // The line is in memory already. Without room, the batch ends with it.
+        // The line is in memory already. Without room, the group ends with it.
         if !self.held.try_grow(bytes) {
             self.held.force_grow(bytes);
             self.ends_early = true;
@@ -90,12 +90,12 @@ impl Batch {
     }
 }
 
-/// Reads batches.
-pub(super) struct BatchReader {
+/// Reads groups.
+pub(super) struct LineGroupReader {
     lines: NdjsonLines,
     /// How long the body may pause, and how long a line may take to arrive.
     patience: Duration,
-    /// How long the first batch may still take to arrive; `None` once it has.
+    /// How long the first group may still take to arrive; `None` once it has.
     first: Option<Duration>,
     max_line_bytes: usize,
     max_document_bytes: usize,
@@ -107,10 +107,10 @@ pub(super) struct BatchReader {
     is_json: bool,
 }
 
-/// A batch that is being read, and the reader for the next one.
-pub(super) type BatchFuture = BoxFuture<'static, (BatchReader, Batch)>;
+/// A group that is being read, and the reader for the next one.
+pub(super) type LineGroupFuture = BoxFuture<'static, (LineGroupReader, LineGroup)>;
 
-impl BatchReader {
+impl LineGroupReader {
     pub(super) fn new(http: &Http, organization: OrganizationId, body: Body, is_json: bool) -> Self {
         let (patience, longest) = (http.settings.arrival_timeout(), http.settings.max_document_json_bytes);
         Self {
@@ -126,19 +126,19 @@ impl BatchReader {
         }
     }
 
-    pub(super) async fn batch(mut self) -> (Self, Batch) {
-        let mut batch = Batch::new(self.lines.read() + 1, self.budget.reserve(self.organization));
-        while batch.end.is_none() && !self.fill(&mut batch).await {
-            match self.make_room(&batch).await {
-                Ok(true) => self.read_on(&mut batch).await,
+    pub(super) async fn group(mut self) -> (Self, LineGroup) {
+        let mut group = LineGroup::new(self.lines.read() + 1, self.budget.reserve(self.organization));
+        while group.end.is_none() && !self.fill(&mut group).await {
+            match self.make_room(&group).await {
+                Ok(true) => self.read_on(&mut group).await,
                 Ok(false) => break,
-                Err(error) => batch.end = Some(Err(error)),
+                Err(error) => group.end = Some(Err(error)),
             }
         }
         self.first = None;
         self.give_back();
-        batch.next = self.lines.read() + 1;
-        (self, batch)
+        group.next = self.lines.read() + 1;
+        (self, group)
     }
 
     fn is_short(&self) -> bool {
@@ -152,13 +152,13 @@ impl BatchReader {
         }
     }
 
-    /// Reserves room for the next piece of the body. Returns `false` if the batch should be stored first.
-    async fn make_room(&mut self, batch: &Batch) -> Result<bool> {
+    /// Reserves room for the next piece of the body. Returns `false` if the group should be stored first.
+    async fn make_room(&mut self, group: &LineGroup) -> Result<bool> {
         let is_short = self.is_short();
         let needed = if is_short { SHORT_LINE_BYTES } else { self.max_line_bytes.max(SHORT_LINE_BYTES) };
         self.give_back();
         if !self.held.try_grow(needed) {
-            if !batch.is_empty() {
+            if !group.is_empty() {
                 return Ok(false);
             }
             self.held.grow(needed, self.patience).await?;
@@ -170,9 +170,9 @@ impl BatchReader {
     }
 
     /// Waits for more of the body.
-    async fn read_on(&mut self, batch: &mut Batch) {
-        let wait = match (batch.is_empty(), self.first) {
-            (false, _) => BATCH_DELAY,
+    async fn read_on(&mut self, group: &mut LineGroup) {
+        let wait = match (group.is_empty(), self.first) {
+            (false, _) => GROUP_DELAY,
             (true, None) => self.patience,
             (true, Some(left)) => left,
         };
@@ -180,42 +180,42 @@ impl BatchReader {
         let arrival = self.lines.arrive(wait).await;
         self.first = self.first.map(|left| left.saturating_sub(began.elapsed()));
         match arrival {
-            LineArrival::More if batch.is_empty() && self.first == Some(Duration::ZERO) => {
-                batch.end = Some(Err(error_codes::REQUEST_TIMEOUT.into()));
+            LineArrival::More if group.is_empty() && self.first == Some(Duration::ZERO) => {
+                group.end = Some(Err(error_codes::REQUEST_TIMEOUT.into()));
             }
             LineArrival::More => {}
-            LineArrival::Nothing | LineArrival::TooSlow if !batch.is_empty() => batch.ends_early = true,
-            LineArrival::Nothing => batch.end = Some(Err(error_codes::REQUEST_TIMEOUT.into())),
-            LineArrival::TooSlow => batch.end = Some(Err(too_slow(self.patience))),
-            LineArrival::Broken => batch.end = Some(Err(cut_off())),
+            LineArrival::Nothing | LineArrival::TooSlow if !group.is_empty() => group.ends_early = true,
+            LineArrival::Nothing => group.end = Some(Err(error_codes::REQUEST_TIMEOUT.into())),
+            LineArrival::TooSlow => group.end = Some(Err(too_slow(self.patience))),
+            LineArrival::Broken => group.end = Some(Err(cut_off())),
             LineArrival::End => {
                 if let Some(line) = self.lines.last() {
-                    self.add(line, batch).await;
+                    self.add(line, group).await;
                 }
-                batch.end.get_or_insert(Ok(()));
+                group.end.get_or_insert(Ok(()));
             }
         }
     }
 
-    /// Takes the lines that have arrived, and returns whether the batch is full.
-    async fn fill(&mut self, batch: &mut Batch) -> bool {
-        while !batch.is_full() && batch.end.is_none() {
+    /// Takes the lines that have arrived, and returns whether the group is full.
+    async fn fill(&mut self, group: &mut LineGroup) -> bool {
+        while !group.is_full() && group.end.is_none() {
             let Some(line) = self.lines.next() else { return false };
-            self.add(line, batch).await;
+            self.add(line, group).await;
         }
         true
     }
 
-    async fn add(&mut self, line: NdjsonLine, batch: &mut Batch) {
+    async fn add(&mut self, line: NdjsonLine, group: &mut LineGroup) {
         if let Some(error) = self.not_documents(&line) {
-            batch.end = Some(Err(error));
+            group.end = Some(Err(error));
             return;
         }
         let number = line.number;
         match self.parse(line).await {
             Ok(None) => {}
-            Ok(Some(document)) => batch.add(number, Ok(document)),
-            Err(error) => batch.add(number, Err(error)),
+            Ok(Some(document)) => group.add(number, Ok(document)),
+            Err(error) => group.add(number, Err(error)),
         }
     }
 
@@ -261,14 +261,14 @@ impl BatchReader {
         Some(Error::new(ErrorCode::InvalidJson).detail(detail))
     }
 
-    /// Starts reading the next batch, unless `batch` is the last one.
-    pub(super) fn after(self, batch: &Batch) -> Option<BatchFuture> {
-        batch.end.is_none().then(|| self.batch().boxed())
+    /// Starts reading the next group, unless `group` is the last one.
+    pub(super) fn after(self, group: &LineGroup) -> Option<LineGroupFuture> {
+        group.end.is_none().then(|| self.group().boxed())
     }
 }
 
-/// Waits for the batch that is being read; never completes if there is none.
-pub(super) async fn read(reading: &mut Option<BatchFuture>) -> (BatchReader, Batch) {
+/// Waits for the group that is being read; never completes if there is none.
+pub(super) async fn read(reading: &mut Option<LineGroupFuture>) -> (LineGroupReader, LineGroup) {
     match reading {
         Some(reading) => reading.await,
         None => pending().await,
