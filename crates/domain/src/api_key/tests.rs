@@ -28,6 +28,7 @@ fn key() -> ApiKey {
         owner: ApiKeyOwner::Installation,
         name: "billing".to_owned(),
         hash: text(ApiKeyKind::Service).hash(),
+        unconfirmed: None,
         generation: 0,
         replaced: None,
         permissions: PermissionSet::EMPTY,

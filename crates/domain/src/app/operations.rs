@@ -108,7 +108,7 @@ impl Executor {
             auth: auth.clone(),
             views: Views::new(store),
             steps: Steps::new(store, mailboxes, sources),
-            loader: ArchiveLoader::new(store, sources),
+            loader: ArchiveLoader::new(store, mailboxes, sources),
             sources: sources.clone(),
             instance: hex::encode(sources.random::<12>()),
         }
@@ -228,6 +228,7 @@ impl Executor {
             refused: None,
             undone: 0,
             documents: None,
+            imported: None,
             started_at: self.sources.now(),
             origin: Some(Origin::current()),
         }
