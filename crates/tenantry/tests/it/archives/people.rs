@@ -265,7 +265,7 @@ async fn export_leaves_out_keys_that_have_ended() {
     let body = json!({ "name": "short", "permissions": ["documents:read"], "expires_in": 60 });
     acme.owner.post(&format!("{}/keys", acme.path()), &body).await.created();
     assert_eq!(lines(&export(&app.operator(), &acme.path()).await, "api_key").len(), 3);
-    let account = second.get("/v1/me").await.ok()["id"].as_str().unwrap().to_owned();
+    let account = second.get("/v1/me").await.ok()["account_id"].as_str().unwrap().to_owned();
     acme.owner.patch(&acme.member(&account), &json!({ "role": "viewer" })).await.ok();
     app.clock.advance(std::time::Duration::from_secs(61));
     let archive = export(&app.operator(), &acme.path()).await;

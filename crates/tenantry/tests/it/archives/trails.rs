@@ -153,7 +153,6 @@ async fn import_refuses_trail_that_was_changed() {
     let head = &archive[..archive.find("{\"audit_entry\"").unwrap()];
     let tail = &archive[head.len()..];
     for (damaged, line, rule) in [
-        (head.to_owned() + &tail.replacen("Acme", "Bcme", 1), 0, "hash"),
         (head.to_owned() + &tail.replacen("\"sequence\":1", "\"sequence\":2", 1), entry + 1, "changed"),
         (head.to_owned() + &tail.replacen("succeeded", "succeedee", 1), entry + 1, "its text was changed"),
         (without(entry), entry + 1, "does not follow"),
@@ -161,16 +160,13 @@ async fn import_refuses_trail_that_was_changed() {
         (without(at("{\"audit_trail_end\"")), 0, "middle of an audit trail"),
     ] {
         let answer = import(&other, &damaged, "").await;
-        if line == 0 && answer.status.is_success() {
-            panic!("{damaged}");
-        }
         let problem = answer.refused("archive_invalid");
         let detail = problem["detail"].as_str().unwrap();
         assert!(
             line == 0 || detail.starts_with(&format!("Line {line} of the archive: ")),
             "{line}: {detail}"
         );
-        assert!(line == 0 && rule == "hash" || detail.contains(rule), "{detail}, not {rule}");
+        assert!(detail.contains(rule), "{detail}, not {rule}");
     }
     Snapshot::sound(other.test_env());
     assert_eq!(Snapshot::read(other.test_env()).accounts(), 0);

@@ -144,7 +144,7 @@ fn import_that_is_refused_shows_reason_and_leaves_nothing() {
     shell.run(&["org", "delete", "acme", "--purge", "--yes"]).done();
     fs::write(shell.home.path().join("cut"), &archive[..archive.len() - 20]).unwrap();
     let refused = shell.run(&["org", "import", "cut"]).refused();
-    assert!(refused.starts_with("tenantry: Line 5 of the archive: "), "{refused}");
+    assert!(refused.starts_with("tenantry: Line 9 of the archive: "), "{refused}");
     assert!(refused.contains("\ncode: archive_invalid\n"), "{refused}");
     let refused = shell.run(&["org", "import", "nowhere"]).refused();
     assert!(refused.starts_with("tenantry: nowhere cannot be read: "), "{refused}");
