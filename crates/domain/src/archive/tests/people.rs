@@ -223,7 +223,6 @@ fn people_line_error_names_line_and_field() {
             r#""permissions":[]"#,
             "Line 3 of the archive: `permissions` is empty",
         ),
-        (r#""description":"Reads""#, r#""description":"\n""#, "Line 4"),
         (r#""description":"Reads""#, r#""description":"a\tb""#, "Line 3 of the archive: `description`: Must"),
         (
             r#""role":"billing""#,
@@ -294,14 +293,23 @@ fn people_line_error_names_line_and_field() {
 fn people_sections_come_in_one_order() {
     let text = String::from_utf8(Parts::all().written()).unwrap();
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    // A role behind members, a member behind keys, a key and a collection behind trails.
-    for (from, to) in [(3, 6), (6, 8), (8, 19), (9, 15)] {
+    // A role behind members, a member behind keys, a key behind trails.
+    for (from, to) in [(3, 6), (6, 8), (8, 19)] {
         let mut moved = lines.clone();
         let line = moved.remove(from);
         moved.insert(to, line);
         let sentence = refused(moved.concat().as_bytes());
         assert!(sentence.contains("Comes "), "{from} {to}: {sentence}");
     }
+    // A whole collection behind the trails, and a trail within a collection.
+    let mut moved = lines.clone();
+    let collection: Vec<_> = moved.drain(9..11).collect();
+    moved.splice(18..18, collection);
+    assert!(refused(moved.concat().as_bytes()).contains("Comes too late"));
+    let mut moved = lines;
+    let line = moved.remove(11);
+    moved.insert(10, line);
+    assert!(refused(moved.concat().as_bytes()).contains("Comes before the collection has ended"));
 }
 
 #[test]

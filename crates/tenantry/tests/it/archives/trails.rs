@@ -155,17 +155,16 @@ async fn import_refuses_trail_that_was_changed() {
     for (damaged, line, rule) in [
         (head.to_owned() + &tail.replacen("\"sequence\":1", "\"sequence\":2", 1), entry + 1, "changed"),
         (head.to_owned() + &tail.replacen("succeeded", "succeedee", 1), entry + 1, "its text was changed"),
-        (without(entry), entry + 1, "does not follow"),
+        // Retention may have removed it, and then the count would be another one.
+        (without(entry), entry + 3, "Chain, count, number or hash"),
+        (without(entry + 1), entry + 2, "Chain, count, number or hash"),
         (without(at("{\"audit_trail\"")), entry, "outside an audit trail"),
-        (without(at("{\"audit_trail_end\"")), 0, "middle of an audit trail"),
+        (without(at("{\"audit_trail_end\"")), entry + 3, "middle of an audit trail"),
     ] {
         let answer = import(&other, &damaged, "").await;
         let problem = answer.refused("archive_invalid");
         let detail = problem["detail"].as_str().unwrap();
-        assert!(
-            line == 0 || detail.starts_with(&format!("Line {line} of the archive: ")),
-            "{line}: {detail}"
-        );
+        assert!(detail.starts_with(&format!("Line {line} of the archive: ")), "{line}: {detail}");
         assert!(detail.contains(rule), "{detail}, not {rule}");
     }
     Snapshot::sound(other.test_env());
