@@ -156,7 +156,7 @@ impl ImportProgress<'_> {
                 self.flush_members().await?;
             }
             match item {
-                ArchiveItem::Role(role) => self.add_role(role)?,
+                ArchiveItem::Role(role) => self.add_role(&role)?,
                 ArchiveItem::Member(member) => self.add_member(member).await?,
                 ArchiveItem::ApiKey(key) => self.add_api_key(key).await?,
                 ArchiveItem::AuditTrail(trail) => self.begin_trail(trail)?,

@@ -157,9 +157,9 @@ async fn import_refuses_trail_that_was_changed() {
         (head.to_owned() + &tail.replacen("succeeded", "succeedee", 1), entry + 1, "its text was changed"),
         // Retention may have removed it, and then the count would be another one.
         (without(entry), entry + 3, "Chain, count, number or hash"),
-        (without(entry + 1), entry + 2, "Chain, count, number or hash"),
+        (without(entry + 1), entry + 2, "does not follow"),
         (without(at("{\"audit_trail\"")), entry, "outside an audit trail"),
-        (without(at("{\"audit_trail_end\"")), entry + 3, "middle of an audit trail"),
+        (without(at("{\"audit_trail_end\"")), entry + 4, "middle of an audit trail"),
     ] {
         let answer = import(&other, &damaged, "").await;
         let problem = answer.refused("archive_invalid");

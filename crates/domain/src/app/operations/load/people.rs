@@ -35,7 +35,7 @@ enum Joined {
 
 impl ImportProgress<'_> {
     /// The role is saved with the next save of the record, of which nobody reads the roles before the end.
-    pub(super) fn add_role(&mut self, role: ArchivedRole) -> Result<()> {
+    pub(super) fn add_role(&mut self, role: &ArchivedRole) -> Result<()> {
         let version = self.organization.version;
         let line = self.source.line();
         let refused = |rule: String| damaged(line, rule);
