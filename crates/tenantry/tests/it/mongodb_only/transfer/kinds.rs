@@ -1,6 +1,6 @@
 //! A transfer copies every kind of record: a new kind must be copied, too, or be named here as one that is not.
 
-use super::{command, embedded, path, said};
+use super::{command, embedded, identity, path, said};
 use crate::support::fixtures::{sign_in, with_access};
 use crate::support::store::{api_key, insert, invitation, with_store};
 use crate::support::test_env::TestEnv;
@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use serde_json::json;
 use std::collections::BTreeMap;
 use tenantry_domain::api_key::ApiKeyOwner;
-use tenantry_domain::ids::{MailId, OrganizationId};
+use tenantry_domain::ids::{AccountId, MailId, OrganizationId};
 use tenantry_domain::mail::QueuedMail;
 use tenantry_domain::store::BoundedInsert;
 
@@ -64,6 +64,9 @@ async fn transfer_copies_every_kind_of_record() {
         let key = api_key(1, ApiKeyOwner::Organization(organization));
         insert(&store, &[key], &[invitation(1, organization, at(4_000_000_000))]).await;
         assert_eq!(store.mails.insert_mail(&mail, 10).await.unwrap(), BoundedInsert::New);
+        let identity = identity("ada", AccountId::from_bytes([1; 12]));
+        let inserted = store.identities.insert_identity(&identity, 20, None).await.unwrap();
+        assert_eq!(inserted, BoundedInsert::New);
     })
     .await;
 
