@@ -12,9 +12,11 @@ pub mod chain;
 pub mod checkpoint;
 pub mod collect;
 mod origin;
+mod place;
 
-pub use chain::{AuditChain, AuditEntry, AuditHash};
+pub use chain::AuditEntry;
 pub use origin::{Origin, RequestOrigin};
+pub use place::{AuditChain, AuditHash};
 
 use crate::account::{Account, Role};
 use crate::actor::Actor;

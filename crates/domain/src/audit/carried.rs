@@ -3,10 +3,9 @@
 //!
 //! # Pitfalls
 //! A trail is kept under a name that follows from the import, not under the id that its hashes are made for: another
-//! life of that id may have a chain already. What is read from there gets its own chain's name back
-//! ([`CarriedTrail::shown`]).
+//! life of that id may have a chain already. Give what is read from there the name of its own chain back.
 
-use super::chain::{AuditChain, AuditEntry, AuditHash, ChainHead};
+use super::place::{AuditChain, AuditHash, ChainHead};
 use crate::ids::{OperationId, OrganizationId};
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
@@ -42,12 +41,6 @@ impl CarriedTrail {
         let mut id = [0; 12];
         id.copy_from_slice(&context.finish().as_ref()[..12]);
         OrganizationId::from_bytes(id).into()
-    }
-
-    /// An entry as it is kept, as an entry of its own chain.
-    #[must_use]
-    pub fn shown(&self, entry: AuditEntry) -> AuditEntry {
-        AuditEntry { chain: self.chain, ..entry }
     }
 
     /// What the event of the import says of it: where it is kept, its chain, and the number and hash of its last entry.

@@ -1,8 +1,9 @@
 //! Writes an archive, page by page, in the order of the documents' ids.
 
 mod people;
+mod trail;
 
-use self::people::ExportedTrail;
+use self::trail::ExportedTrail;
 use crate::account::Role;
 use crate::app::auth::{Auth, Authorization, OrganizationRef, Principal};
 use crate::app::clock_and_entropy::ClockAndEntropy;

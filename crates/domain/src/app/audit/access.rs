@@ -43,7 +43,7 @@ impl AuditAccess {
     /// An entry as it is shown.
     pub(super) fn shown(&self, entry: AuditEntry) -> AuditEntry {
         match self.carried.iter().find(|trail| trail.kept_as == entry.chain) {
-            Some(trail) => trail.shown(entry),
+            Some(trail) => AuditEntry { chain: trail.chain, ..entry },
             None => entry,
         }
     }

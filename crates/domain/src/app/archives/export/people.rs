@@ -1,5 +1,6 @@
 //! The sections of an archive about people, keys and trails, a page at a time.
 
+use super::trail::ExportedTrail;
 use super::{Export, ExportPosition};
 use crate::account::{Account, PasswordHash, Role};
 use crate::api_key::{ApiKey, ApiKeyOwner};
@@ -17,18 +18,6 @@ use std::collections::VecDeque;
 
 /// Batches of events that an export waits for at most, so that what was acknowledged before is in it.
 const COLLECTED_BEFORE_EXPORT: usize = 4;
-
-/// A trail that is to be written.
-pub(super) struct ExportedTrail {
-    /// The name that it is kept under.
-    kept_as: AuditChain,
-    /// The chain of its entries.
-    chain: AuditChain,
-    /// The number of the entry that was written last.
-    after: u64,
-    /// The number of the last entry that belongs to it: the export does not follow a trail that goes on.
-    last: u64,
-}
 
 impl Export {
     /// The hash of the account's password, if the archive may hold it: that of who exports, and to the operator that of
