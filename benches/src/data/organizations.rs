@@ -102,6 +102,7 @@ async fn make(store: Store, number: u32, placement: Placement, password_hash: Pa
         owners: vec![account.id],
         members: 1,
         roles: tenantry_domain::role::OwnRoles::default(),
+        trails: Vec::new(),
         token_epoch: 0,
         token_epoch_since: None,
         delete_protection: false,
@@ -167,6 +168,7 @@ fn log_entry(organization_id: OrganizationId, now: Timestamp) -> OperationRecord
         documents: None,
         member: None,
         role: None,
+        imported: None,
         started_at: now,
         finished_at: Some(now),
     }

@@ -62,6 +62,8 @@ pub struct ApiKeyResponse {
     pub last_used_at: Option<Timestamp>,
     /// How often it was rotated.
     pub rotations: u32,
+    /// Whether it is as good as its secret. A key that an archive brought along opens nothing before it is confirmed.
+    pub confirmed: bool,
     /// Until when the secret before the last rotation is accepted, RFC 3339 in UTC; null means it is not.
     #[schema(required = true, value_type = Option<String>, format = DateTime)]
     pub old_secret_until: Option<Timestamp>,
@@ -84,6 +86,7 @@ impl From<&ApiKey> for ApiKeyResponse {
             expires_at: key.expires_at,
             last_used_at: key.last_used_at,
             rotations: key.generation,
+            confirmed: key.unconfirmed.is_none(),
             old_secret_until: key.replaced.as_ref().map(|replaced| replaced.accepted_until),
         }
     }
@@ -392,6 +395,31 @@ pub async fn rotate_organization_key(
     let organization = OrganizationRef::parse(&which)?;
     let access = http.app.api_keys.manage_organization_keys(&caller, &organization).await?;
     rotate(&http, &access, id, body).await
+}
+
+/// Confirm an API key of an organization.
+///
+/// Makes a key good again that an archive brought along: the secret that it had before. Whoever confirms it answers for it
+/// from then on, as if they had made it. Only for a key that carries no more than the caller's role. A key that needs no
+/// confirmation stays as it is.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/keys/{key}/confirm",
+    operation_id = "confirmOrganizationKey", tag = "Keys",
+    params(OrganizationPath, ApiKeyPath),
+    responses((status = 200, description = "The key.", body = ApiKeyResponse)),
+    extensions(("x-rule" = json!(Access::OperatorOrMember.needs(Permission::KeysWrite).refuses(&[
+        ErrorCode::OrganizationNotFound, ErrorCode::RoleInsufficient, ErrorCode::SessionRequired,
+        ErrorCode::ReauthenticationRequired, ErrorCode::KeyNotFound
+    ])))))]
+pub async fn confirm_organization_key(
+    State(http): State<Arc<Http>>,
+    RequireCaller(caller): RequireCaller,
+    OrganizationPath(which): OrganizationPath,
+    ApiKeyPath(id): ApiKeyPath,
+) -> Result<Response, ApiError> {
+    let organization = OrganizationRef::parse(&which)?;
+    let access = http.app.api_keys.manage_organization_keys(&caller, &organization).await?;
+    let key = http.app.api_keys.confirm_key(&access, id).await?;
+    Ok(json(StatusCode::OK, &ApiKeyResponse::from(&*key)))
 }
 
 /// Revoke an API key of an organization.

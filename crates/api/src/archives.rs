@@ -40,29 +40,46 @@ const NDJSON: &str = "application/x-ndjson";
 /// The route whose response waits until the whole body has arrived.
 pub const IMPORT: &str = "/v1/organizations/import";
 
+request_fields! {
+    /// What the archive holds.
+    pub struct ExportQuery in query {
+        /// `true` (the default) for an archive with the audit trail, `false` for one without.
+        pub audit: Option<bool> = optional(parse_switch),
+    }
+}
+
+fn parse_switch(text: &str) -> Result<bool, &'static str> {
+    text.parse().map_err(|_| "Must be true or false.")
+}
+
 /// Export an organization.
 ///
-/// Its settings, its owner and all its data. The operator exports any organization, also a deleted one by its
-/// id; an owner exports their own.
+/// Its settings, its members, roles and API keys (as hashes), all its data, and its audit trail. The operator exports any
+/// organization, also a deleted one by its id; an owner exports their own.
 ///
 /// The archive is NDJSON and ends with a line `{"end":..}`; an archive without that line is incomplete, and
 /// importing it is refused. It is no snapshot: each document is whole, and what changes during the export may
-/// or may not be in it. The archive contains the hash of the owner's password.
+/// or may not be in it. To the operator, it contains the password hashes of accounts that belong to this organization
+/// alone; to an owner, no hash but their own.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/export", operation_id = "exportOrganization",
     tag = "Organizations",
-    params(OrganizationPath),
+    params(OrganizationPath, ExportQuery),
     responses((status = 200, description = "The archive, while it is written.", body = String,
         content_type = "application/x-ndjson")),
     extensions(("x-rule" = json!(Access::OperatorOrMember.needs(Permission::OrganizationsExport).refuses(&[
-        ErrorCode::RoleInsufficient, ErrorCode::OrganizationNotFound, ErrorCode::OrganizationNotActive
+        ErrorCode::InvalidInput, ErrorCode::RoleInsufficient, ErrorCode::OrganizationNotFound,
+        ErrorCode::OrganizationNotActive
     ])))))]
 pub async fn export_organization(
     State(http): State<Arc<Http>>,
     RequireCaller(caller): RequireCaller,
     OrganizationPath(which): OrganizationPath,
+    QueryFields(query): QueryFields,
     connection: Connection,
 ) -> Result<Response, ApiError> {
     let right = http.app.exporter.allow_export(&caller, &OrganizationRef::parse(&which)?).await?;
+    let ExportQuery { audit } = query.parse(ExportQuery::from_fields)?;
+    let right = if audit == Some(false) { right.without_audit() } else { right };
     let file_name = file_name(right.organization());
     let mut watch = ExportWatch::new(right.organization().id, connection, http.settings.export_pause_timeout);
     let mut export = http.app.exporter.export_organization(right);
@@ -174,8 +191,11 @@ request_fields! {
 
 /// Import an organization from an archive.
 ///
-/// Its settings, its owner and all its data. The organization appears at once, when the whole archive has
+/// Its settings, its people and all its data. The organization appears at once, when the whole archive has
 /// arrived and is valid. If anything goes wrong, nothing of it is left.
+///
+/// An account that is there is never changed: a member whose address has one is invited. API keys open nothing before an
+/// admin has confirmed them.
 #[utoipa::path(post, path = "/v1/organizations/import", operation_id = "importOrganization", tag = "Organizations",
     params(ImportQuery),
     request_body(content = String, content_type = "application/x-ndjson", description = "The archive."),

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tenantry_domain::app::audit::{AuditAccess, AuditFilter};
 use tenantry_domain::app::auth::OrganizationRef;
-use tenantry_domain::audit::{AuditAction, AuditEntry, AuditTarget};
+use tenantry_domain::audit::{AuditAction, AuditChain, AuditEntry, AuditTarget};
 use tenantry_domain::ids::{AuditEventId, OrganizationId};
 use tenantry_domain::page::PageLimit;
 use tenantry_domain::permission::Permission;
@@ -263,12 +263,26 @@ async fn list(http: &Http, access: AuditAccess, query: Fields) -> Result<Respons
     let query = query.parse(AuditListQuery::from_fields)?;
     let AuditListQuery { action, actor, since, until, limit, cursor } = query;
     let filter = AuditFilter { action, actor, since, until };
-    let page = http.app.audit.list_events(access, filter, cursor, limit).await?;
+    let page = http.app.audit.list_events(&access, filter, cursor, limit).await?;
     let body = AuditPage {
         items: page.items.iter().map(AuditEventResponse::new).collect(),
         next_cursor: page.next.map(|id| Cursor::of_audit_event(id).to_string()),
     };
     Ok(json(StatusCode::OK, &body))
+}
+
+request_fields! {
+    /// Which chain to export.
+    pub struct AuditChainQuery in query {
+        /// A trail that an import has brought along, instead of the organization's own: the name that the event
+        /// `organization.imported` gives it, 24 hex digits.
+        pub trail: Option<AuditChain> = optional(parse_trail),
+    }
+}
+
+fn parse_trail(text: &str) -> Result<AuditChain, String> {
+    let trail: Option<OrganizationId> = text.parse().ok();
+    trail.map(AuditChain::from).ok_or_else(|| "Must be 24 hex digits.".to_owned())
 }
 
 /// Export the chain of an organization.
@@ -277,18 +291,21 @@ async fn list(http: &Http, access: AuditAccess, query: Fields) -> Result<Respons
 /// written and hashed; null after a purge), `digest`, `previous` and `hash`. `tenantry audit verify` checks it.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/audit/chain", operation_id = "exportAuditChain",
     tag = "Audit",
-    params(OrganizationPath),
+    params(OrganizationPath, AuditChainQuery),
     responses((status = 200, description = "The chain, while it is read.", body = String,
         content_type = "application/x-ndjson")),
     extensions(("x-rule" = json!(Access::OperatorOrMember.needs(Permission::AuditRead).refuses(&[
-        ErrorCode::OrganizationNotFound, ErrorCode::RoleInsufficient
+        ErrorCode::InvalidInput, ErrorCode::OrganizationNotFound, ErrorCode::RoleInsufficient
     ])))))]
 pub async fn export_audit_chain(
     State(http): State<Arc<Http>>,
     RequireCaller(caller): RequireCaller,
     OrganizationPath(which): OrganizationPath,
+    QueryFields(query): QueryFields,
 ) -> Result<Response, ApiError> {
     let access = http.app.audit.allow_read(&caller, &OrganizationRef::parse(&which)?).await?;
+    let AuditChainQuery { trail } = query.parse(AuditChainQuery::from_fields)?;
+    let access = trail.map_or(Ok(access.clone()), |trail| access.carried(trail))?;
     export(http, access).await
 }
 
@@ -309,17 +326,17 @@ pub async fn export_installation_audit_chain(
 
 /// The chain, page by page. The first page is read before the head of the response is sent.
 async fn export(http: Arc<Http>, access: AuditAccess) -> Result<Response, ApiError> {
-    let first = http.app.audit.read_chain(access, 0).await?;
-    let pages = stream::unfold(Some((http, first)), move |state| async move {
-        let (http, page) = state?;
+    let first = http.app.audit.read_chain(&access, 0).await?;
+    let pages = stream::unfold(Some((http, access, first)), move |state| async move {
+        let (http, access, page) = state?;
         let last = page.last()?.sequence;
         let lines = page.iter().try_fold(Vec::new(), |mut lines, entry| {
             serde_json::to_writer(&mut lines, entry).map_err(Error::internal)?;
             lines.push(b'\n');
             Ok::<_, Error>(lines)
         });
-        match http.app.audit.read_chain(access, last).await {
-            Ok(next) if lines.is_ok() => Some((lines, Some((http, next)))),
+        match http.app.audit.read_chain(&access, last).await {
+            Ok(next) if lines.is_ok() => Some((lines, Some((http, access, next)))),
             Ok(_) => Some((lines, None)),
             Err(error) => Some((Err(error), None)),
         }
@@ -364,7 +381,7 @@ pub async fn get_installation_audit_checkpoint(
 }
 
 async fn checkpoint(http: &Http, access: AuditAccess) -> Result<Response, ApiError> {
-    let signed = http.app.audit.sign_checkpoint(access).await?;
+    let signed = http.app.audit.sign_checkpoint(&access).await?;
     let body = CheckpointResponse {
         checkpoint: signed.text,
         chain: signed.chain.to_string(),

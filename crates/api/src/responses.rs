@@ -11,7 +11,7 @@ use serde::Serialize;
 use tenantry_domain::account::Role;
 use tenantry_domain::app::OrganizationView;
 use tenantry_domain::email::EmailAddress;
-use tenantry_domain::operation::{Actor, MemberChange, OperationRecord};
+use tenantry_domain::operation::{Actor, ImportCounts, MemberChange, OperationRecord};
 use utoipa::ToSchema;
 
 /// The header with the path of the operation that a request began.
@@ -168,12 +168,40 @@ pub struct OperationResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, value_type = String)]
     pub role: Option<String>,
+    /// What an import has brought along beside documents; absent before all of it is loaded, and for other kinds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = ImportedCounts)]
+    pub imported: Option<ImportedCounts>,
     /// When it began, RFC 3339 in UTC.
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
     /// When it finished, RFC 3339 in UTC.
     #[schema(required = true, value_type = Option<String>, format = DateTime)]
     pub finished_at: Option<Timestamp>,
+}
+
+/// What an import has brought along beside documents.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ImportedCounts {
+    /// Roles of the organization's own.
+    pub roles: u64,
+    /// Members, with the owner.
+    pub members: u64,
+    /// Members whose address has an account here: they are invited.
+    pub invitations: u64,
+    /// Members who are neither: another one has the same address, or too many would be invited.
+    pub members_left_out: u64,
+    /// API keys, which wait to be confirmed.
+    pub api_keys: u64,
+    /// Entries of audit trails.
+    pub audit_entries: u64,
+}
+
+impl From<ImportCounts> for ImportedCounts {
+    fn from(counts: ImportCounts) -> Self {
+        let ImportCounts { roles, members, invitations, members_left_out, api_keys, audit_entries } = counts;
+        Self { roles, members, invitations, members_left_out, api_keys, audit_entries }
+    }
 }
 
 /// The member that an operation changes.
@@ -255,6 +283,7 @@ impl From<&OperationRecord> for OperationResponse {
             documents_migrated: record.documents,
             member: record.member.map(ChangedMember::from),
             role: record.role.map(|name| name.to_string()),
+            imported: record.imported.map(ImportedCounts::from),
             started_at: record.started_at,
             finished_at: record.finished_at,
         }

@@ -134,6 +134,7 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(api_keys::list_organization_keys, api_keys::create_organization_key))
         .routes(routes!(api_keys::get_organization_key, api_keys::revoke_organization_key))
         .routes(routes!(api_keys::rotate_organization_key))
+        .routes(routes!(api_keys::confirm_organization_key))
         .routes(routes!(signing_keys::list_signing_keys))
         .routes(routes!(signing_keys::rotate_signing_key))
         .routes(routes!(signing_keys::retire_signing_key))

@@ -102,6 +102,9 @@ impl fmt::Debug for ApiKeyText {
 pub struct ApiKeyHash(#[serde(with = "hex::serde")] [u8; 32]);
 
 impl ApiKeyHash {
+    /// The hash of no text that anybody knows. Versions that know nothing of unconfirmed keys refuse a key with it, too.
+    pub const NONE: Self = Self([0; 32]);
+
     /// The hash of these bytes, as it was kept.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
@@ -181,6 +184,10 @@ pub struct ApiKey {
     pub name: String,
     /// The hash of its text.
     pub hash: ApiKeyHash,
+    /// Of a key that an archive brought along and nobody has confirmed, the hash of its text; `hash` is then
+    /// [`ApiKeyHash::NONE`], and the key opens nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unconfirmed: Option<ApiKeyHash>,
     /// How often it was rotated. Tokens name the generation that issued them.
     pub generation: u32,
     /// The secret before the last rotation, if that left it valid for a while.
@@ -208,6 +215,9 @@ impl ApiKey {
         if key.id() != self.id || key.kind() != self.owner.kind() || self.is_expired(now) {
             return None;
         }
+        if self.unconfirmed.is_some() {
+            return None;
+        }
         if self.hash.matches(key) {
             return Some(self.generation);
         }
@@ -223,7 +233,8 @@ impl ApiKey {
                 now < replaced.accepted_until && generation == self.generation.wrapping_sub(1)
             })
         };
-        !self.is_expired(now) && (generation == self.generation || is_replaced())
+        let is_good = self.unconfirmed.is_none() && !self.is_expired(now);
+        is_good && (generation == self.generation || is_replaced())
     }
 
     /// Whether its time has ended.
@@ -246,10 +257,20 @@ impl ApiKey {
     /// The record after a rotation to `key`; the secret of before is accepted until `accepted_until`, if any.
     #[must_use]
     pub fn rotated(&self, key: &ApiKeyText, accepted_until: Option<Timestamp>) -> Self {
+        // The secret of a key that nobody has confirmed is not accepted, not even for a while.
+        let accepted_until = accepted_until.filter(|_| self.unconfirmed.is_none());
         let replaced =
             accepted_until.map(|accepted_until| ReplacedSecret { hash: self.hash.clone(), accepted_until });
         let (generation, version) = (self.generation.wrapping_add(1), self.version + 1);
-        Self { hash: key.hash(), generation, replaced, version, ..self.clone() }
+        Self { hash: key.hash(), unconfirmed: None, generation, replaced, version, ..self.clone() }
+    }
+
+    /// The record once `maker` has confirmed a key that an archive brought along, and answers for it; `None` for a key
+    /// that needs none.
+    #[must_use]
+    pub fn confirmed(&self, maker: Option<ApiKeyMaker>) -> Option<Self> {
+        let hash = self.unconfirmed.clone()?;
+        Some(Self { hash, unconfirmed: None, maker, version: self.version + 1, ..self.clone() })
     }
 }
 

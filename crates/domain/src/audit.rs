@@ -7,13 +7,16 @@
 //! # Pitfalls
 //! The text of an event is stored and hashed as it was written. Nothing may write it again from its fields.
 
+pub mod carried;
 pub mod chain;
 pub mod checkpoint;
 pub mod collect;
 mod origin;
+mod place;
 
-pub use chain::{AuditChain, AuditEntry};
+pub use chain::AuditEntry;
 pub use origin::{Origin, RequestOrigin};
+pub use place::{AuditChain, AuditHash};
 
 use crate::account::{Account, Role};
 use crate::actor::Actor;
@@ -99,6 +102,7 @@ actions! {
     IdentityUnlinked "identity.unlinked" "A link to an identity provider was ended, or undone with what it was made for.";
     SignInFailed "sign_in.failed" "Wrong passwords or unknown addresses, counted per minute and network.";
     KeyCreated "key.created" "A key was made.";
+    KeyConfirmed "key.confirmed" "An API key that an archive brought along is good again.";
     KeyRotated "key.rotated" "A key got a new secret.";
     KeyRevoked "key.revoked" "A key was revoked.";
     TokenIssued "token.issued" "A service key was exchanged for a token of the organization.";
@@ -250,7 +254,22 @@ impl AuditEvent {
         let event =
             event.detail("permissions_before", scope(change.and_then(|change| change.permissions_before)));
         let event = event.detail("permissions", scope(change.and_then(|change| change.permissions)));
-        event.detail("name", operation.arguments.naming().map(|naming| naming.identifier.as_str()))
+        let event =
+            event.detail("name", operation.arguments.naming().map(|naming| naming.identifier.as_str()));
+        if operation.refused.is_some() { event } else { event.imported(organization, operation) }
+    }
+
+    /// The event of an import with what it brought along.
+    fn imported(self, organization: &Organization, operation: &Operation) -> Self {
+        let Some(counts) = operation.imported else { return self };
+        let event = counts
+            .named()
+            .into_iter()
+            .fold(self, |event, (name, count)| event.detail(name, (count > 0).then(|| count.to_string())));
+        let trails = organization.trails.iter().enumerate();
+        trails.fold(event, |event, (index, trail)| {
+            event.detail(&carried::detail_name(index), Some(trail.to_text()))
+        })
     }
 
     /// The event with one more detail, if there is one.

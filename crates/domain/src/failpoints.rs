@@ -32,6 +32,9 @@ pub const WORKER_POINTS: [&str; 5] = [
     "worker.hash_pool.record",
 ];
 
+/// The points of a load: after some documents, members, API keys, or entries of an audit trail.
+const PARTS: [&str; 4] = ["part", "part_members", "part_keys", "part_trail"];
+
 /// Every crash point of an operation, from the tables of operations and steps.
 #[must_use]
 pub fn every_point() -> Vec<String> {
@@ -47,8 +50,9 @@ pub fn every_point() -> Vec<String> {
         steps.push(OperationStep::Record);
         for step in steps {
             let moments = ["before", "done", "saved"].into_iter();
-            // The one long step also has a point at which a part of it is done.
-            for moment in moments.chain((step == OperationStep::LoadArchive).then_some("part")) {
+            // The one long step also has points at which parts of it are done.
+            let parts = if step == OperationStep::LoadArchive { &PARTS[..] } else { &[] };
+            for moment in moments.chain(parts.iter().copied()) {
                 points.push(format!("{name}.{}.{moment}", step.as_str()));
             }
         }

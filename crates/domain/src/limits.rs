@@ -183,6 +183,15 @@ pub const ARCHIVE_EXPANSION_MAX: usize = 16;
 /// Bytes of an archive line in addition to its document, enough also for a collection with all the indexes it
 /// may have.
 pub const ARCHIVE_LINE_HEADROOM_BYTES: usize = 256 << 10;
+/// Audit trails in an archive: the organization's, and those that earlier imports brought along. Of more, the oldest
+/// are left out.
+pub const ARCHIVE_TRAILS_MAX: usize = 8;
+/// Entries of audit trails in an archive: about ten gigabytes. Of more, the oldest are left out.
+pub const ARCHIVE_ENTRIES_MAX: u64 = 10_000_000;
+/// Bytes of the text of an event in an archive; usually it has some hundred.
+pub const ARCHIVE_EVENT_MAX_BYTES: usize = 64 << 10;
+/// Members of an archive that are written at once.
+pub const IMPORT_MEMBERS_AT_ONCE: usize = 64;
 /// Documents that are read at once for an archive.
 pub const ARCHIVE_PAGE_DOCUMENTS: u32 = 500;
 /// Bytes of documents after which such a page ends: as JSON they are about three times as large.

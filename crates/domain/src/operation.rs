@@ -10,10 +10,12 @@
 //! before the commit point: later steps only go forward. What was done before a refusal is undone by separate
 //! steps ([`OperationKind::undoing`]).
 
+mod counts;
 mod plan;
 mod record;
 mod refusal;
 
+pub use counts::ImportCounts;
 pub use plan::{RecordUpdate, StepResult, next_save, save_of_progress};
 pub use record::{OperationRecord, OperationState};
 pub use refusal::OperationRefusal;
@@ -466,6 +468,9 @@ pub struct Operation {
     /// The number of documents, once a step has counted them.
     #[serde(default)]
     pub documents: Option<u64>,
+    /// What an import has brought along beside documents, once all of it is loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<ImportCounts>,
     /// When it began.
     pub started_at: Timestamp,
     /// Where it was asked for.

@@ -5,6 +5,7 @@
 //! `identifier` and `namespace` are its names *now*; `reserved` lists the names that nobody else may take.
 //! They differ while an operation runs.
 
+use crate::audit::carried::CarriedTrail;
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OrganizationId};
 use crate::limits::OWNERS_MAX;
@@ -147,6 +148,9 @@ pub struct Organization {
     /// The roles that it has defined.
     #[serde(default, skip_serializing_if = "OwnRoles::is_empty")]
     pub roles: OwnRoles,
+    /// The audit trails that its import brought along, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trails: Vec<CarriedTrail>,
     /// Sessions begun in an earlier epoch are invalid.
     pub token_epoch: u32,
     /// When that epoch began: tokens of identity providers that were issued earlier are invalid. Of a version

@@ -28,6 +28,7 @@ fn key() -> ApiKey {
         owner: ApiKeyOwner::Installation,
         name: "billing".to_owned(),
         hash: text(ApiKeyKind::Service).hash(),
+        unconfirmed: None,
         generation: 0,
         replaced: None,
         permissions: PermissionSet::EMPTY,
@@ -108,4 +109,31 @@ fn service_key_covers_the_organizations_it_lists() {
     assert!(limited.covers(one) && !limited.covers(other));
     let own = ApiKey { owner: ApiKeyOwner::Organization(one), ..key() };
     assert!(own.covers(one) && !own.covers(other));
+}
+
+/// Neither its own text nor the hash that it has meanwhile opens anything.
+#[test]
+fn unconfirmed_key_accepts_nothing_until_it_is_confirmed() {
+    let text = text(ApiKeyKind::Service);
+    let imported = ApiKey { hash: ApiKeyHash::NONE, unconfirmed: Some(text.hash()), ..key() };
+    assert_eq!(imported.generation_of(&text, at(1)), None);
+    assert!(!imported.accepts_generation(0, at(1)));
+    let maker = ApiKeyMaker { account_id: AccountId::from_bytes([7; 12]), membership_epoch: 2 };
+    let confirmed = imported.confirmed(Some(maker.clone())).unwrap();
+    assert_eq!((confirmed.generation_of(&text, at(1)), confirmed.version), (Some(0), 2));
+    assert_eq!((confirmed.maker.as_ref(), confirmed.confirmed(None)), (Some(&maker), None));
+    // A rotation ends the secret that it came with, at once.
+    let rotated = imported.rotated(&text, Some(at(500)));
+    assert_eq!((rotated.unconfirmed, rotated.replaced), (None, None));
+}
+
+/// As a version reads it that knows nothing of unconfirmed keys.
+#[test]
+fn unconfirmed_key_is_refused_by_earlier_versions() {
+    let text = text(ApiKeyKind::Service);
+    let imported = ApiKey { hash: ApiKeyHash::NONE, unconfirmed: Some(text.hash()), ..key() };
+    let mut stored = serde_json::to_value(&imported).unwrap();
+    stored.as_object_mut().unwrap().remove("unconfirmed");
+    let read: ApiKey = serde_json::from_value(stored).unwrap();
+    assert_eq!(read.generation_of(&text, at(1)), None);
 }

@@ -182,6 +182,7 @@ impl ApiKeys {
             owner: access.owner,
             name: new.name.0,
             hash: text.hash(),
+            unconfirmed: None,
             generation: 0,
             replaced: None,
             permissions: new.permissions,
@@ -277,6 +278,30 @@ impl ApiKeys {
             let event = self.key_event(access, AuditAction::KeyRotated, &next);
             if self.keys.update_api_key(&next, Some(&event)).await? == UpdateOutcome::Done {
                 return Ok(IssuedApiKey { key: Arc::new(next), text });
+            }
+        }
+    }
+
+    /// Makes a key good again that an archive brought along. Whoever does so answers for it from then on.
+    ///
+    /// # Errors
+    /// `key_not_found`; `session_required`; `role_insufficient` for a key that carries more than the caller may hand
+    /// out.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn confirm_key(&self, access: &KeyAccess, id: ApiKeyId) -> Result<Arc<ApiKey>> {
+        if access.ceiling.is_empty() {
+            return Err(ErrorCode::SessionRequired.into());
+        }
+        self.confirm(access).await?;
+        loop {
+            let key = self.get_key(access, id).await?;
+            let Some(next) = key.confirmed(access.maker.clone()) else { return Ok(key) };
+            if !key.permissions.is_subset_of(access.ceiling) {
+                return Err(ErrorCode::RoleInsufficient.into());
+            }
+            let event = self.key_event(access, AuditAction::KeyConfirmed, &next);
+            if self.keys.update_api_key(&next, Some(&event)).await? == UpdateOutcome::Done {
+                return Ok(Arc::new(next));
             }
         }
     }

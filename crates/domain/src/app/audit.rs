@@ -1,7 +1,9 @@
 //! The audit trail: reading it, linking its events into chains, and keeping it within its time.
 
+mod access;
 mod counts;
 
+pub use access::AuditAccess;
 pub(super) use counts::AuditCounts;
 
 use self::counts::{AuditCount, take_saved};
@@ -28,10 +30,6 @@ use tokio::sync::Mutex;
 const TRIMMED_CHAINS: usize = 500;
 /// Batches that a reader waits for at most: those who read must not wait for those who write.
 const COLLECTED_BEFORE_READ: usize = 4;
-
-/// Proof of a right to one trail.
-#[derive(Debug, Clone, Copy)]
-pub struct AuditAccess(AuditChain);
 
 /// Which events to list.
 #[derive(Debug, Clone, Default)]
@@ -115,19 +113,19 @@ impl AuditTrail {
         }
         let organization = self.auth.visible(caller, which).await?;
         caller.require(Permission::AuditRead)?;
-        Ok(AuditAccess(organization.id.into()))
+        Ok(AuditAccess::new(organization.id.into(), organization.trails.clone()))
     }
 
     /// The operator reads the trail of every organization that there is or was.
     async fn allow_operator(&self, id: OrganizationId) -> Result<AuditAccess> {
         let chain = AuditChain::from(id);
-        if self.organizations.get_organization(id).await?.is_none()
-            && self.audit.get_last_entry(chain).await?.is_none()
-        {
+        let organization = self.organizations.get_organization(id).await?;
+        if organization.is_none() && self.audit.get_last_entry(chain).await?.is_none() {
             self.collect().await?;
             self.audit.get_last_entry(chain).await?.ok_or(ErrorCode::OrganizationNotFound)?;
         }
-        Ok(AuditAccess(chain))
+        let carried = organization.map(|organization| organization.trails.clone()).unwrap_or_default();
+        Ok(AuditAccess::new(chain, carried))
     }
 
     /// The right to the trail of the installation: the operator's, and that of a service key with `audit:read`
@@ -144,25 +142,25 @@ impl AuditTrail {
             }
             Principal::Key(_) | Principal::Member(_) => return Err(ErrorCode::OperatorOnly.into()),
         }
-        Ok(AuditAccess(AuditChain::INSTALLATION))
+        Ok(AuditAccess::new(AuditChain::INSTALLATION, Vec::new()))
     }
 
-    /// A page of events, the newest first. What was acknowledged before is in it.
+    /// A page of events, the newest first, those of carried trails among them. What was acknowledged before is in it.
     ///
     /// # Errors
     /// `store_unavailable`.
-    #[tracing::instrument(level = "debug", skip_all, fields(chain = %access.0))]
+    #[tracing::instrument(level = "debug", skip_all, fields(chain = %access.chain()))]
     pub async fn list_events(
         &self,
-        access: AuditAccess,
+        access: &AuditAccess,
         filter: AuditFilter,
         before: Option<AuditEventId>,
         limit: PageLimit,
     ) -> Result<Page<AuditEntry, AuditEventId>> {
         self.collect_for_reader().await?;
         let until = filter.until.map(first_id);
-        let query = AuditQuery {
-            chain: access.0,
+        let mut query = AuditQuery {
+            chain: access.chain(),
             action: filter.action,
             actor: filter.actor,
             from: filter.since.map(first_id),
@@ -171,7 +169,12 @@ impl AuditTrail {
                 (before, until) => before.or(until),
             },
         };
-        let found = self.audit.list_entries(&query, limit.items() + 1).await?;
+        let mut found = Vec::new();
+        for chain in access.chains() {
+            query.chain = chain;
+            found.push(self.audit.list_entries(&query, limit.items() + 1).await?);
+        }
+        let found = access.merged(found, limit.items() as usize + 1);
         Ok(Page::of(found, limit, |entry| entry.id))
     }
 
@@ -180,23 +183,24 @@ impl AuditTrail {
     ///
     /// # Errors
     /// `store_unavailable`.
-    #[tracing::instrument(level = "debug", skip_all, fields(chain = %access.0))]
-    pub async fn read_chain(&self, access: AuditAccess, after: u64) -> Result<Vec<AuditEntry>> {
+    #[tracing::instrument(level = "debug", skip_all, fields(chain = %access.chain()))]
+    pub async fn read_chain(&self, access: &AuditAccess, after: u64) -> Result<Vec<AuditEntry>> {
         if after == 0 {
             self.collect_for_reader().await?;
         }
-        self.audit.list_chain(access.0, after, PAGE_MAX_ITEMS).await
+        let page = self.audit.list_chain(access.chain(), after, PAGE_MAX_ITEMS).await?;
+        Ok(page.into_iter().map(|entry| access.shown(entry)).collect())
     }
 
     /// A signed statement of where the chain ends; a chain without entries ends at number 0.
     ///
     /// # Errors
     /// `store_unavailable`.
-    #[tracing::instrument(level = "debug", skip_all, fields(chain = %access.0))]
-    pub async fn sign_checkpoint(&self, access: AuditAccess) -> Result<SignedCheckpoint> {
+    #[tracing::instrument(level = "debug", skip_all, fields(chain = %access.chain()))]
+    pub async fn sign_checkpoint(&self, access: &AuditAccess) -> Result<SignedCheckpoint> {
         self.collect_for_reader().await?;
-        let last = self.audit.get_last_entry(access.0).await?;
-        let (chain, at) = (access.0, self.sources.now());
+        let (chain, at) = (access.chain(), self.sources.now());
+        let last = self.audit.get_last_entry(chain).await?;
         let empty = ChainHead { sequence: 0, hash: FIRST_PREVIOUS };
         let head = last.map_or(empty, |last| last.head());
         let text = self.key.sign(chain, head, at)?;

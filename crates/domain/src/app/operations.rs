@@ -71,7 +71,7 @@ enum Intent {
 /// How a task that began and ran an operation ended.
 enum RunOutcome {
     /// The operation is finished and logged.
-    Finished(OperationRecord),
+    Finished(Box<OperationRecord>),
     /// Another instance has it now.
     Lost,
     /// The record was not what the intent expected: nothing began.
@@ -108,7 +108,7 @@ impl Executor {
             auth: auth.clone(),
             views: Views::new(store),
             steps: Steps::new(store, mailboxes, sources),
-            loader: ArchiveLoader::new(store, sources),
+            loader: ArchiveLoader::new(store, mailboxes, sources),
             sources: sources.clone(),
             instance: hex::encode(sources.random::<12>()),
         }
@@ -199,7 +199,7 @@ impl Executor {
         let task = async move { executor.begin_and_run(Intent::Insert(organization), Some(load)).await };
         let outcome = match tokio::spawn(task.in_current_span()).await.map_err(Error::internal)?? {
             RunOutcome::NotBegun => return Err(ErrorCode::OrganizationExists.into()),
-            RunOutcome::Finished(record) => self.outcome(record).await,
+            RunOutcome::Finished(record) => self.outcome(*record).await,
             RunOutcome::Lost => self.watch(running).await,
         };
         // The record has only the code of a refusal; the caller gets the complete error if this process has it.
@@ -228,6 +228,7 @@ impl Executor {
             refused: None,
             undone: 0,
             documents: None,
+            imported: None,
             started_at: self.sources.now(),
             origin: Some(Origin::current()),
         }
@@ -285,7 +286,7 @@ impl Executor {
             Ok(Err(panic)) => Err(Error::internal(panic)),
             Ok(Ok(driven)) => match driven? {
                 RunOutcome::NotBegun => Ok(None),
-                RunOutcome::Finished(record) => self.outcome(record).await.map(Some),
+                RunOutcome::Finished(record) => self.outcome(*record).await.map(Some),
                 RunOutcome::Lost => self.watch(running).await.map(Some),
             },
         }
@@ -393,7 +394,7 @@ impl Executor {
                     let record = OperationRecord::finished(&organization, &operation, self.sources.now());
                     metrics::counter!(OPERATIONS, "kind" => kind, "outcome" => record.state.as_str())
                         .increment(1);
-                    return Ok(RunOutcome::Finished(record));
+                    return Ok(RunOutcome::Finished(Box::new(record)));
                 }
             }
         }

@@ -146,6 +146,7 @@ impl Organizations {
                 owners: vec![owner_id],
                 members: 1,
                 roles: crate::role::OwnRoles::default(),
+                trails: Vec::new(),
                 token_epoch: 0,
                 token_epoch_since: None,
                 delete_protection: false,

@@ -1,5 +1,7 @@
 //! The contents of the lines of an archive.
 
+use super::people::{ArchivedApiKey, ArchivedMember, ArchivedRole};
+use super::trails::{ArchivedEntry, ArchivedTrail, ArchivedTrailEnd};
 use crate::account::{Account, PasswordHash};
 use crate::collection::CollectionName;
 use crate::email::EmailAddress;
@@ -14,8 +16,10 @@ use tenantry_documents::index::{Index, IndexName};
 
 /// The name of the format.
 pub const FORMAT: &str = "tenantry-archive";
-/// The version of the format that is written, and the only one that is read.
-pub const VERSION: u32 = 1;
+/// The version of the format that is written.
+pub const VERSION: u32 = 2;
+/// The versions that are read. The first has no people but the owner, no keys and no audit trail.
+pub const VERSIONS: std::ops::RangeInclusive<u32> = 1..=VERSION;
 /// The beginning of a document's line. The document follows, and then `}`.
 pub(super) const DOCUMENT: &[u8] = br#"{"document":"#;
 
@@ -31,8 +35,14 @@ pub const fn line_max_bytes(document_max_bytes: usize) -> usize {
 pub(super) enum ArchiveLine {
     Manifest(Manifest),
     Organization(Box<ArchivedOrganization>),
+    Role(ArchivedRole),
+    Member(ArchivedMember),
+    ApiKey(ArchivedApiKey),
     Collection(ArchivedCollection),
     CollectionEnd(CollectionEnd),
+    AuditTrail(ArchivedTrail),
+    AuditEntry(Box<ArchivedEntry>),
+    AuditTrailEnd(ArchivedTrailEnd),
     End(ArchiveEnd),
 }
 
@@ -82,9 +92,9 @@ pub struct ArchivedOrganization {
 }
 
 impl ArchivedOrganization {
-    /// The archived form of `organization`, with the account it was created with.
+    /// The archived form of `organization`, with the account that responses show as its admin.
     #[must_use]
-    pub fn of(organization: &Organization, owner: &Account) -> Self {
+    pub fn of(organization: &Organization, owner: &Account, password_hash: Option<PasswordHash>) -> Self {
         Self {
             id: organization.id,
             organization_name: organization.naming.name.clone(),
@@ -94,11 +104,7 @@ impl ArchivedOrganization {
             legal_hold: organization.legal_hold,
             quota: organization.quota,
             created_at: organization.created_at,
-            owner: ArchivedOwner {
-                id: owner.id,
-                email: owner.email.clone(),
-                password_hash: owner.password_hash.clone(),
-            },
+            owner: ArchivedOwner { id: owner.id, email: owner.email.clone(), password_hash },
         }
     }
 }
@@ -111,8 +117,9 @@ pub struct ArchivedOwner {
     pub id: AccountId,
     /// The address it signs in with.
     pub email: EmailAddress,
-    /// Its password, hashed.
-    pub password_hash: PasswordHash,
+    /// Its password, hashed, where the archive may hold it. Version 1 always does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_hash: Option<PasswordHash>,
 }
 
 /// A collection, before its documents.
@@ -144,6 +151,18 @@ pub struct CollectionEnd {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArchiveEnd {
+    /// How many roles of the organization's own it has. Version 1 counts none of these four.
+    #[serde(default)]
+    pub roles: u64,
+    /// How many members, without the owner in the organization's line.
+    #[serde(default)]
+    pub members: u64,
+    /// How many API keys.
+    #[serde(default)]
+    pub api_keys: u64,
+    /// How many entries of audit trails.
+    #[serde(default)]
+    pub audit_entries: u64,
     /// How many collections it has.
     pub collections: u64,
     /// How many documents, in all of them.

@@ -5,13 +5,16 @@
 
 use super::format::{
     ArchiveEnd, ArchiveLine, ArchivedCollection, ArchivedOrganization, CollectionEnd, DOCUMENT, FORMAT,
-    Manifest, VERSION, damaged,
+    Manifest, VERSIONS, damaged,
 };
+use super::people::{ArchivedApiKey, ArchivedMember, ArchivedRole};
+use super::sections::{Section, Sections, check_hash};
 use super::tally::ArchiveTotals;
+use super::trails::{ArchivedTrail, ArchivedTrailEnd};
+use crate::audit::AuditEntry;
 use crate::collection::CollectionName;
 use crate::error::Result;
 use crate::limits::{COLLECTIONS_MAX, INDEXES_MAX};
-use crate::password::hash::check_readable;
 use std::collections::HashSet;
 use tenantry_documents::document::{NewDocument, diagnosis, json_diagnosis};
 
@@ -22,12 +25,24 @@ pub enum ArchiveItem {
     Manifest(Manifest),
     /// Whose archive it is.
     Organization(Box<ArchivedOrganization>),
+    /// A role that it has defined.
+    Role(ArchivedRole),
+    /// A member beside the owner.
+    Member(ArchivedMember),
+    /// An API key.
+    ApiKey(ArchivedApiKey),
     /// A collection begins.
     Collection(ArchivedCollection),
     /// A document of it; it has an `_id`.
     Document(NewDocument),
     /// The collection is complete.
     CollectionEnd(CollectionEnd),
+    /// An audit trail begins.
+    AuditTrail(ArchivedTrail),
+    /// An entry of it, which follows the one before.
+    AuditEntry(Box<AuditEntry>),
+    /// The trail is complete.
+    AuditTrailEnd(ArchivedTrailEnd),
     /// The archive is complete.
     End(ArchiveEnd),
 }
@@ -36,7 +51,9 @@ pub enum ArchiveItem {
 pub struct ArchiveReader {
     document_max_bytes: usize,
     line: u64,
+    version: u32,
     expected: ReaderState,
+    sections: Sections,
     tally: ArchiveTotals,
     names: HashSet<CollectionName>,
 }
@@ -57,7 +74,9 @@ impl ArchiveReader {
         Self {
             document_max_bytes,
             line: 0,
+            version: 0,
             expected: ReaderState::Manifest,
+            sections: Sections::new(),
             tally: ArchiveTotals::new(),
             names: HashSet::new(),
         }
@@ -79,16 +98,47 @@ impl ArchiveReader {
         let item = if line.starts_with(DOCUMENT) {
             self.document(line)?
         } else {
-            match parse(self.line, line)? {
-                ArchiveLine::Manifest(manifest) => self.manifest(manifest)?,
-                ArchiveLine::Organization(organization) => self.organization(organization)?,
-                ArchiveLine::Collection(collection) => self.collection(collection)?,
-                ArchiveLine::CollectionEnd(end) => self.collection_end(end)?,
-                ArchiveLine::End(end) => self.end(end)?,
-            }
+            let parsed = parse(self.line, line)?;
+            self.tally.count(&parsed);
+            self.contents(parsed)?
         };
         self.tally.line(line);
         Ok(item)
+    }
+
+    fn contents(&mut self, line: ArchiveLine) -> Result<ArchiveItem> {
+        match line {
+            ArchiveLine::Manifest(manifest) => self.manifest(manifest),
+            ArchiveLine::Organization(organization) => self.organization(organization),
+            ArchiveLine::Collection(collection) => self.collection(collection),
+            ArchiveLine::CollectionEnd(end) => self.collection_end(end),
+            ArchiveLine::End(end) => self.end(end),
+            later => self.since_version_2(later),
+        }
+    }
+
+    /// What version 1 did not have.
+    fn since_version_2(&mut self, line: ArchiveLine) -> Result<ArchiveItem> {
+        self.expect(ReaderState::Contents)?;
+        if self.version < 2 {
+            return Err(self.damaged("Is of a kind that version 1 does not have."));
+        }
+        let sections = &mut self.sections;
+        let item = match line {
+            ArchiveLine::Role(role) => sections.role(&role).map(|()| ArchiveItem::Role(role)),
+            ArchiveLine::Member(member) => sections.member(&member).map(|()| ArchiveItem::Member(member)),
+            ArchiveLine::ApiKey(key) => sections.api_key(&key).map(|()| ArchiveItem::ApiKey(key)),
+            _ if self.tally.is_open() => Err("Comes before the collection has ended.".to_owned()),
+            ArchiveLine::AuditTrail(trail) => sections.trail(trail).map(|()| ArchiveItem::AuditTrail(trail)),
+            ArchiveLine::AuditEntry(entry) => {
+                sections.entry(*entry).map(|entry| ArchiveItem::AuditEntry(Box::new(entry)))
+            }
+            ArchiveLine::AuditTrailEnd(end) => {
+                sections.end_trail(&end).map(|()| ArchiveItem::AuditTrailEnd(end))
+            }
+            _ => Err("Is no line of an archive.".to_owned()),
+        };
+        item.map_err(|fault| self.damaged(fault))
     }
 
     /// Checks that the archive was complete, once there are no more lines.
@@ -104,25 +154,42 @@ impl ArchiveReader {
 
     fn manifest(&mut self, manifest: Manifest) -> Result<ArchiveItem> {
         self.expect(ReaderState::Manifest)?;
-        if manifest.format != FORMAT || manifest.version != VERSION {
-            let what = format!("This service reads only version {VERSION} of the format {FORMAT}.");
+        if manifest.format != FORMAT || !VERSIONS.contains(&manifest.version) {
+            let (first, last) = (VERSIONS.start(), VERSIONS.end());
+            let found = (manifest.format == FORMAT).then(|| {
+                format!(
+                    " This archive has version {}, written by Tenantry {}.",
+                    manifest.version, manifest.tenantry
+                )
+            });
+            let what = format!(
+                "This service reads only the versions {first} to {last} of the format {FORMAT}.{}",
+                found.unwrap_or_default()
+            );
             return Err(self.damaged(what));
         }
+        self.version = manifest.version;
         self.expected = ReaderState::Organization;
         Ok(ArchiveItem::Manifest(manifest))
     }
 
     fn organization(&mut self, organization: Box<ArchivedOrganization>) -> Result<ArchiveItem> {
         self.expect(ReaderState::Organization)?;
-        if let Err(reason) = check_readable(&organization.owner.password_hash.0) {
+        let hash = organization.owner.password_hash.as_ref();
+        if hash.is_none() && self.version < 2 {
+            return Err(self.damaged("The owner has no `password_hash`."));
+        }
+        if let Err(reason) = check_hash(hash) {
             return Err(self.damaged(format!("The owner's `password_hash` cannot be checked. {reason}")));
         }
+        self.sections.set_owner(organization.owner.id);
         self.expected = ReaderState::Contents;
         Ok(ArchiveItem::Organization(organization))
     }
 
     fn collection(&mut self, collection: ArchivedCollection) -> Result<ArchiveItem> {
         self.expect(ReaderState::Contents)?;
+        self.sections.enter(Section::Collections).map_err(|fault| self.damaged(fault))?;
         if self.tally.is_open() {
             return Err(self.damaged("A collection begins before the previous one has ended."));
         }
@@ -178,6 +245,9 @@ impl ArchiveReader {
         if self.tally.is_open() {
             return Err(self.damaged("The archive ends in the middle of a collection."));
         }
+        if self.sections.is_trail_open() {
+            return Err(self.damaged("The archive ends in the middle of an audit trail."));
+        }
         if self.tally.end(end.left_out.clone()) != end {
             return Err(self.damaged("Counts or checksum do not match the lines before it."));
         }
@@ -192,7 +262,7 @@ impl ArchiveReader {
         Err(self.damaged(match self.expected {
             ReaderState::Manifest => "Must be the manifest of an archive.",
             ReaderState::Organization => "Must be the organization.",
-            ReaderState::Contents => "Must be a collection, a document, or the end of one.",
+            ReaderState::Contents => "Must be a part of the organization, or the end of one.",
             ReaderState::Nothing => "Something follows the end line.",
         }))
     }

@@ -1,12 +1,16 @@
 //! Counts and checksums of the lines so far, the same for the writer and the reader.
 
-use super::format::{ArchiveEnd, CollectionEnd};
+use super::format::{ArchiveEnd, ArchiveLine, CollectionEnd};
 use crate::collection::CollectionName;
 use aws_lc_rs::digest::{Context, SHA256};
 
 /// The totals so far.
 pub(super) struct ArchiveTotals {
     whole: Context,
+    roles: u64,
+    members: u64,
+    api_keys: u64,
+    audit_entries: u64,
     collections: u64,
     documents: u64,
     bytes: u64,
@@ -23,13 +27,34 @@ struct OpenCollection {
 
 impl ArchiveTotals {
     pub(super) fn new() -> Self {
-        Self { whole: Context::new(&SHA256), collections: 0, documents: 0, bytes: 0, open: None }
+        Self {
+            whole: Context::new(&SHA256),
+            roles: 0,
+            members: 0,
+            api_keys: 0,
+            audit_entries: 0,
+            collections: 0,
+            documents: 0,
+            bytes: 0,
+            open: None,
+        }
     }
 
     /// A line, without its line feed.
     pub(super) fn line(&mut self, line: &[u8]) {
         self.whole.update(line);
         self.whole.update(b"\n");
+    }
+
+    /// Counts a line of a kind that only the end counts.
+    pub(super) const fn count(&mut self, line: &ArchiveLine) {
+        match line {
+            ArchiveLine::Role(_) => self.roles += 1,
+            ArchiveLine::Member(_) => self.members += 1,
+            ArchiveLine::ApiKey(_) => self.api_keys += 1,
+            ArchiveLine::AuditEntry(_) => self.audit_entries += 1,
+            _ => {}
+        }
     }
 
     /// A collection begins.
@@ -64,6 +89,10 @@ impl ArchiveTotals {
     /// The last line of the archive.
     pub(super) fn end(&self, left_out: Vec<String>) -> ArchiveEnd {
         ArchiveEnd {
+            roles: self.roles,
+            members: self.members,
+            api_keys: self.api_keys,
+            audit_entries: self.audit_entries,
             collections: self.collections,
             documents: self.documents,
             bytes: self.bytes,

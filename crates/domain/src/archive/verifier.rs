@@ -12,12 +12,21 @@ pub struct Verifier {
     documents: u64,
     /// The totals from the ends of its collections so far.
     told: (u64, u64, u64),
+    /// Roles, members, API keys and audit entries.
+    others: [u64; 4],
     end: Option<ArchiveEnd>,
 }
 
 impl Default for Verifier {
     fn default() -> Self {
-        Self { whole: Context::new(&SHA256), lines: 0, documents: 0, told: (0, 0, 0), end: None }
+        Self {
+            whole: Context::new(&SHA256),
+            lines: 0,
+            documents: 0,
+            told: (0, 0, 0),
+            others: [0; 4],
+            end: None,
+        }
     }
 }
 
@@ -43,6 +52,10 @@ impl Verifier {
                         bytes.saturating_add(end.bytes),
                     );
                 }
+                ArchiveLine::Role(_) => self.others[0] += 1,
+                ArchiveLine::Member(_) => self.others[1] += 1,
+                ArchiveLine::ApiKey(_) => self.others[2] += 1,
+                ArchiveLine::AuditEntry(_) => self.others[3] += 1,
                 ArchiveLine::End(end) => {
                     self.end = Some(end);
                     return Ok(());
@@ -68,7 +81,9 @@ impl Verifier {
     pub fn finish(self) -> Result<ArchiveEnd> {
         let end = self.end.ok_or_else(|| damaged(self.lines + 1, "Is missing: the archive is cut off."))?;
         let counts = (end.collections, end.documents, end.bytes);
+        let others = [end.roles, end.members, end.api_keys, end.audit_entries];
         let fits = end.documents == self.documents
+            && others == self.others
             && counts == self.told
             && end.sha256 == hex::encode(self.whole.finish());
         if fits { Ok(end) } else { Err(damaged(self.lines, "Does not match the lines before it.")) }

@@ -5,7 +5,10 @@
 //! engine.
 
 use super::format::{ArchiveLine, ArchivedCollection, ArchivedOrganization, DOCUMENT, Manifest};
+use super::people::{ArchivedApiKey, ArchivedMember, ArchivedRole};
 use super::tally::ArchiveTotals;
+use super::trails::{ArchivedEntry, ArchivedTrail, ArchivedTrailEnd};
+use crate::audit::{AuditChain, AuditEntry, AuditHash};
 use crate::error::{Error, Result};
 use bson::RawDocument;
 use tenantry_documents::document::write_canonical_json;
@@ -13,6 +16,8 @@ use tenantry_documents::document::write_canonical_json;
 /// Writes one archive.
 pub struct ArchiveWriter {
     tally: ArchiveTotals,
+    /// The trail that has begun, with its last line so far.
+    trail: Option<ArchivedTrailEnd>,
 }
 
 impl ArchiveWriter {
@@ -21,10 +26,56 @@ impl ArchiveWriter {
     /// # Errors
     /// `internal`, as each method here, for what cannot be written as JSON.
     pub fn begin(manifest: Manifest, organization: ArchivedOrganization, out: &mut Vec<u8>) -> Result<Self> {
-        let mut writer = Self { tally: ArchiveTotals::new() };
+        let mut writer = Self { tally: ArchiveTotals::new(), trail: None };
         writer.write(&ArchiveLine::Manifest(manifest), out)?;
         writer.write(&ArchiveLine::Organization(Box::new(organization)), out)?;
         Ok(writer)
+    }
+
+    /// A role of the organization's own; these come first, in the order of their names.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub fn role(&mut self, role: ArchivedRole, out: &mut Vec<u8>) -> Result<()> {
+        self.write(&ArchiveLine::Role(role), out)
+    }
+
+    /// A member beside the owner; these come next, in the order of their ids.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub fn member(&mut self, member: ArchivedMember, out: &mut Vec<u8>) -> Result<()> {
+        self.write(&ArchiveLine::Member(member), out)
+    }
+
+    /// An API key; these come next, in the order of their ids.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub fn api_key(&mut self, key: ArchivedApiKey, out: &mut Vec<u8>) -> Result<()> {
+        self.write(&ArchiveLine::ApiKey(key), out)
+    }
+
+    /// An entry of the audit trail with that chain, behind all collections. The first begins the trail.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub fn audit_entry(&mut self, chain: AuditChain, entry: AuditEntry, out: &mut Vec<u8>) -> Result<()> {
+        if self.trail.is_none() {
+            self.write(&ArchiveLine::AuditTrail(ArchivedTrail { chain }), out)?;
+        }
+        let entries = self.trail.map_or(0, |trail| trail.entries) + 1;
+        let (last, hash): (u64, AuditHash) = (entry.sequence, entry.hash);
+        self.trail = Some(ArchivedTrailEnd { chain, entries, last, hash });
+        self.write(&ArchiveLine::AuditEntry(Box::new(ArchivedEntry::of(entry))), out)
+    }
+
+    /// The trail has no more entries. One without any is not in the archive.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub fn end_trail(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        self.trail.take().map_or(Ok(()), |end| self.write(&ArchiveLine::AuditTrailEnd(end), out))
     }
 
     /// A collection begins.
@@ -67,6 +118,7 @@ impl ArchiveWriter {
     fn write(&mut self, line: &ArchiveLine, out: &mut Vec<u8>) -> Result<()> {
         let start = out.len();
         serde_json::to_writer(&mut *out, line).map_err(Error::internal)?;
+        self.tally.count(line);
         self.end_line(start, out);
         Ok(())
     }

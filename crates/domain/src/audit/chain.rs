@@ -4,67 +4,19 @@
 //! A purge removes the text of the entries and leaves their digests: the chain can still be verified. Retention
 //! removes entries from the beginning: the first one left names a predecessor that is gone.
 
+pub use super::place::{AuditChain, AuditHash, ChainHead};
+
 use super::{AuditAction, AuditEvent};
 use crate::error::Result;
-use crate::ids::{AuditEventId, OrganizationId};
+use crate::ids::AuditEventId;
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::fmt;
-
-/// A SHA-256.
-pub type AuditHash = [u8; 32];
+use serde::{Deserialize, Serialize};
 
 /// What the first entry of a chain has as the hash of its predecessor.
 pub const FIRST_PREVIOUS: AuditHash = [0; 32];
 /// Tells these hashes from all others.
 const PURPOSE: &[u8] = b"tenantry audit entry v1\0";
-
-/// Whose chain it is: an organization's, or the installation's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AuditChain(pub Option<OrganizationId>);
-
-impl AuditChain {
-    /// The chain of the installation.
-    pub const INSTALLATION: Self = Self(None);
-
-    /// Reads a chain as it is printed.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "installation" => Some(Self::INSTALLATION),
-            id => id.parse().ok().map(|id| Self(Some(id))),
-        }
-    }
-}
-
-impl From<OrganizationId> for AuditChain {
-    fn from(id: OrganizationId) -> Self {
-        Self(Some(id))
-    }
-}
-
-impl Serialize for AuditChain {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for AuditChain {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("must be an id or `installation`"))
-    }
-}
-
-impl fmt::Display for AuditChain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(id) => id.fmt(f),
-            None => f.write_str("installation"),
-        }
-    }
-}
 
 /// An event in its chain. As JSON it is a line of an exported chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -202,23 +154,6 @@ pub enum ChainFault {
     /// It is from another chain.
     #[error("it is from another chain")]
     Foreign,
-}
-
-/// A place in a chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChainHead {
-    /// The sequence number of the entry.
-    pub sequence: u64,
-    /// Its hash.
-    pub hash: AuditHash,
-}
-
-impl ChainHead {
-    /// The hash in hexadecimal digits.
-    #[must_use]
-    pub fn hash_text(&self) -> String {
-        hex::encode(self.hash)
-    }
 }
 
 /// Verifies a chain entry by entry.

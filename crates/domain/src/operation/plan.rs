@@ -2,7 +2,7 @@
 //!
 //! It depends only on the results of effects, and knows neither the store nor the clock.
 
-use super::{Operation, OperationArguments, OperationKind, OperationRefusal, OperationStep};
+use super::{ImportCounts, Operation, OperationArguments, OperationKind, OperationRefusal, OperationStep};
 use crate::account::Role;
 use crate::organization::{ContainerId, Organization, State};
 use jiff::Timestamp;
@@ -16,6 +16,8 @@ pub enum StepResult {
     Made(Option<ContainerId>),
     /// It is done, and the container holds this many documents.
     Counted(u64),
+    /// It is done: the archive is loaded, with so many documents and all else.
+    Loaded(u64, ImportCounts),
     /// It is refused because of the request.
     Refused(OperationRefusal),
 }
@@ -63,10 +65,14 @@ pub fn next_save(record: &Organization, observed: StepResult, now: Timestamp) ->
         return Some(RecordUpdate::Update(Box::new(next)));
     }
     let documents = match observed {
-        StepResult::Counted(documents) => Some(documents),
+        StepResult::Counted(documents) | StepResult::Loaded(documents, _) => Some(documents),
         _ => operation.documents,
     };
-    let progressed = Operation { done: operation.done + 1, documents, ..operation.clone() };
+    let imported = match observed {
+        StepResult::Loaded(_, counts) => Some(counts),
+        _ => operation.imported,
+    };
+    let progressed = Operation { done: operation.done + 1, documents, imported, ..operation.clone() };
     if let StepResult::Made(container) = observed {
         next.container = container;
     }

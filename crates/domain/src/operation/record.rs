@@ -1,6 +1,6 @@
 //! Operations as clients see them and, once finished, as the log keeps them.
 
-use super::{Actor, MemberChange, Operation, OperationKind, OperationRefusal};
+use super::{Actor, ImportCounts, MemberChange, Operation, OperationKind, OperationRefusal};
 use crate::ids::{OperationId, OrganizationId};
 use crate::organization::Organization;
 use crate::role::RoleName;
@@ -58,6 +58,9 @@ pub struct OperationRecord {
     /// The role of the organization that it defines, changes or deletes, where it does that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<RoleName>,
+    /// What an import has brought along beside documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<ImportCounts>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it finished.
@@ -81,6 +84,7 @@ impl OperationRecord {
             documents: operation.documents,
             member: operation.arguments.member(),
             role: operation.arguments.role().map(|change| change.name),
+            imported: operation.imported,
             started_at: operation.started_at,
             finished_at: None,
         }

@@ -22,6 +22,7 @@ fn organization() -> Organization {
         owners: Vec::new(),
         members: 9,
         roles: OwnRoles::default(),
+        trails: Vec::new(),
         token_epoch: 0,
         token_epoch_since: None,
         delete_protection: false,

@@ -4,14 +4,16 @@ use jiff::Timestamp;
 use tenantry_domain::account::{Account, CredentialChange, Membership, PasswordHash, Role};
 use tenantry_domain::account_link::{AccountLink, LinkDelivery, LinkKind};
 use tenantry_domain::api_key::{ApiKey, ApiKeyHash, ApiKeyMaker, ApiKeyOwner, ReplacedSecret};
+use tenantry_domain::audit::AuditChain;
+use tenantry_domain::audit::carried::CarriedTrail;
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::identity::{Identity, IdentityOrigin, identity_id};
 use tenantry_domain::ids::{AccountId, ApiKeyId, InvitationId, OperationId, OrganizationId, SessionId};
 use tenantry_domain::invitation::{Invitation, InvitationAcceptance};
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::operation::{
-    Actor, MemberChange, NewMember, Operation, OperationArguments, OperationRecord, OperationRefusal,
-    Settings,
+    Actor, ImportCounts, MemberChange, NewMember, Operation, OperationArguments, OperationRecord,
+    OperationRefusal, Settings,
 };
 use tenantry_domain::organization::{ContainerId, Naming, Organization, Placement, State};
 use tenantry_domain::permission::{Permission, PermissionSet};
@@ -39,6 +41,7 @@ pub fn organization(number: u8) -> Organization {
         owners: vec![AccountId::from_bytes([number; 12]), AccountId::from_bytes([9; 12])],
         members: 7,
         roles: [own_role("billing"), own_role("reader")].into_iter().collect(),
+        trails: vec![carried_trail()],
         token_epoch: 1,
         token_epoch_since: Some(NOW),
         delete_protection: false,
@@ -78,6 +81,7 @@ pub fn busy(number: u8, owner: &str, arguments: OperationArguments) -> Organizat
         refused: Some(OperationRefusal::EmailTaken),
         undone: 0,
         documents: Some(1 << 40),
+        imported: Some(ImportCounts { members: 7, ..ImportCounts::default() }),
         started_at: NOW,
         origin: None,
     };
@@ -204,6 +208,7 @@ pub fn api_key() -> ApiKey {
         owner: ApiKeyOwner::Organization(OrganizationId::from_bytes([2; 12])),
         name: "$backend".into(),
         hash: ApiKeyHash::from_bytes([3; 32]),
+        unconfirmed: None,
         generation: u32::MAX,
         replaced: Some(ReplacedSecret { hash: ApiKeyHash::from_bytes([4; 32]), accepted_until: NOW }),
         permissions: PermissionSet::new(&Permission::ALL),
@@ -255,4 +260,10 @@ pub fn identity() -> Identity {
         origin: IdentityOrigin::Invitation,
         created_at: NOW,
     }
+}
+
+/// A trail that an import has brought along.
+fn carried_trail() -> CarriedTrail {
+    let chain = |number| AuditChain::from(OrganizationId::from_bytes([number; 12]));
+    CarriedTrail { kept_as: chain(0xa1), chain: chain(0xb2), entries: 3, last: 7, hash: [0xc3; 32] }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use tenantry_domain::account::{Account, CredentialChange, Membership, PasswordHash, Role};
 use tenantry_domain::account_link::{AccountLink, LinkDelivery, LinkKind};
 use tenantry_domain::api_key::{ApiKey, ApiKeyHash, ApiKeyMaker, ApiKeyOwner, ReplacedSecret};
+use tenantry_domain::audit::AuditChain;
+use tenantry_domain::audit::carried::CarriedTrail;
 use tenantry_domain::clock;
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::error::{ErrorCode, Result};
@@ -55,6 +57,7 @@ pub fn organization(name: &str) -> Organization {
         owners: vec![AccountId::from_bytes(id()), AccountId::from_bytes(id())],
         members: 3,
         roles: [own_role("billing"), own_role("reader")].into_iter().collect(),
+        trails: vec![carried_trail()],
         token_epoch: 0,
         token_epoch_since: None,
         delete_protection: false,
@@ -105,6 +108,7 @@ pub fn operation(owner: &str, arguments: OperationArguments) -> Box<Operation> {
         refused: None,
         undone: 0,
         documents: None,
+        imported: None,
         started_at: START,
         origin: None,
     })
@@ -239,6 +243,7 @@ pub fn api_key(owner: ApiKeyOwner) -> ApiKey {
         owner,
         name: "backend".into(),
         hash: ApiKeyHash::from_bytes([5; 32]),
+        unconfirmed: None,
         generation: 4,
         replaced: Some(ReplacedSecret { hash: ApiKeyHash::from_bytes([6; 32]), accepted_until: at(60) }),
         permissions: ORGANIZATION_KEY_PERMISSIONS,
@@ -318,4 +323,10 @@ impl Next for Invitation {
 /// The refusal that a call came to.
 pub fn refusal<T: std::fmt::Debug>(outcome: Result<T>) -> ErrorCode {
     outcome.unwrap_err().code()
+}
+
+/// A trail that an import has brought along.
+fn carried_trail() -> CarriedTrail {
+    let chain = |number| AuditChain::from(OrganizationId::from_bytes([number; 12]));
+    CarriedTrail { kept_as: chain(0xa1), chain: chain(0xb2), entries: 3, last: 7, hash: [0xc3; 32] }
 }

@@ -127,6 +127,7 @@ async fn home(store: &Store, placement: Placement) -> Organization {
         owners: Vec::new(),
         members: 1,
         roles: tenantry_domain::role::OwnRoles::default(),
+        trails: Vec::new(),
         token_epoch: 0,
         token_epoch_since: None,
         delete_protection: false,

@@ -52,6 +52,7 @@ pub async fn organization(store: &Store, number: u8, state: State) -> Organizati
         owners: Vec::new(),
         members: 1,
         roles: tenantry_domain::role::OwnRoles::default(),
+        trails: Vec::new(),
         token_epoch: 0,
         token_epoch_since: None,
         delete_protection: false,

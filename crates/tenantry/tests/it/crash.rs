@@ -87,7 +87,12 @@ async fn kill_recoveries(case: Case) {
 fn is_repeated(point: &str) -> bool {
     ![".intent.before", ".intent.saved"].iter().any(|end| point.ends_with(end))
         && !point.ends_with(".saved")
-        && !point.ends_with(".part")
+        && !is_within_load(point)
+}
+
+/// Whether it is passed while an archive is loaded, which only the process does that has begun.
+fn is_within_load(point: &str) -> bool {
+    point.contains(".load_archive.part")
 }
 
 /// Kills the service at `point` of `case`, and `times` more at the same point of its recovery.
@@ -106,7 +111,7 @@ async fn kill_at_each_point_in_turn(case: Case) {
     let before = Snapshot::sound(&scenario.test_env);
     let mut points = case.points();
     // A process that takes over has no archive to load a part of.
-    points.retain(|point| !point.ends_with(".part"));
+    points.retain(|point| !is_within_load(point));
     let (first, others) = points[1..].split_first().unwrap();
     scenario.crash(case, first).await;
     for point in others {

@@ -288,8 +288,9 @@ fn assert_answered(operation: &Operation, caller: &str, answer: &Answer, expecte
     }
 }
 
-/// What hands out a key of an organization.
-const MAKES_ORGANIZATION_KEYS: [&str; 2] = ["createOrganizationKey", "rotateOrganizationKey"];
+/// What hands out a key of an organization, or makes one good.
+const MAKES_ORGANIZATION_KEYS: [&str; 3] =
+    ["createOrganizationKey", "rotateOrganizationKey", "confirmOrganizationKey"];
 
 /// Programs of another organization than the victim, with every permission that there is for them.
 struct ForeignPrograms {

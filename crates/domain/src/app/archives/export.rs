@@ -1,15 +1,21 @@
 //! Writes an archive, page by page, in the order of the documents' ids.
 
+mod people;
+mod trail;
+
+use self::trail::ExportedTrail;
 use crate::account::Role;
 use crate::app::auth::{Auth, Authorization, OrganizationRef, Principal};
 use crate::app::clock_and_entropy::ClockAndEntropy;
-use crate::archive::{ArchiveWriter, ArchivedCollection, ArchivedOrganization, Manifest};
+use crate::archive::{ArchiveWriter, ArchivedCollection, ArchivedOrganization, ArchivedRole, Manifest};
 use crate::audit::{AuditAction, AuditEvent};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
+use crate::ids::AccountId;
 use crate::limits::{ARCHIVE_PAGE_BYTES, ARCHIVE_PAGE_DOCUMENTS, INLINE_MAX_BYTES, PAGE_MAX_ITEMS};
 use crate::organization::{Organization, State};
 use crate::permission::Permission;
+use crate::role::RoleName;
 use crate::store::{self, Store};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,6 +31,7 @@ pub struct Exportable {
     organization: Arc<Organization>,
     authority: Authorization,
     event: AuditEvent,
+    with_audit: bool,
 }
 
 impl Exportable {
@@ -33,6 +40,12 @@ impl Exportable {
     pub fn organization(&self) -> &Organization {
         &self.organization
     }
+
+    /// The same right, for an archive without audit trails.
+    #[must_use]
+    pub fn without_audit(self) -> Self {
+        Self { with_audit: false, ..self }
+    }
 }
 
 /// Writes archives.
@@ -40,6 +53,7 @@ impl Exportable {
 pub struct Exporter {
     organizations: Arc<dyn store::Organizations>,
     accounts: Arc<dyn store::Accounts>,
+    api_keys: Arc<dyn store::ApiKeys>,
     collections: Arc<dyn store::Collections>,
     documents: Arc<dyn store::Documents>,
     audit: Arc<dyn store::Audit>,
@@ -59,6 +73,7 @@ impl Exporter {
         Self {
             organizations: store.organizations.clone(),
             accounts: store.accounts.clone(),
+            api_keys: store.api_keys.clone(),
             collections: store.collections.clone(),
             documents: store.documents.clone(),
             audit: store.audit.clone(),
@@ -69,7 +84,7 @@ impl Exporter {
     }
 
     /// The right to an organization's archive: the operator's to any, even a deleted one; an owner's to their
-    /// own. Not an admin's: the archive contains the hash of the owner's password.
+    /// own. Not an admin's: to the operator, the archive contains hashes of passwords.
     ///
     /// # Errors
     /// `organization_not_found` also for one that is not the caller's; `role_insufficient`;
@@ -92,7 +107,7 @@ impl Exporter {
         require_whole(&organization)?;
         let action = AuditAction::OrganizationExported;
         let event = self.sources.event(Some(organization.id), action, caller.actor());
-        Ok(Exportable { organization, authority, event })
+        Ok(Exportable { organization, authority, event, with_audit: true })
     }
 
     /// The archive of an organization, to be written piece by piece.
@@ -102,6 +117,8 @@ impl Exporter {
             exporter: self.clone(),
             right,
             at: ExportPosition::Start,
+            owner: None,
+            roles: Vec::new(),
             listed: VecDeque::new(),
             last_listed: None,
         }
@@ -113,6 +130,10 @@ pub struct Export {
     exporter: Exporter,
     right: Exportable,
     at: ExportPosition,
+    /// The owner in the organization's line.
+    owner: Option<AccountId>,
+    /// The roles in the archive.
+    roles: Vec<RoleName>,
     /// The next collections, as far as they have been listed.
     listed: VecDeque<CollectionName>,
     last_listed: Option<CollectionName>,
@@ -121,8 +142,11 @@ pub struct Export {
 /// The progress of an export.
 enum ExportPosition {
     Start,
+    Members(ArchiveWriter, Option<AccountId>),
+    Keys(ArchiveWriter),
     BetweenCollections(ArchiveWriter),
     Within(ArchiveWriter, CollectionName, Option<Position>),
+    Trails(ArchiveWriter, VecDeque<ExportedTrail>),
     End,
 }
 
@@ -137,11 +161,14 @@ impl Export {
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>> {
         let mut out = Vec::new();
         self.at = match std::mem::replace(&mut self.at, ExportPosition::End) {
-            ExportPosition::Start => ExportPosition::BetweenCollections(self.begin(&mut out).await?),
+            ExportPosition::Start => ExportPosition::Members(self.begin(&mut out).await?, None),
+            ExportPosition::Members(writer, after) => self.write_members(writer, after, &mut out).await?,
+            ExportPosition::Keys(writer) => self.write_keys(writer, &mut out).await?,
             ExportPosition::BetweenCollections(writer) => self.begin_collection(writer, &mut out).await?,
             ExportPosition::Within(writer, name, after) => {
                 self.write_page(writer, name, after, &mut out).await?
             }
+            ExportPosition::Trails(writer, trails) => self.write_trail(writer, trails, &mut out).await?,
             ExportPosition::End => return Ok(None),
         };
         Ok(Some(out))
@@ -154,7 +181,15 @@ impl Export {
         let owner = owner.ok_or(ErrorCode::OrganizationNotActive)?;
         self.exporter.audit.insert_event(&self.right.event).await?;
         let manifest = Manifest::new(self.exporter.sources.now());
-        ArchiveWriter::begin(manifest, ArchivedOrganization::of(&organization, &owner), out)
+        let hash = self.exported_hash(&owner);
+        let mut writer =
+            ArchiveWriter::begin(manifest, ArchivedOrganization::of(&organization, &owner, hash), out)?;
+        for role in organization.roles.as_slice() {
+            writer.role(ArchivedRole::from(role), out)?;
+            self.roles.push(role.name);
+        }
+        self.owner = Some(owner.id);
+        Ok(writer)
     }
 
     async fn begin_collection(
@@ -171,15 +206,24 @@ impl Export {
             writer.collection(ArchivedCollection { name: name.clone(), indexes }, out)?;
             return Ok(ExportPosition::Within(writer, name, None));
         }
+        Ok(ExportPosition::Trails(writer, self.trails(&organization).await?))
+    }
+
+    /// The end of the archive.
+    async fn finish(
+        &self,
+        writer: ArchiveWriter,
+        organization: &Organization,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
         // A missing collection may mean that everything was removed: then this is not the end of the archive.
         let now = self.exporter.organizations.get_organization(organization.id).await?;
         require_whole(&*now.ok_or(ErrorCode::OrganizationNotFound)?)?;
-        let left_out = self.exporter.collections.list_unnamed_collections(&organization).await?;
+        let left_out = self.exporter.collections.list_unnamed_collections(organization).await?;
         if !left_out.is_empty() {
             tracing::warn!(organization = %organization.id, ?left_out, "an archive goes without some collections");
         }
-        writer.end(left_out, out)?;
-        Ok(ExportPosition::End)
+        writer.end(left_out, out)
     }
 
     async fn next_collection(&mut self, organization: &Organization) -> Result<Option<CollectionName>> {

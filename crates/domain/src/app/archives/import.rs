@@ -1,7 +1,7 @@
 //! Creates an organization from an archive, as an operation.
 
 use super::source::{ArchiveSource, ArchiveStream};
-use crate::account::Account;
+use crate::account::{Account, PasswordHash};
 use crate::app::auth::Operator;
 use crate::app::clock_and_entropy::ClockAndEntropy;
 use crate::app::mailboxes::Mailboxes;
@@ -16,6 +16,7 @@ use crate::limits::ID_COOLDOWN;
 use crate::name::OrganizationName;
 use crate::operation::{Actor, OperationArguments, Settings};
 use crate::organization::{Naming, Organization, Placement, Quota, State, version_at};
+use crate::password::hash::decoy;
 use crate::session::fresh_epoch;
 use crate::store::{self, Store};
 use std::sync::Arc;
@@ -134,6 +135,7 @@ impl Importer {
             owners: vec![owner.id],
             members: 1,
             roles: crate::role::OwnRoles::default(),
+            trails: Vec::new(),
             token_epoch: fresh_epoch(self.sources.entropy()),
             token_epoch_since: Some(now),
             delete_protection: false,
@@ -187,7 +189,9 @@ impl Importer {
         let is_free = keep && self.accounts.get_account(archived.id).await?.is_none();
         let id = if is_free { archived.id } else { AccountId::new(now, self.sources.entropy()) };
         // The version makes late writes of an earlier record of this id fail on this account too.
-        let owner = Account::new_owner(id, email, archived.password_hash, (organization_id, version), now);
+        // Without a hash, nobody signs in before the operator's link, or a mail, has given the account a password.
+        let hash = archived.password_hash.unwrap_or_else(|| PasswordHash(decoy().to_owned()));
+        let owner = Account::new_owner(id, email, hash, (organization_id, version), now);
         Ok(Account { version: version_at(now), ..owner })
     }
 }

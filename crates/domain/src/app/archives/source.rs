@@ -2,6 +2,7 @@
 
 use crate::archive::{ArchiveItem, ArchiveLines, ArchiveReader, ArchivedOrganization, line_max_bytes};
 use crate::error::{Error, Result};
+use crate::ids::OrganizationId;
 use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, Fuse};
 
@@ -13,6 +14,7 @@ pub struct ArchiveSource {
     chunks: Fuse<ArchiveStream>,
     lines: ArchiveLines,
     reader: ArchiveReader,
+    organization_id: Option<OrganizationId>,
 }
 
 impl ArchiveSource {
@@ -22,6 +24,7 @@ impl ArchiveSource {
             chunks: chunks.fuse(),
             lines: ArchiveLines::new(line_max_bytes(document_max_bytes)),
             reader: ArchiveReader::new(document_max_bytes),
+            organization_id: None,
         }
     }
 
@@ -33,7 +36,10 @@ impl ArchiveSource {
         loop {
             match self.next().await? {
                 Some(ArchiveItem::Manifest(_)) => {}
-                Some(ArchiveItem::Organization(organization)) => return Ok(*organization),
+                Some(ArchiveItem::Organization(organization)) => {
+                    self.organization_id = Some(organization.id);
+                    return Ok(*organization);
+                }
                 // The reader accepts nothing else first.
                 _ => return Err(Error::internal("an archive without an organization")),
             }
@@ -62,6 +68,11 @@ impl ArchiveSource {
             Some(line) => self.reader.read(line).map(Some),
             None => self.reader.finish().map(|()| None),
         }
+    }
+
+    /// The id that the organization has in the archive, once that has begun.
+    pub const fn organization_id(&self) -> Option<OrganizationId> {
+        self.organization_id
     }
 
     /// The number of the line that was read last.

@@ -6,16 +6,24 @@
 //! Even then, wait for a store call that has begun. Its writes may arrive after others have removed
 //! everything, and only once it has ended can they be undone (`try_compensate`).
 
+mod people;
+mod trails;
+
 use super::lease::{Interrupted, Lease, LeaseTimer};
 use crate::app::archives::source::ArchiveSource;
 use crate::app::clock_and_entropy::ClockAndEntropy;
 use crate::app::documents::first_revision;
-use crate::archive::{ArchiveItem, ArchivedCollection, damaged};
+use crate::app::mailboxes::Mailboxes;
+use crate::archive::{ArchiveItem, ArchivedCollection, ArchivedMember, damaged};
+use crate::audit::AuditEntry;
+use crate::audit::carried::CarriedTrail;
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
 use crate::failpoints;
 use crate::limits::{INSERT_MAX_BYTES, INSERT_MAX_DOCUMENTS};
-use crate::operation::{OperationKind, OperationRefusal, OperationStep, StepResult};
+use crate::operation::{
+    ImportCounts, OperationArguments, OperationKind, OperationRefusal, OperationStep, StepResult,
+};
 use crate::organization::Organization;
 use crate::store::{self, Store};
 use std::sync::{Arc, OnceLock};
@@ -42,13 +50,23 @@ pub(in crate::app) struct ArchiveLoader {
     collections: Arc<dyn store::Collections>,
     documents: Arc<dyn store::Documents>,
     expiries: Arc<dyn store::Expiries>,
+    accounts: Arc<dyn store::Accounts>,
+    api_keys: Arc<dyn store::ApiKeys>,
+    invitations: Arc<dyn store::Invitations>,
+    audit: Arc<dyn store::Audit>,
+    mailboxes: Mailboxes,
     sources: ClockAndEntropy,
 }
 
 impl ArchiveLoader {
-    pub(super) fn new(store: &Store, sources: &ClockAndEntropy) -> Self {
+    pub(super) fn new(store: &Store, mailboxes: &Mailboxes, sources: &ClockAndEntropy) -> Self {
         Self {
             organizations: store.organizations.clone(),
+            accounts: store.accounts.clone(),
+            api_keys: store.api_keys.clone(),
+            invitations: store.invitations.clone(),
+            audit: store.audit.clone(),
+            mailboxes: mailboxes.clone(),
             collections: store.collections.clone(),
             documents: store.documents.clone(),
             expiries: store.expiries.clone(),
@@ -68,8 +86,14 @@ impl ArchiveLoader {
         };
         let loading = ImportProgress {
             loader: self,
+            first_version: first_version(organization),
             organization,
             source,
+            members: Vec::new(),
+            trail: None,
+            entries: Vec::new(),
+            // The owner.
+            counts: ImportCounts { members: 1, ..ImportCounts::default() },
             into: None,
             batch: Vec::new(),
             lines: Vec::new(),
@@ -78,7 +102,7 @@ impl ArchiveLoader {
             term: LeaseTimer::new(),
         };
         match loading.run().await {
-            Ok(documents) => Some(StepResult::Counted(documents)),
+            Ok((documents, counts)) => Some(StepResult::Loaded(documents, counts)),
             Err(Interrupted::Lost) => None,
             Err(Interrupted::Failed(error)) => {
                 let refusal = refusal(&error);
@@ -105,7 +129,16 @@ impl ArchiveLoader {
 struct ImportProgress<'a> {
     loader: &'a ArchiveLoader,
     organization: &'a mut Organization,
+    /// The version of the record that began the import: a step with an earlier one is too late for its members.
+    first_version: u64,
     source: ArchiveSource,
+    /// Members that are not written yet.
+    members: Vec<ArchivedMember>,
+    /// The audit trail of the next entries.
+    trail: Option<CarriedTrail>,
+    /// Entries that are not written yet.
+    entries: Vec<AuditEntry>,
+    counts: ImportCounts,
     /// The collection of the next documents.
     into: Option<ArchivedCollection>,
     batch: Vec<StoredDocument>,
@@ -118,19 +151,36 @@ struct ImportProgress<'a> {
 }
 
 impl ImportProgress<'_> {
-    /// Runs the load; returns the number of documents.
-    async fn run(mut self) -> Result<u64, Interrupted> {
+    /// Runs the load; returns the number of documents and of all else.
+    async fn run(mut self) -> Result<(u64, ImportCounts), Interrupted> {
         while let Some(item) = self.next_item().await? {
+            if !matches!(item, ArchiveItem::Member(_)) {
+                self.flush_members().await?;
+            }
             match item {
+                ArchiveItem::Role(role) => self.add_role(&role)?,
+                ArchiveItem::Member(member) => self.add_member(member).await?,
+                ArchiveItem::ApiKey(key) => self.add_api_key(key).await?,
+                ArchiveItem::AuditTrail(trail) => self.begin_trail(trail)?,
+                ArchiveItem::AuditEntry(entry) => self.add_entry(*entry).await?,
+                ArchiveItem::AuditTrailEnd(end) => self.end_trail(&end).await?,
                 ArchiveItem::Collection(collection) => self.begin_collection(collection).await?,
                 ArchiveItem::Document(document) => self.add(document).await?,
                 ArchiveItem::CollectionEnd(_) => self.end_collection().await?,
-                ArchiveItem::End(end) => self.expect(end.documents).await?,
+                ArchiveItem::End(end) => {
+                    self.expect(end.documents).await?;
+                    self.expect_members().await?;
+                }
                 ArchiveItem::Manifest(_) | ArchiveItem::Organization(_) => {}
             }
         }
         self.lease().settle().await?;
-        Ok(self.documents)
+        Ok((self.documents, self.counts))
+    }
+
+    /// Whether the organization has the id of the archive.
+    fn keeps_ids(&self) -> bool {
+        self.source.organization_id() == Some(self.organization.id)
     }
 
     async fn next_item(&mut self) -> Result<Option<ArchiveItem>, Interrupted> {
@@ -184,7 +234,7 @@ impl ImportProgress<'_> {
                 Err(error) => return Err(of_document(error, line).into()),
             }
         }
-        failpoints::point(OperationKind::Import.as_str(), OperationStep::LoadArchive.as_str(), "part");
+        part("part");
         Ok(())
     }
 
@@ -230,6 +280,18 @@ impl ImportProgress<'_> {
     fn lease(&mut self) -> Lease<'_> {
         self.loader.lease(self.organization, &mut self.term, Some(self.documents))
     }
+}
+
+/// Passes the crash point at which a part of the archive is loaded.
+fn part(moment: &str) {
+    failpoints::point(OperationKind::Import.as_str(), OperationStep::LoadArchive.as_str(), moment);
+}
+
+/// The version of the record with which the import of `organization` began: that of its owner's membership.
+fn first_version(organization: &Organization) -> u64 {
+    let arguments = organization.operation.as_deref().map(|operation| &operation.arguments);
+    let Some(OperationArguments::Import { owner, .. }) = arguments else { return organization.version };
+    owner.membership(organization.id).map_or(organization.version, |membership| membership.changed_at_version)
 }
 
 /// The error of a refused document, as an error of the archive if it is one.

@@ -214,6 +214,7 @@ mod tests {
             documents: None,
             member: None,
             role: None,
+            imported: None,
             started_at: Timestamp::UNIX_EPOCH,
             finished_at: None,
         }

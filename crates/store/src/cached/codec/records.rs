@@ -5,6 +5,8 @@ use super::Encode;
 use super::bytes::{Reader, Writer};
 use tenantry_domain::account::{Account, Membership, PasswordHash, Role};
 use tenantry_domain::api_key::{ApiKey, ApiKeyHash, ApiKeyMaker, ApiKeyOwner, ReplacedSecret};
+use tenantry_domain::audit::AuditChain;
+use tenantry_domain::audit::carried::CarriedTrail;
 use tenantry_domain::email::{EmailAddress, EmailKey};
 use tenantry_domain::identity::{Identity, IdentityOrigin};
 use tenantry_domain::ids::{AccountId, ApiKeyId, IdentityId, OperationId, OrganizationId, SessionId};
@@ -41,11 +43,13 @@ impl Encode for Organization {
         to.number(index_of(&PLACEMENTS, &self.placement));
         to.option(self.container.as_ref(), |to, container| to.bytes(&container.0));
         to.bytes(self.owner_id.as_bytes());
-        // Nearly all have one owner, the account they were created with, and no roles of their own: the two lowest bits
-        // say so.
+        // Nearly all have one owner, the account they were created with, no roles of their own, and no trails of an import:
+        // the three lowest bits say so.
         let has_usual_owner = self.owners == [self.owner_id];
-        let flags = u64::from(self.roles.is_empty()) << 1 | u64::from(has_usual_owner);
-        to.number(u64::from(self.members) << 2 | flags);
+        let flags = u64::from(self.trails.is_empty()) << 2
+            | u64::from(self.roles.is_empty()) << 1
+            | u64::from(has_usual_owner);
+        to.number(u64::from(self.members) << 3 | flags);
         if !has_usual_owner {
             to.number(self.owners.len() as u64);
             self.owners.iter().for_each(|owner| to.bytes(owner.as_bytes()));
@@ -53,6 +57,10 @@ impl Encode for Organization {
         if !self.roles.is_empty() {
             to.number(self.roles.as_slice().len() as u64);
             self.roles.as_slice().iter().for_each(|role| role.pack(to));
+        }
+        if !self.trails.is_empty() {
+            to.number(self.trails.len() as u64);
+            self.trails.iter().for_each(|trail| trail.pack(to));
         }
         // The lowest bit says whether the time of its begin follows, which few have.
         to.number(u64::from(self.token_epoch) << 1 | u64::from(self.token_epoch_since.is_some()));
@@ -79,9 +87,10 @@ impl Encode for Organization {
         let (state, suspended, placement) = (at(&STATES, from)?, from.flag()?, at(&PLACEMENTS, from)?);
         let container = from.option(|from| from.bytes().map(ContainerId))?;
         let owner_id = AccountId::from_bytes(from.bytes()?);
-        let (members, flags) = from.number().map(|number| (number >> 2, number & 3))?;
+        let (members, flags) = from.number().map(|number| (number >> 3, number & 7))?;
         let owners = if flags & 1 == 1 { vec![owner_id] } else { owners(from)? };
         let roles = if flags & 2 == 2 { OwnRoles::default() } else { own_roles(from)? };
+        let trails = if flags & 4 == 4 { Vec::new() } else { trails(from)? };
         let epoch = from.number()?;
         let (token_epoch, has_since) = (u32::try_from(epoch >> 1).ok()?, epoch & 1 == 1);
         Some(Self {
@@ -96,6 +105,7 @@ impl Encode for Organization {
             owners,
             members: u32::try_from(members).ok()?,
             roles,
+            trails,
             token_epoch,
             token_epoch_since: if has_since { Some(from.moment()?) } else { None },
             delete_protection: from.flag()?,
@@ -126,6 +136,30 @@ fn owners(from: &mut Reader<'_>) -> Option<Vec<AccountId>> {
 
 fn own_roles(from: &mut Reader<'_>) -> Option<OwnRoles> {
     (0..from.number()?).map(|_| OwnRole::unpack(from)).collect()
+}
+
+fn trails(from: &mut Reader<'_>) -> Option<Vec<CarriedTrail>> {
+    (0..from.number()?).map(|_| CarriedTrail::unpack(from)).collect()
+}
+
+impl Encode for CarriedTrail {
+    fn pack(&self, to: &mut Writer) {
+        to.text(&self.kept_as.to_string());
+        to.text(&self.chain.to_string());
+        to.number(self.entries);
+        to.number(self.last);
+        to.bytes(&self.hash);
+    }
+
+    fn unpack(from: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            kept_as: AuditChain::parse(from.text()?)?,
+            chain: AuditChain::parse(from.text()?)?,
+            entries: from.number()?,
+            last: from.number()?,
+            hash: from.bytes()?,
+        })
+    }
 }
 
 /// With the key that follows from its address, or none, or another one, as older accounts may have.
@@ -324,6 +358,8 @@ impl Encode for ApiKey {
             },
             name: from.text()?.to_owned(),
             hash: ApiKeyHash::from_bytes(from.bytes()?),
+            // One that waits to be confirmed opens nothing, and is kept as JSON.
+            unconfirmed: None,
             generation: from.small()?,
             replaced: from.option(|from| {
                 let hash = ApiKeyHash::from_bytes(from.bytes()?);

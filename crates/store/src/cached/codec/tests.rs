@@ -4,6 +4,8 @@ use super::*;
 use jiff::Timestamp;
 use tenantry_domain::account::{Account, Membership, PasswordHash, Role};
 use tenantry_domain::api_key::{ApiKey, ApiKeyHash, ApiKeyMaker, ApiKeyOwner, ReplacedSecret};
+use tenantry_domain::audit::AuditChain;
+use tenantry_domain::audit::carried::CarriedTrail;
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::identity::{Identity, IdentityOrigin};
 use tenantry_domain::ids::{AccountId, ApiKeyId, IdentityId, OperationId, OrganizationId, SessionId};
@@ -34,6 +36,7 @@ fn organization() -> Organization {
         owners: vec![AccountId::from_bytes([2; 12])],
         members: 1,
         roles: tenantry_domain::role::OwnRoles::default(),
+        trails: Vec::new(),
         token_epoch: 0,
         token_epoch_since: None,
         delete_protection: false,
@@ -112,12 +115,18 @@ fn session() -> Session {
     }
 }
 
+fn carried_trail() -> CarriedTrail {
+    let chain = |number| AuditChain::from(OrganizationId::from_bytes([number; 12]));
+    CarriedTrail { kept_as: chain(0xa1), chain: chain(0xb2), entries: 3, last: 7, hash: [0xc3; 32] }
+}
+
 fn api_key() -> ApiKey {
     ApiKey {
         id: ApiKeyId::from_bytes([4; 12]),
         owner: ApiKeyOwner::Installation,
         name: "backend".into(),
         hash: ApiKeyHash::from_bytes([5; 32]),
+        unconfirmed: None,
         generation: 0,
         replaced: None,
         permissions: SERVICE_KEY_PERMISSIONS,
@@ -152,6 +161,7 @@ fn codec_round_trips_organizations() {
         owners: vec![AccountId::from_bytes([2; 12]), AccountId::from_bytes([3; 12])],
         members: 100_000,
         roles: (0..32).map(own_role).collect(),
+        trails: vec![carried_trail(), carried_trail()],
         token_epoch: u32::MAX,
         token_epoch_since: Some(moment(5)),
         delete_protection: true,
@@ -201,6 +211,7 @@ fn codec_round_trips_api_keys() {
     let replaced = ReplacedSecret { hash: ApiKeyHash::from_bytes([1; 32]), accepted_until: moment(5) };
     let changed = ApiKey {
         owner: ApiKeyOwner::Organization(organization(6)),
+        unconfirmed: None,
         generation: u32::MAX,
         replaced: Some(replaced),
         organizations: Some((0..100).map(organization).collect()),
@@ -210,6 +221,9 @@ fn codec_round_trips_api_keys() {
         version: u64::MAX,
         ..api_key()
     };
+    let unconfirmed =
+        ApiKey { hash: ApiKeyHash::NONE, unconfirmed: Some(ApiKeyHash::from_bytes([8; 32])), ..api_key() };
+    assert_eq!(kept(&unconfirmed), JSON);
     let limited_to_none = ApiKey { organizations: Some(Vec::new()), ..api_key() };
     assert_eq!([kept(&api_key()), kept(&changed), kept(&limited_to_none)], [PACKED; 3]);
     for permission in Permission::ALL {

@@ -61,7 +61,13 @@ fn list() -> Command {
 }
 
 fn export() -> Command {
-    Command::new("export").about("Print the chain as NDJSON, one entry a line").arg(organization())
+    Command::new("export").about("Print the chain as NDJSON, one entry a line").arg(organization()).arg(
+        Arg::new("trail")
+            .long("trail")
+            .value_name("ID")
+            .requires("organization")
+            .help("Print a trail that an import has brought along instead; `audit verify` lists them"),
+    )
 }
 
 fn checkpoint() -> Command {

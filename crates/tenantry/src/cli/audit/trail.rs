@@ -30,12 +30,17 @@ impl Trail {
         self.json
     }
 
-    /// Opens the chain.
+    /// Opens the chain, or the trail of that name that an import has brought along.
     ///
     /// # Errors
     /// The refusal of the server, or why there is no response.
-    pub async fn open_chain(&self, arguments: &ArgMatches) -> Result<Response, ClientError> {
-        let request = self.client.request(Method::GET, &path(arguments, &["chain"]), &[]);
+    pub async fn open_chain(
+        &self,
+        arguments: &ArgMatches,
+        trail: Option<&str>,
+    ) -> Result<Response, ClientError> {
+        let query: Vec<(&str, &str)> = trail.into_iter().map(|trail| ("trail", trail)).collect();
+        let request = self.client.request(Method::GET, &path(arguments, &["chain"]), &query);
         self.client.open(request.timeout(STREAM_TIMEOUT)).await
     }
 
@@ -57,7 +62,8 @@ impl Trail {
     /// # Errors
     /// The refusal of the server, or why there is no response.
     pub async fn export(&self, arguments: &ArgMatches) -> Result<(), ClientError> {
-        let mut chain = self.open_chain(arguments).await?;
+        let trail = arguments.get_one::<String>("trail").map(String::as_str);
+        let mut chain = self.open_chain(arguments, trail).await?;
         let mut output = io::stdout().lock();
         while let Some(piece) = chain.chunk().await.map_err(|error| cut_off(&error))? {
             match output.write_all(&piece) {

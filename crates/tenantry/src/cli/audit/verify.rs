@@ -5,14 +5,15 @@ use crate::cli::client::ClientError;
 use crate::cli::print::say;
 use clap::ArgMatches;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
+use tenantry_domain::audit::carried::{CarriedTrailMark, detail_name};
 use tenantry_domain::audit::chain::{AuditHash, ChainVerifier};
 use tenantry_domain::audit::checkpoint::{Checkpoint, verify_checkpoint};
-use tenantry_domain::audit::{AuditChain, AuditEntry};
+use tenantry_domain::audit::{AuditAction, AuditChain, AuditEntry};
 
 /// The longest line that is read, in bytes; an entry has about 1,000.
 const LINE_MAX_BYTES: usize = 1 << 20;
@@ -29,10 +30,28 @@ struct PublicKey {
     x: String,
 }
 
-/// Checks the chain that a server has.
+/// Checks the chain that a server has, and the trails that imports have brought along, as its events name them.
 pub async fn verify_served(trail: &Trail, arguments: &ArgMatches) -> Result<(), ClientError> {
     let mut check = ChainCheck::new(arguments)?;
-    let mut chain = trail.open_chain(arguments).await?;
+    read_served(trail, arguments, None, &mut check).await?;
+    let carried = std::mem::take(&mut check.carried);
+    let mut trails = Vec::new();
+    for mark in &carried {
+        let name = mark.kept_as.to_string();
+        let mut check = ChainCheck::of_trail();
+        read_served(trail, arguments, Some(&name), &mut check).await?;
+        trails.push(check.finish_trail(mark)?);
+    }
+    check.finish(trail.is_json(), &trails)
+}
+
+async fn read_served(
+    trail: &Trail,
+    arguments: &ArgMatches,
+    name: Option<&str>,
+    check: &mut ChainCheck,
+) -> Result<(), ClientError> {
+    let mut chain = trail.open_chain(arguments, name).await?;
     let mut rest = Vec::new();
     while let Some(piece) = chain.chunk().await.map_err(|error| cut_off(&error))? {
         rest.extend_from_slice(&piece);
@@ -44,8 +63,7 @@ pub async fn verify_served(trail: &Trail, arguments: &ArgMatches) -> Result<(), 
             return Err(check.broken("is longer than an entry can be"));
         }
     }
-    check.add(&rest)?;
-    check.finish(trail.is_json())
+    check.add(&rest)
 }
 
 /// Checks an exported chain.
@@ -69,7 +87,22 @@ pub fn verify_file(file: &str, arguments: &ArgMatches) -> Result<(), ClientError
         }
         check.add(&line)?;
     }
-    check.finish(arguments.get_flag("json"))
+    check.finish(arguments.get_flag("json"), &[])
+}
+
+/// A trail that an import has brought along, and that is whole.
+struct CheckedTrail {
+    name: AuditChain,
+    chain: AuditChain,
+    entries: u64,
+    last: u64,
+}
+
+impl CheckedTrail {
+    fn to_json(&self) -> Value {
+        let (name, chain) = (self.name.to_string(), self.chain.to_string());
+        json!({ "trail": name, "chain": chain, "entries": self.entries, "last": self.last })
+    }
 }
 
 /// A chain that is being checked.
@@ -78,6 +111,8 @@ struct ChainCheck {
     checkpoints: Vec<(String, Checkpoint)>,
     /// The hashes of the entries that checkpoints name.
     seen: HashMap<u64, AuditHash>,
+    /// The trails that imports have brought along.
+    carried: Vec<CarriedTrailMark>,
     lines: u64,
 }
 
@@ -86,7 +121,13 @@ impl ChainCheck {
         let files = arguments.get_many::<String>("checkpoint").into_iter().flatten();
         let checkpoints = files.map(|file| Ok((file.clone(), read_checkpoint(file)?)));
         let checkpoints = checkpoints.collect::<Result<_, ClientError>>()?;
-        Ok(Self { verifier: None, checkpoints, seen: HashMap::new(), lines: 0 })
+        Ok(Self { checkpoints, ..Self::of_trail() })
+    }
+
+    /// Of a trail that an import has brought along: checkpoints are of the organization's own.
+    fn of_trail() -> Self {
+        let (checkpoints, carried) = (Vec::new(), Vec::new());
+        Self { verifier: None, checkpoints, seen: HashMap::new(), carried, lines: 0 }
     }
 
     fn add(&mut self, line: &[u8]) -> Result<(), ClientError> {
@@ -110,14 +151,44 @@ impl ChainCheck {
         if self.checkpoints.iter().any(|(_, checkpoint)| checkpoint.sequence == entry.sequence) {
             self.seen.insert(entry.sequence, entry.hash);
         }
+        self.note_trails(&entry);
         Ok(())
+    }
+
+    /// Notes the trails that an import has brought along. A purge has removed them with the organization.
+    fn note_trails(&mut self, entry: &AuditEntry) {
+        if entry.action == AuditAction::OrganizationPurged {
+            self.carried.clear();
+        }
+        if entry.action != AuditAction::OrganizationImported {
+            return;
+        }
+        let details = entry.event().ok().flatten().map(|event| event.details).unwrap_or_default();
+        let mark = |index| details.get(&detail_name(index))?.parse::<CarriedTrailMark>().ok();
+        let marks = (0..).map_while(mark);
+        self.carried.extend(marks);
+    }
+
+    /// Checks that a trail ends as the event of the import says. Its beginning may have been removed.
+    fn finish_trail(self, mark: &CarriedTrailMark) -> Result<CheckedTrail, ClientError> {
+        let name = mark.kept_as;
+        let head = self.verifier.as_ref().and_then(|(chain, verifier)| Some((*chain, verifier.head()?)));
+        let ends_as_named = head.is_some_and(|(chain, head)| chain == mark.chain && head == mark.head());
+        if !ends_as_named {
+            return Err(ClientError::Other(format!(
+                "The trail {name}, which an import has brought along, does not end as the event of the import says: it \
+                 was changed or cut off."
+            )));
+        }
+        let entries = self.verifier.as_ref().map_or(0, |(_, verifier)| verifier.entries());
+        Ok(CheckedTrail { name, chain: mark.chain, entries, last: mark.last })
     }
 
     fn broken(&self, what: &str) -> ClientError {
         ClientError::Other(format!("Line {} {what}: the chain was changed or is incomplete.", self.lines))
     }
 
-    fn finish(self, json: bool) -> Result<(), ClientError> {
+    fn finish(self, json: bool, trails: &[CheckedTrail]) -> Result<(), ClientError> {
         let chain = self.verifier.as_ref().map(|(chain, _)| *chain);
         let head = self.verifier.as_ref().and_then(|(_, verifier)| verifier.head());
         let (entries, redacted, first) = self.verifier.as_ref().map_or((0, 0, None), |(_, verifier)| {
@@ -132,6 +203,7 @@ impl ChainCheck {
                 "chain": chain.map(|chain| chain.to_string()), "entries": entries, "redacted": redacted,
                 "first": first, "last": head.map(|head| head.sequence), "hash": hash,
                 "checkpoints": self.checkpoints.len(),
+                "trails": trails.iter().map(CheckedTrail::to_json).collect::<Vec<_>>(),
             });
             say(&told.to_string());
             return Ok(());
@@ -146,6 +218,19 @@ impl ChainCheck {
             head.sequence,
             head.hash_text()
         ));
+        for CheckedTrail { name, chain, entries, last } in trails {
+            say(&format!(
+                "The trail {name} that an import has brought along, of {chain}, is whole: {entries} entries, the last \
+                 with number {last}."
+            ));
+        }
+        for mark in &self.carried {
+            let (name, last, hash) = (mark.kept_as, mark.last, mark.head().hash_text());
+            say(&format!(
+                "An import has brought the trail {name} along, which is not in this file: it must end with number {last} \
+                 and the hash {hash}."
+            ));
+        }
         match self.checkpoints.len() {
             0 => say("Without a checkpoint nobody can tell whether entries were cut off at its end."),
             1 => say("It agrees with the checkpoint."),

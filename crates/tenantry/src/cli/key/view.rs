@@ -17,6 +17,13 @@ pub struct Key {
     expires_at: Option<Timestamp>,
     last_used_at: Option<Timestamp>,
     old_secret_until: Option<Timestamp>,
+    /// Absent from older servers, whose keys need no confirmation.
+    #[serde(default = "yes")]
+    confirmed: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// A key with its text.
@@ -41,6 +48,7 @@ pub fn details(key: &Key) -> String {
         ("last used", moment(key.last_used_at)),
     ];
     rows.extend(key.old_secret_until.map(|end| ("old secret until", utc(end))));
+    rows.extend((!key.confirmed).then(|| ("confirmed", "no: it opens nothing".to_owned())));
     let rows: Vec<_> = rows.into_iter().map(|(label, value)| [label.to_owned(), value]).collect();
     align(&rows)
 }
@@ -56,7 +64,7 @@ pub fn table(keys: &[Key]) -> String {
             key.id.clone(),
             utc(key.created_at),
             moment(key.expires_at),
-            moment(key.last_used_at),
+            if key.confirmed { moment(key.last_used_at) } else { "unconfirmed".to_owned() },
             key.permissions.join(","),
             key.name.clone(),
         ]

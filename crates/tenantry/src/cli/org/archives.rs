@@ -15,6 +15,7 @@ use http_body_util::StreamBody;
 use hyper::body::{Bytes, Frame};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Body, Method, Response};
+use serde::Deserialize;
 use serde_json::json;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -42,7 +43,9 @@ const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
 pub async fn export(session: &Session, arguments: &ArgMatches) -> Result<(), ClientError> {
     let which = organization(arguments);
     let output = arguments.get_one::<String>("output").cloned().unwrap_or_else(|| format!("{which}.ndjson"));
-    let request = session.about(Method::GET, &which, &["export"]).timeout(STREAM_TIMEOUT);
+    let query: &[_] = if arguments.get_flag("no-audit") { &[("audit", "false")] } else { &[] };
+    let path = ["v1", "organizations", &which, "export"];
+    let request = session.client.request(Method::GET, &path, query).timeout(STREAM_TIMEOUT);
     if output == STANDARD {
         let archive = session.client.open(request).await?;
         copy(archive, &mut io::stdout().lock()).await.map_err(|failure| cut_off(&failure))?;
@@ -52,20 +55,30 @@ pub async fn export(session: &Session, arguments: &ArgMatches) -> Result<(), Cli
     let archive = session.client.open(request).await?;
     let end = target.fill(archive).await?;
     if session.json {
-        let ArchiveEnd { collections, documents, bytes, sha256, left_out } = end;
+        let ArchiveEnd { collections, documents, bytes, sha256, left_out, .. } = &end;
         let told = json!({
             "file": output, "collections": collections, "documents": documents, "bytes": bytes, "sha256": sha256,
-            "left_out": left_out,
+            "left_out": left_out, "roles": end.roles, "members": members(&end), "api_keys": end.api_keys,
+            "audit_entries": end.audit_entries,
         });
         say(&told.to_string());
     } else {
-        let ArchiveEnd { collections, documents, left_out, .. } = end;
-        say(&format!("Exported to {output}: collections {collections}, documents {documents}."));
+        let ArchiveEnd { collections, documents, roles, api_keys, audit_entries, left_out, .. } = &end;
+        say(&format!(
+            "Exported to {output}: collections {collections}, documents {documents}, members {}, roles {roles}, API keys \
+             {api_keys}, audit entries {audit_entries}.",
+            members(&end)
+        ));
         if !left_out.is_empty() {
             say(&format!("Left out, because an archive cannot contain them: {}.", left_out.join(", ")));
         }
     }
     Ok(())
+}
+
+/// The members in an archive, with the owner.
+const fn members(end: &ArchiveEnd) -> u64 {
+    end.members + 1
 }
 
 /// Data on standard output cannot be taken back.
@@ -91,7 +104,7 @@ impl Target {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.part", std::process::id()));
         let unfinished = path.with_file_name(name);
-        // The hash of a password is in it.
+        // Hashes of passwords are in it.
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished);
         let file = file.map_err(|error| not_written(&path, &error))?;
         Ok(Self { path, unfinished, file })
@@ -193,7 +206,65 @@ pub async fn import(session: &Session, arguments: &ArgMatches) -> Result<(), Cli
         .header(CONTENT_TYPE, "application/x-ndjson")
         .body(Body::wrap(StreamBody::new(futures_util::stream::iter(pieces))));
     let answer = session.change(request).await?;
-    session.tell(&answer, |imported: &Organization| format!("Imported {}.", imported.organization_name))
+    if session.json {
+        say(&answer.body);
+        return Ok(());
+    }
+    let organization: Organization = answer.read()?;
+    let counts = imported(session, &organization.id).await?;
+    let told = counts.map_or_else(String::new, |counts| counts.sentence());
+    session.tell(&answer, |imported: &Organization| format!("Imported {}.{told}", imported.organization_name))
+}
+
+/// What an import has brought along beside documents, as the server shows it.
+#[derive(Deserialize)]
+struct ImportedCounts {
+    roles: u64,
+    members: u64,
+    invitations: u64,
+    members_left_out: u64,
+    api_keys: u64,
+    audit_entries: u64,
+}
+
+impl ImportedCounts {
+    fn sentence(&self) -> String {
+        let Self { roles, members, invitations, members_left_out, api_keys, audit_entries } = self;
+        let mut told = format!(
+            "\nMembers {members}, invitations {invitations}, roles {roles}, API keys {api_keys}, audit entries \
+             {audit_entries}."
+        );
+        if *invitations > 0 {
+            told += "\nWho was invited has an account here: renew each invitation, which makes its link.";
+        }
+        if *members_left_out > 0 {
+            told += &format!(
+                "\n{members_left_out} members were left out: their address has another member, or there are too many \
+                 invitations."
+            );
+        }
+        if *api_keys > 0 {
+            told += "\nThe API keys open nothing before an admin of the organization has confirmed each.";
+        }
+        told
+    }
+}
+
+/// The counts of the import that made the organization; none from a server that does not count.
+async fn imported(session: &Session, id: &str) -> Result<Option<ImportedCounts>, ClientError> {
+    #[derive(Deserialize)]
+    struct Log {
+        items: Vec<Entry>,
+    }
+    #[derive(Deserialize)]
+    struct Entry {
+        kind: String,
+        imported: Option<ImportedCounts>,
+    }
+    let request = session.about(Method::GET, id, &["operations"]);
+    let log: Log = session.client.send(request).await?.read()?;
+    let import = log.items.into_iter().find(|entry| entry.kind == "import");
+    Ok(import.and_then(|import| import.imported))
 }
 
 /// A file that is sent piece by piece in a request.

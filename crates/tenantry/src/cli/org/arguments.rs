@@ -199,25 +199,27 @@ fn purge() -> Command {
 
 fn export() -> Command {
     Command::new("export")
-        .about("Write an archive of an organization, with its settings, its owner and all its data")
+        .about("Write an archive of an organization, with its settings, its people and all its data")
         .after_help(
             "The archive is checked while it is written, and the file gets its name only when it is complete. It is no \
-             snapshot: each document is whole, but changes made meanwhile may or may not be in it. It contains the \
-             hash of the owner's password, so nobody else can read the file.\n\n\
+             snapshot: each document is whole, but changes made meanwhile may or may not be in it. It contains \
+             hashes of passwords and API keys, so nobody else can read the file.\n\n\
              Examples:\n  tenantry org export acme-corp\n  \
              tenantry org export acme-corp --output - | zstd > acme.ndjson.zst",
         )
         .arg(organization_argument("Its id, identifier or name; a deleted one has only its id"))
         .arg(text("output", "FILE", "Where to write it: a file that does not exist yet, or - for standard output. \
              Without it, a file named after the organization, ending in .ndjson"))
+        .arg(switch("no-audit", "Leave the audit trail out"))
 }
 
 fn import() -> Command {
     Command::new("import")
-        .about("Create an organization from an archive, with its settings, its owner and all its data")
+        .about("Create an organization from an archive, with its settings, its people and all its data")
         .after_help(
             "Nobody sees the organization before all of the archive has been read and checked. If anything is wrong \
-             with it, nothing of it is left.\n\n\
+             with it, nothing of it is left. A member whose address has an account here is invited; API keys open \
+             nothing before an admin has confirmed them.\n\n\
              Examples:\n  tenantry org import acme-corp.ndjson\n  \
              tenantry org import acme-corp.ndjson --new-id --name 'Acme Copy' --owner-email copy@acme.com\n  \
              zstd -d < acme.ndjson.zst | tenantry org import -",

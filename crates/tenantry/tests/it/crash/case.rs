@@ -300,6 +300,7 @@ impl Case {
             (Self::AddMember | Self::AddNewMember, ChangeOutcome::Done)
             | (Self::RemoveMember, ChangeOutcome::Undone)
             | (Self::ChangeRole, _) => with(json!({ "members": 2 })),
+            (Self::Import, ChangeOutcome::Done) => with(json!({ "members": 3 })),
             (Self::Update, ChangeOutcome::Done) => with(json!({ "delete_protection": true })),
             (Self::CreateRole, ChangeOutcome::Undone) | (Self::DeleteRole, ChangeOutcome::Done) => {
                 with(json!({ "roles": null }))

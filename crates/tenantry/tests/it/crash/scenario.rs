@@ -2,7 +2,7 @@
 
 use super::{
     Case, ChangeOutcome, Expected, GUEST, GUEST_EMAIL, NEIGHBOURS, OTHER_EMAIL, OTHER_PASSWORD, RENAMED,
-    SUBJECT, SUBJECT_EMAIL, email_of, id_of, operate, own_role, recovered, token,
+    ROLE, SUBJECT, SUBJECT_EMAIL, email_of, id_of, operate, own_role, recovered, token,
 };
 use crate::archives;
 use crate::support::checker::{Snapshot, put_documents, running_operations};
@@ -86,6 +86,9 @@ impl Scenario {
             }
             _ => {}
         }
+        if matches!(case, Case::Import | Case::ImportDamaged) {
+            scenario.add_people(&server).await;
+        }
         if matches!(case, Case::UpdateRole | Case::DeleteRole) {
             let path = format!("{}/roles", scenario.subject());
             server.operator().post(&path, &own_role()).await.created();
@@ -110,6 +113,22 @@ impl Scenario {
         }
         Snapshot::sound(&scenario.test_env);
         scenario
+    }
+
+    /// Gives the subject all that an archive may have beside documents: a role of its own, members with that role and as
+    /// an owner, and a key.
+    async fn add_people(&mut self, server: &Server) {
+        let subject = self.subject();
+        server.operator().post(&format!("{subject}/roles"), &own_role()).await.created();
+        for (email, role) in [("reader@subject.example", ROLE), ("second@subject.example", "owner")] {
+            let invited = json!({ "email": email, "role": role });
+            let made = server.operator().post(&format!("{subject}/invitations"), &invited).await.created();
+            let body = json!({ "token": made["token"], "password": PASSWORD });
+            server.client().post("/v1/invitations/accept", &body).await.created();
+        }
+        let body = json!({ "name": "report", "permissions": ["documents:read"] });
+        let owner = server.client().with_token(&self.tokens.asking);
+        owner.post(&format!("{subject}/keys"), &body).await.created();
     }
 
     /// Invites somebody into the subject, as an owner.

@@ -1,5 +1,7 @@
 //! `tenantry transfer`: a whole installation to MongoDB and back, stopped in the middle, and what it refuses.
 
+mod kinds;
+
 use crate::support::app::App;
 use crate::support::checker::Snapshot;
 use crate::support::data_set::{DataSet, archives};

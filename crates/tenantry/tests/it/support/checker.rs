@@ -36,8 +36,10 @@ pub struct Snapshot {
     invitations: Vec<Value>,
     /// In the order in which they finished.
     operations: Vec<Value>,
-    /// The action of every event of the audit trail, by its id.
+    /// The action of every event of the audit trail, by its id; without those that imports have brought along.
     events: BTreeMap<String, String>,
+    /// The chains of the audit trail.
+    chains: BTreeSet<String>,
     reserved: BTreeMap<String, String>,
     memberships: BTreeSet<(String, String)>,
     /// By the id of the organization that each says it belongs to.
@@ -106,6 +108,7 @@ impl Snapshot {
             problems.extend(self.container_of(id).into_iter().map(told));
         }
         problems.extend(self.orphans());
+        problems.extend(self.trails_of_nobody());
         problems.extend(self.misplaced_accounts());
         problems.extend(self.contradictions());
         problems.extend(self.operations_unlike_events());
@@ -264,6 +267,22 @@ impl Snapshot {
             }
         }
         problems
+    }
+
+    /// A chain is the installation's, that of an organization that there is or was, or one that an import has brought along
+    /// into an organization that there is.
+    fn trails_of_nobody(&self) -> Vec<String> {
+        let carried: BTreeSet<&str> = self.organizations.values().flat_map(carried_trails).collect();
+        let of_operations = self.operations.iter().map(|record| text(&record["organization_id"]));
+        let known: BTreeSet<&str> = of_operations.chain(["installation"]).collect();
+        let is_known =
+            |chain: &&String| known.contains(chain.as_str()) || self.organizations.contains_key(*chain);
+        let strays = self.chains.iter().filter(|chain| !is_known(chain) && !carried.contains(chain.as_str()));
+        let lost = carried.iter().filter(|chain| !self.chains.contains(**chain));
+        strays
+            .map(|chain| format!("the audit trail {chain} is an orphan"))
+            .chain(lost.map(|chain| format!("the audit trail {chain} of an import is gone")))
+            .collect()
     }
 
     /// An account belongs somewhere, or nowhere any more, and holds its address unless all its organizations are
@@ -444,6 +463,12 @@ fn settled(id: &str, organization: &Value) -> Vec<String> {
         problems.push(format!("its record says that it is {}", organization["id"]));
     }
     problems
+}
+
+/// The names of the audit trails that the import of an organization has brought along.
+fn carried_trails(organization: &Value) -> impl Iterator<Item = &str> {
+    let trails = organization["trails"].as_array().into_iter().flatten();
+    trails.map(|trail| text(&trail["kept_as"]))
 }
 
 fn text(value: &Value) -> &str {

@@ -35,6 +35,7 @@ pub fn api_key(number: u8, owner: ApiKeyOwner) -> ApiKey {
         owner,
         name: format!("key {number}"),
         hash: ApiKeyHash::from_bytes([number; 32]),
+        unconfirmed: None,
         generation: 0,
         replaced: None,
         permissions: ORGANIZATION_KEY_PERMISSIONS,

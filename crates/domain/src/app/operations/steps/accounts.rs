@@ -160,6 +160,7 @@ impl Steps {
         while !self.sessions.delete_sessions_of(id, PAGE_MAX_ITEMS).await?.is_empty() {}
         self.remove_keys_and_invitations(organization, operation).await?;
         self.redact_trail(organization, operation).await?;
+        self.remove_carried_trails(organization, operation).await?;
         let mut after = None;
         while let Some(page) = self.page_of_members(id, &mut after).await? {
             for member in page {
@@ -429,6 +430,7 @@ mod tests {
             owners: Vec::new(),
             members: 1,
             roles: crate::role::OwnRoles::default(),
+            trails: Vec::new(),
             token_epoch: 0,
             token_epoch_since: None,
             delete_protection: false,

@@ -2,10 +2,11 @@
 
 use super::Steps;
 use crate::audit::AuditChain;
+use crate::audit::carried::CarriedTrail;
 use crate::audit::collect::{COLLECT_BATCH, collect_events};
 use crate::error::Result;
 use crate::ids::OperationId;
-use crate::limits::PAGE_MAX_ITEMS;
+use crate::limits::{ARCHIVE_TRAILS_MAX, PAGE_MAX_ITEMS};
 use crate::organization::Organization;
 
 impl Steps {
@@ -30,6 +31,26 @@ impl Steps {
                 self.audit.redact_entries(chain, first.sequence, end.sequence.min(last.sequence)).await?;
             }
             after = end.sequence;
+        }
+        Ok(())
+    }
+
+    /// Removes the trails that an import brought along: of an organization that is purged, those in its record; of an
+    /// import that is undone, whatever it had written. No other life of the id has trails of these names.
+    pub(super) async fn remove_carried_trails(
+        &self,
+        organization: &Organization,
+        operation: OperationId,
+    ) -> Result<()> {
+        let written = (0..ARCHIVE_TRAILS_MAX).map(|index| CarriedTrail::name(operation, index));
+        let written: Vec<_> = written.chain(organization.trails.iter().map(|trail| trail.kept_as)).collect();
+        for chain in written {
+            let mut after = 0;
+            // A page at a time: other writers come in between.
+            while let Some(last) = self.audit.list_chain(chain, after, PAGE_MAX_ITEMS).await?.last() {
+                after = last.sequence;
+                self.audit.delete_entries(chain, after).await?;
+            }
         }
         Ok(())
     }

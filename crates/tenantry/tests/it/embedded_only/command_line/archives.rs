@@ -23,7 +23,10 @@ fn export_and_import_commands_round_trip_through_file() {
     let (shell, _server) = beside_a_server();
     create(&shell, "Acme Corp", "admin@acme.com");
     let told = shell.run(&["org", "export", "Acme Corp"]).done();
-    assert_eq!(told, "Exported to acme-corp.ndjson: collections 1, documents 0.\n");
+    let (people, entries) = told.trim_end().rsplit_once(' ').unwrap();
+    let expected = "Exported to acme-corp.ndjson: collections 1, documents 0, members 1, roles 0, API keys 0, audit entries";
+    assert_eq!(people, expected);
+    assert!(entries.trim_end_matches('.').parse::<u64>().unwrap() >= 2, "{told}");
     assert_eq!(files(&shell), ["acme-corp.ndjson"]);
     let file = shell.home.path().join("acme-corp.ndjson");
     // The hash of a password is in it.
@@ -43,7 +46,16 @@ fn export_and_import_commands_round_trip_through_file() {
     let arguments =
         ["--new-id", "--name", "Copy", "--owner-email", "copy@acme.com", "--placement", "database"];
     let told = shell.run(&[&["org", "import", "acme-corp.ndjson"][..], &arguments].concat()).done();
-    assert!(told.starts_with("Imported Copy.\n\n") && told.contains("copy@acme.com"), "{told}");
+    let counts = "Imported Copy.\nMembers 1, invitations 0, roles 0, API keys 0, audit entries ";
+    assert!(told.starts_with(counts) && told.contains("copy@acme.com"), "{told}");
+    let verified = shell.run(&["audit", "verify", "copy"]).done();
+    assert!(
+        verified.contains("The trail ") && verified.contains("that an import has brought along"),
+        "{verified}"
+    );
+    let none =
+        shell.run(&["org", "export", "acme-corp", "--output", "silent", "--no-audit", "--json"]).json();
+    assert_eq!((&none["audit_entries"], &none["members"]), (&0.into(), &1.into()));
     shell.run(&["org", "delete", "acme-corp", "--purge", "--yes"]).done();
     let told = shell.run_with(&["org", "import", "-", "--json"], &printed).json();
     assert_eq!(told["organization_name"], "Acme Corp");
@@ -132,7 +144,7 @@ fn import_that_is_refused_shows_reason_and_leaves_nothing() {
     shell.run(&["org", "delete", "acme", "--purge", "--yes"]).done();
     fs::write(shell.home.path().join("cut"), &archive[..archive.len() - 20]).unwrap();
     let refused = shell.run(&["org", "import", "cut"]).refused();
-    assert!(refused.starts_with("tenantry: Line 5 of the archive: "), "{refused}");
+    assert!(refused.starts_with("tenantry: Line 9 of the archive: "), "{refused}");
     assert!(refused.contains("\ncode: archive_invalid\n"), "{refused}");
     let refused = shell.run(&["org", "import", "nowhere"]).refused();
     assert!(refused.starts_with("tenantry: nowhere cannot be read: "), "{refused}");

@@ -47,7 +47,9 @@ fn read_once(control: &Connection, containers: &Path, meanwhile: &dyn Fn(&str)) 
     let reserved = "SELECT key, lower(hex(organization_id)) FROM reserved_keys";
     let operations = texts(&control, "SELECT record FROM operations ORDER BY rowid").unwrap();
     let events = "SELECT lower(hex(id)), event ->> 'action' FROM audit_outbox \
-        UNION ALL SELECT lower(hex(id)), action FROM audit_entries";
+        UNION ALL SELECT lower(hex(id)), action FROM audit_entries WHERE chain NOT IN \
+        (SELECT trail.value ->> 'kept_as' FROM organizations, json_each(record -> 'trails') AS trail)";
+    let chains = "SELECT DISTINCT chain, '' FROM audit_entries";
     Ok(Snapshot {
         organizations: records(&control, "organizations"),
         accounts: records(&control, "accounts"),
@@ -56,6 +58,7 @@ fn read_once(control: &Connection, containers: &Path, meanwhile: &dyn Fn(&str)) 
         invitations: records(&control, "invitations").into_values().collect(),
         operations: operations.iter().map(|text| serde_json::from_str(text).unwrap()).collect(),
         events: pairs(&control, events).into_iter().collect(),
+        chains: pairs(&control, chains).into_iter().map(|(chain, _)| chain).collect(),
         reserved: pairs(&control, reserved).into_iter().collect(),
         memberships: pairs(&control, members).into_iter().collect(),
         control: dump(&control, &RESTLESS).unwrap(),

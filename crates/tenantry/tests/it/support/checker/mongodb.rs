@@ -1,7 +1,7 @@
 //! See [`super`]: a database of MongoDB, with the databases of organizations beside it.
 
 use super::steady::{Fault, Stamps, read as read_steadily};
-use super::{Container, Dump, Snapshot, text};
+use super::{Container, Dump, Snapshot, carried_trails, text};
 use crate::support::mongodb::{Database, RECORDS, run};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
@@ -64,7 +64,8 @@ fn read_once(database: &Database, meanwhile: &dyn Fn(&str)) -> Result<Snapshot, 
         api_keys: records(database, "api_keys"),
         invitations: records(database, "invitations"),
         // After the operations: a later one may have its event already.
-        events: events(database),
+        events: events(database, &organizations),
+        chains: chains(database),
         operations,
         organizations: by_id(organizations),
         accounts: by_id(accounts),
@@ -244,8 +245,8 @@ fn without_events(mut document: Document) -> Document {
     document
 }
 
-/// The id and the action of every event, wherever it is.
-fn events(database: &Database) -> BTreeMap<String, String> {
+/// The id and the action of every event, wherever it is; without those that imports have brought along.
+fn events(database: &Database, organizations: &[Value]) -> BTreeMap<String, String> {
     let mut events = BTreeMap::new();
     for collection in RECORDS {
         for document in database.find(collection, doc! { EVENTS: { "$exists": true } }) {
@@ -256,11 +257,18 @@ fn events(database: &Database) -> BTreeMap<String, String> {
             }
         }
     }
-    for entry in database.find("audit_entries", doc! {}) {
+    let carried: Vec<&str> = organizations.iter().flat_map(carried_trails).collect();
+    for entry in database.find("audit_entries", doc! { "chain": { "$nin": carried } }) {
         let id = entry.get_object_id("id").unwrap().to_hex();
         events.insert(id, entry.get_str("action").unwrap().to_owned());
     }
     events
+}
+
+/// The chains of the audit trail.
+fn chains(database: &Database) -> BTreeSet<String> {
+    let entries = database.find("audit_entries", doc! {});
+    entries.iter().map(|entry| entry.get_str("chain").unwrap().to_owned()).collect()
 }
 
 fn by_id(records: Vec<Value>) -> BTreeMap<String, Value> {
