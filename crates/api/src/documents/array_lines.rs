@@ -10,7 +10,7 @@ use tenantry_documents::document::diagnosis;
 
 /// Where in the array the next byte is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Position {
     /// Before its bracket.
     Start,
     /// Behind the bracket that begins it.
@@ -33,17 +33,17 @@ pub fn is_array(first: &[u8]) -> bool {
 }
 
 /// An array that is arriving.
-pub struct ArrayLines(Place);
+pub struct ArrayLines(Position);
 
 impl ArrayLines {
     /// If `first`, the first bytes of a body, begin an array.
     pub fn begun_by(first: &[u8]) -> Option<Self> {
-        is_array(first).then_some(Self(Place::Start))
+        is_array(first).then_some(Self(Position::Start))
     }
 
     /// Whether the bracket that ends it has arrived.
     pub fn is_whole(&self) -> bool {
-        matches!(self.0, Place::End | Place::Rest)
+        matches!(self.0, Position::End | Position::Rest)
     }
 
     /// The next bytes as lines.
@@ -56,71 +56,71 @@ impl ArrayLines {
     }
 }
 
-fn step(place: Place, byte: u8, out: &mut Vec<u8>) -> Place {
-    match place {
-        Place::Text { .. } => in_text(place, byte, out),
-        Place::Within(depth) => within(depth, byte, out),
-        Place::Rest => {
+fn step(position: Position, byte: u8, out: &mut Vec<u8>) -> Position {
+    match position {
+        Position::Text { .. } => in_text(position, byte, out),
+        Position::Within(depth) => within(depth, byte, out),
+        Position::Rest => {
             out.push(if byte == b'\n' { b' ' } else { byte });
-            place
+            position
         }
-        _ if byte.is_ascii_whitespace() => place,
+        _ if byte.is_ascii_whitespace() => position,
         // A byte order mark may come first.
-        Place::Start if byte == b'[' => Place::BeforeFirst,
-        Place::Start => place,
-        Place::BeforeFirst if byte == b']' => Place::End,
-        Place::BeforeFirst | Place::BeforeNext => before_element(byte, out),
-        Place::End => {
+        Position::Start if byte == b'[' => Position::BeforeFirst,
+        Position::Start => position,
+        Position::BeforeFirst if byte == b']' => Position::End,
+        Position::BeforeFirst | Position::BeforeNext => before_element(byte, out),
+        Position::End => {
             out.extend([b']', byte]);
-            Place::Rest
+            Position::Rest
         }
     }
 }
 
-fn before_element(byte: u8, out: &mut Vec<u8>) -> Place {
+fn before_element(byte: u8, out: &mut Vec<u8>) -> Position {
     match byte {
         b',' => {
             out.extend(b",\n");
-            Place::BeforeNext
+            Position::BeforeNext
         }
         b']' => {
             out.extend(b"]\n");
-            Place::End
+            Position::End
         }
         _ => within(0, byte, out),
     }
 }
 
-fn within(depth: u64, byte: u8, out: &mut Vec<u8>) -> Place {
+fn within(depth: u64, byte: u8, out: &mut Vec<u8>) -> Position {
     match (byte, depth) {
         (b',', 0) => {
             out.push(b'\n');
-            return Place::BeforeNext;
+            return Position::BeforeNext;
         }
         (b']', 0) => {
             out.push(b'\n');
-            return Place::End;
+            return Position::End;
         }
         (b'\n', _) => out.push(b' '),
         _ => out.push(byte),
     }
     match byte {
-        b'"' => Place::Text { depth, is_escaped: false },
-        b'{' | b'[' => Place::Within(depth + 1),
-        b'}' | b']' => Place::Within(depth.saturating_sub(1)),
-        _ => Place::Within(depth),
+        b'"' => Position::Text { depth, is_escaped: false },
+        b'{' | b'[' => Position::Within(depth + 1),
+        b'}' | b']' => Position::Within(depth.saturating_sub(1)),
+        _ => Position::Within(depth),
     }
 }
 
-fn in_text(place: Place, byte: u8, out: &mut Vec<u8>) -> Place {
-    let Place::Text { depth, is_escaped } = place else { return place };
+fn in_text(position: Position, byte: u8, out: &mut Vec<u8>) -> Position {
+    let Position::Text { depth, is_escaped } = position else { return position };
     // A line break in a string is bad JSON, and so is the other control character.
     out.push(if byte == b'\n' { b'\r' } else { byte });
     match byte {
-        _ if is_escaped => Place::Text { depth, is_escaped: false },
-        b'\\' => Place::Text { depth, is_escaped: true },
-        b'"' => Place::Within(depth),
-        _ => place,
+        _ if is_escaped => Position::Text { depth, is_escaped: false },
+        b'\\' => Position::Text { depth, is_escaped: true },
+        b'"' => Position::Within(depth),
+        _ => position,
     }
 }
 

@@ -9,7 +9,8 @@ mod requests;
 
 pub use requests::{KeyedUpdate, UpdateManyResult, UpdateOne, UpdateRequest, UpdateResult};
 
-use super::{Documents, RevisionPrecondition, position};
+use super::cursor::position;
+use super::{Documents, RevisionPrecondition};
 use crate::app::tenant::{TenantAccess, Write};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
