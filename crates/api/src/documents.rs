@@ -25,7 +25,7 @@ use super::path_params::{CollectionPath, ItemPath, encoded};
 use super::problem::ApiError;
 use super::request_fields::request_fields;
 use super::responses::{json, json_text, with_location};
-use array_lines::is_array;
+use array_lines::is_array_of_documents;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -72,7 +72,7 @@ pub async fn insert_document(
         return bulk::insert(http, tenant, collection, query, headers, key, request.into_body()).await;
     }
     let body = DocumentBody::from_request(request, &http).await?;
-    if is_array(&body.0) {
+    if is_array_of_documents(&body.0) {
         return bulk::insert(http, tenant, collection, query, headers, key, body.0.into()).await;
     }
     query.finish_empty()?;

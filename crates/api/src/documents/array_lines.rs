@@ -28,8 +28,14 @@ enum Position {
 }
 
 /// Whether a body that begins so is a JSON array.
-pub fn is_array(first: &[u8]) -> bool {
+fn is_array(first: &[u8]) -> bool {
     diagnosis::without_mark(first).trim_ascii_start().starts_with(b"[")
+}
+
+/// Whether a body that begins so is an array of documents: its first element is an object.
+pub fn is_array_of_documents(first: &[u8]) -> bool {
+    let text = diagnosis::without_mark(first).trim_ascii_start();
+    text.strip_prefix(b"[").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"{"))
 }
 
 /// An array that is arriving.
@@ -156,6 +162,20 @@ mod tests {
             for piece in [1, 2, 3, 100] {
                 assert_eq!(lines(array, piece), (expected.to_owned(), true), "{array} {piece}");
             }
+        }
+    }
+
+    #[test]
+    fn array_of_documents_begins_with_one() {
+        for (text, expected) in [
+            ("[{}]", true),
+            (" [\n{", true),
+            ("\u{feff}[{", true),
+            ("[]", false),
+            ("[[{", false),
+            ("{}", false),
+        ] {
+            assert_eq!(is_array_of_documents(text.as_bytes()), expected, "{text}");
         }
     }
 

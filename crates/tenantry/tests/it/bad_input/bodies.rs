@@ -107,6 +107,10 @@ async fn body_that_is_no_json_object_or_repeats_keys_is_refused() {
     for route in &scene.routes {
         for body in bodies {
             let shown = String::from_utf8_lossy(body);
+            // There it means many documents; `documents/bulk.rs` has it.
+            if route.operation == "insertDocument" && shown == "[{}]" {
+                continue;
+            }
             let answer = route.send("application/json", body).await;
             // Where any field is allowed, a duplicate has a pointer into the document.
             match shown.as_ref() {
