@@ -176,8 +176,11 @@ async fn container_of_second_version_keeps_its_indexes() {
     opened.close().await;
     let file = container_file(directory.path(), acme.id);
     let old = Connection::open(&file).unwrap();
-    old.execute_batch("DROP TABLE index_sizes; ALTER TABLE indexes DROP COLUMN cut; PRAGMA user_version = 2")
-        .unwrap();
+    old.execute_batch(
+        "DROP TABLE index_sizes; ALTER TABLE indexes DROP COLUMN cut;
+         ALTER TABLE indexes DROP COLUMN options; PRAGMA user_version = 2",
+    )
+    .unwrap();
     old.close().unwrap();
 
     let opened = open(directory.path()).await.unwrap();
