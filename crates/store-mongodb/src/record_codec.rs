@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use tenantry_domain::{Error, Result};
 
 /// Fields with an id, or a list of ids.
-const ID_FIELDS: [&str; 15] = [
+const ID_FIELDS: [&str; 17] = [
     "id",
     "organization_id",
     "account_id",
@@ -36,6 +36,9 @@ const ID_FIELDS: [&str; 15] = [
     "organizations",
     "inviter",
     "inviter_key",
+    // Of a carried audit trail: the organization that it is kept for, and the one whose chain it is.
+    "kept_as",
+    "chain",
 ];
 
 /// Fields with a time.
