@@ -163,8 +163,7 @@ pub struct InsertTotals {
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/bulk",
     operation_id = "insertDocuments", tag = "Documents",
     params(RequireTenant<Write>, CollectionPath, BulkInsertQuery, IdempotencyHeader),
-    request_body(content((Document = "application/x-ndjson"), (Vec<Document> = "application/json")),
-        description = "A document to each line, or an array of documents."),
+    request_body(content = Document, content_type = "application/x-ndjson", description = "A document to each line."),
     responses((status = 200, description = "A line for each line that is not empty, and at last the totals. Without the \
         totals something was cut off: of lines that have no answer nothing is known.",
         body = InsertResponseLine, content_type = "application/x-ndjson")),
