@@ -73,21 +73,26 @@ impl DocumentId {
         }
     }
 
-    /// The id that people take for this one: an ObjectId for the text of its digits and the reverse, and so for whole
-    /// numbers.
+    /// The ids that people take for this one: an ObjectId for the text of its digits, in small or in capital letters, and
+    /// the reverse, and so for whole numbers.
     #[must_use]
-    pub fn lookalike(&self) -> Option<Self> {
-        match self.value() {
-            RawBsonRef::ObjectId(id) => Some(Self(RawBson::String(id.to_hex()))),
-            RawBsonRef::Int32(number) => Some(Self(RawBson::String(number.to_string()))),
-            RawBsonRef::Int64(number) => Some(Self(RawBson::String(number.to_string()))),
+    pub fn lookalikes(&self) -> Vec<Self> {
+        let found = match self.value() {
+            RawBsonRef::ObjectId(id) => {
+                let small = id.to_hex();
+                let capital = Some(small.to_ascii_uppercase()).filter(|capital| *capital != small);
+                std::iter::once(small).chain(capital).map(RawBson::String).collect()
+            }
+            RawBsonRef::Int32(number) => vec![RawBson::String(number.to_string())],
+            RawBsonRef::Int64(number) => vec![RawBson::String(number.to_string())],
             RawBsonRef::String(text) => {
                 let number = || text.parse().ok().filter(|number: &i64| number.to_string() == text);
                 let id = object_id(text).map(RawBson::ObjectId);
-                id.or_else(|| number().map(RawBson::Int64)).map(Self)
+                id.or_else(|| number().map(RawBson::Int64)).into_iter().collect()
             }
-            _ => None,
-        }
+            _ => Vec::new(),
+        };
+        found.into_iter().map(Self).collect()
     }
 
     /// Its type, in words.
@@ -226,10 +231,10 @@ mod tests {
             ("~9007199254740993", "9007199254740993"),
         ] {
             let (id, other) = (DocumentId::parse(text).unwrap(), DocumentId::parse(other).unwrap());
-            assert_eq!(id.lookalike(), Some(other), "{text}");
+            assert_eq!(id.lookalikes().first(), Some(&other), "{text}");
         }
         for text in ["abc", "05", "+5", "5.0", "~5.0", "65f0", "~{\"a\":1}"] {
-            assert_eq!(DocumentId::parse(text).unwrap().lookalike(), None, "{text}");
+            assert_eq!(DocumentId::parse(text).unwrap().lookalikes(), [], "{text}");
         }
     }
 

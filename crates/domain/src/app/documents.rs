@@ -213,15 +213,17 @@ impl Documents {
         id: &DocumentId,
     ) -> Error {
         let refusal = Error::new(ErrorCode::DocumentNotFound);
-        let Some(other) = id.lookalike() else { return refusal };
-        match self.documents.get_document(organization, collection, &other).await {
-            Ok(Some(_)) => refusal.detail(format!(
+        for other in id.lookalikes() {
+            // Where the search fails, the refusal is right without its result.
+            let Ok(Some(_)) = self.documents.get_document(organization, collection, &other).await else {
+                continue;
+            };
+            return refusal.detail(format!(
                 "There is no document of this `_id`, but one whose `_id` is {}. In a path it is written `{other}`.",
                 other.kind()
-            )),
-            // The refusal is right without it.
-            Ok(None) | Err(_) => refusal,
+            ));
         }
+        refusal
     }
 
     /// Replaces the document of that id.

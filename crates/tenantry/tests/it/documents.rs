@@ -91,10 +91,11 @@ async fn document_is_found_at_its_location_for_any_id() {
 async fn document_with_the_other_type_of_id_is_pointed_out() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
-    let hex = "65f0a1b2c3d4e5f601234567";
+    let (hex, capital) = ("65f0a1b2c3d4e5f601234567", "75F0A1B2C3D4E5F601234567");
     let at = |id: &str| format!("{}/{id}", acme.documents());
     for (stored, asked, hint) in [
         (json!(hex), hex.to_owned(), format!("a text. In a path it is written `~\"{hex}\"`.")),
+        (json!(capital), capital.to_owned(), format!("a text. In a path it is written `~\"{capital}\"`.")),
         (json!(5), "5".to_owned(), "a number. In a path it is written `~5`.".to_owned()),
     ] {
         acme.store(&[json!({ "_id": stored })]).await;
@@ -111,7 +112,7 @@ async fn document_with_the_other_type_of_id_is_pointed_out() {
             assert!(problem["detail"].as_str().unwrap().contains(&hint), "{hint}: {problem}");
         }
     }
-    assert_eq!(acme.owner.get(&acme.about("count")).await.ok()["count"], 2);
+    assert_eq!(acme.owner.get(&acme.about("count")).await.ok()["count"], 3);
     acme.owner.get(&at("66")).await.refused("document_not_found");
 }
 
