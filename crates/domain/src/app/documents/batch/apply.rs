@@ -10,7 +10,7 @@ use tenantry_documents::filter::MatchedPosition;
 use tenantry_documents::fuel::{Fuel, Interruption};
 use tenantry_documents::update::{Update, UpdateContext, UpsertFields};
 
-/// What becomes of a document.
+/// How an operation changes a document.
 pub(super) enum NextState {
     /// It stays as it is.
     Same,

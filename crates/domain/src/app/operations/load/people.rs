@@ -172,7 +172,7 @@ impl super::ArchiveLoader {
             };
             match self.accounts.insert_account(&account).await {
                 Ok(InsertOutcome::New) => return Ok(Joined::Member(id, member.role)),
-                // The person has an account with another address by now.
+                // The person now has an account with another address.
                 Ok(InsertOutcome::Exists) => id = AccountId::new(now, entropy),
                 Err(error) if error.code() == ErrorCode::EmailTaken => {
                     return self.invite(organization, &member).await;

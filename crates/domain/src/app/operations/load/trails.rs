@@ -39,7 +39,7 @@ impl ImportProgress<'_> {
         Ok(())
     }
 
-    /// No event is twice in a chain; an archive whose hashes somebody has computed anew could say otherwise.
+    /// No event is twice in a chain; an archive whose hashes somebody has recomputed could say otherwise.
     async fn refuse_repeated(&mut self, batch: &[AuditEntry]) -> Result<(), Interrupted> {
         let ids: BTreeSet<_> = batch.iter().map(|entry| entry.id).collect();
         let (loader, chain, listed) = (self.loader, batch[0].chain, ids.iter().copied().collect::<Vec<_>>());

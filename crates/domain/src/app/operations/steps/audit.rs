@@ -36,7 +36,7 @@ impl Steps {
     }
 
     /// Removes the trails that an import brought along: of an organization that is purged, those in its record; of an
-    /// import that is undone, whatever it had written. No other life of the id has trails of these names.
+    /// import that is undone, with all that it had written. No other life of the id has trails of these names.
     pub(super) async fn remove_carried_trails(
         &self,
         organization: &Organization,
