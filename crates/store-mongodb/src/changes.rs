@@ -9,6 +9,10 @@
 //! # Pitfalls
 //! By default a stream begins behind writes that have been applied and cannot be read yet. So it is told to begin at
 //! the majority time that a read has returned.
+//!
+//! A new primary holds every acknowledged write, and does not know yet that a majority does. Until it has committed a
+//! write of its own, its majority reads and its stream may lack what its predecessor acknowledged. So a stream begins
+//! with a linearizable read, which waits for that; and while no stream is proven, records are read linearizably.
 
 use super::client::Server;
 use super::engine_error::{EngineError, EngineResult};
@@ -19,6 +23,7 @@ use mongodb::options::{SelectionCriteria, ServerAddress};
 use mongodb::{ClientSession, ServerInfo, ServerType};
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tenantry_domain::Error;
@@ -41,22 +46,75 @@ const RETRY_DELAY: Duration = Duration::from_millis(250);
 /// The delay before the next try where the server has no change stream, or does not allow us to read it.
 const UNSUPPORTED_RETRY_DELAY: Duration = Duration::from_secs(30);
 
+/// For how long after a request that was answered a majority read is current enough: the primary that answered was
+/// no new one, and its secondaries have learned since what it had acknowledged.
+const PROOF_TTL: Duration = Duration::from_millis(750);
+
 /// The task that follows the changes; dropping this ends it.
-pub(super) struct Follower(AbortHandle);
+pub(super) struct Follower {
+    task: AbortHandle,
+    proof: Arc<Proof>,
+}
 
 impl Follower {
     pub(super) fn start(server: Server, cache: Arc<dyn Invalidation>) -> Self {
-        Self(tokio::spawn(keep_following(server, cache)).abort_handle())
+        let proof = Arc::new(Proof(AtomicU64::new(Proof::UNSUPPORTED), Instant::now()));
+        let task = tokio::spawn(keep_following(server, cache, proof.clone())).abort_handle();
+        Self { task, proof }
     }
 
     pub(super) fn stop(&self) {
-        self.0.abort();
+        self.task.abort();
+        self.proof.set_unsupported();
+    }
+
+    /// Whether the primary may be so new that its majority reads lack acknowledged writes.
+    pub(super) fn may_lag(&self) -> bool {
+        self.proof.is_missing(Instant::now())
+    }
+}
+
+/// When the last answered request was sent, in milliseconds after the instant.
+struct Proof(AtomicU64, Instant);
+
+impl Proof {
+    /// Where there is no stream, nothing is ever proven.
+    const UNSUPPORTED: u64 = u64::MAX;
+
+    fn set(&self, asked_at: Instant) {
+        self.0.store(self.milliseconds(asked_at), Ordering::SeqCst);
+    }
+
+    fn set_missing(&self) {
+        self.0.store(0, Ordering::SeqCst);
+    }
+
+    /// Notes that the stream has broken off.
+    fn end(&self) {
+        if self.0.load(Ordering::SeqCst) != Self::UNSUPPORTED {
+            self.set_missing();
+        }
+    }
+
+    fn set_unsupported(&self) {
+        self.0.store(Self::UNSUPPORTED, Ordering::SeqCst);
+    }
+
+    fn is_missing(&self, now: Instant) -> bool {
+        let asked_at = self.0.load(Ordering::SeqCst);
+        let ttl = PROOF_TTL.as_millis() as u64;
+        asked_at != Self::UNSUPPORTED && (asked_at == 0 || asked_at + ttl <= self.milliseconds(now))
+    }
+
+    /// Never 0, which means that nothing is proven.
+    fn milliseconds(&self, at: Instant) -> u64 {
+        u64::try_from(at.duration_since(self.1).as_millis()).unwrap_or(Self::UNSUPPORTED - 1).max(1)
     }
 }
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.stop();
+        self.task.abort();
     }
 }
 
@@ -75,16 +133,20 @@ impl<E: Into<EngineError>> From<E> for FollowError {
     }
 }
 
-async fn keep_following(server: Server, cache: Arc<dyn Invalidation>) {
+async fn keep_following(server: Server, cache: Arc<dyn Invalidation>, proof: Arc<Proof>) {
     let mut logged = String::new();
     loop {
-        let followed = AssertUnwindSafe(follow(&server, &*cache, &mut logged)).catch_unwind().await;
+        let followed = AssertUnwindSafe(follow(&server, &*cache, &proof, &mut logged)).catch_unwind().await;
         cache.end();
+        proof.end();
         let Ok(Err(error)) = followed else {
             tracing::error!("the task that follows the changes of MongoDB panicked and restarts");
             tokio::time::sleep(RETRY_DELAY).await;
             continue;
         };
+        if matches!(error, FollowError::Standalone | FollowError::Failed(EngineError::Forbidden { .. })) {
+            proof.set_unsupported();
+        }
         let (pause, why) = match error {
             FollowError::Standalone => (UNSUPPORTED_RETRY_DELAY, "it is a standalone server".to_owned()),
             FollowError::Late => (Duration::ZERO, "a reply was late".to_owned()),
@@ -108,10 +170,18 @@ async fn keep_following(server: Server, cache: Arc<dyn Invalidation>) {
 async fn follow(
     server: &Server,
     cache: &dyn Invalidation,
+    proof: &Proof,
     logged: &mut String,
 ) -> Result<Infallible, FollowError> {
     let mut session = PrimarySession::open(server).await?;
-    let Some(start) = session.majority_time().await? else { return Err(FollowError::Standalone) };
+    // Without a logical time there are no linearizable reads either.
+    if session.time_of_read("majority").await?.is_none() {
+        return Err(FollowError::Standalone);
+    }
+    proof.set_missing();
+    let Some(start) = session.time_of_read("linearizable").await? else {
+        return Err(FollowError::Standalone);
+    };
     let begun_at = Instant::now();
     let mut cursor = Cursor::from_reply(&session.ask(stream_from(start)).await?)?;
     cache.begin(begun_at);
@@ -127,6 +197,7 @@ async fn follow(
         }
         if changes.len() < MAX_BATCH {
             cache.prove(asked_at);
+            proof.set(asked_at);
             if !logged.is_empty() {
                 tracing::info!("following the changes of MongoDB");
                 logged.clear();
@@ -161,15 +232,16 @@ impl<'a> PrimarySession<'a> {
         within(call.selection_criteria(self.to.clone()).session(&mut self.session).into_future()).await
     }
 
-    /// The server's logical time: a read that begins after it sees everything written before. `None` if the server
-    /// has no such time.
-    async fn majority_time(&mut self) -> EngineResult<Option<Timestamp>> {
+    /// The server's logical time at a read of this concern: a read that begins after it sees everything that this one
+    /// could see. `None` if the server has no such time.
+    async fn time_of_read(&mut self, concern: &str) -> EngineResult<Option<Timestamp>> {
         let read = doc! {
             "find": INSTALLATION,
             "filter": { "_id": VERSION_ID },
             "limit": 1,
             "singleBatch": true,
-            "readConcern": { "level": "majority" },
+            "readConcern": { "level": concern },
+            "maxTimeMS": REPLY_TIMEOUT.as_millis() as i64,
         };
         Ok(self.ask(read).await?.get_timestamp("operationTime").ok())
     }

@@ -61,6 +61,11 @@ impl Connection {
         }
     }
 
+    /// Whether the primary may be so new that its majority reads lack acknowledged writes.
+    pub(crate) fn may_lag(&self) -> bool {
+        self.state.follower.get().is_some_and(Follower::may_lag)
+    }
+
     pub(crate) const fn server(&self) -> &Server {
         &self.server
     }

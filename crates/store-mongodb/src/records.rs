@@ -6,6 +6,7 @@ use crate::record_codec::{decode, integer, object_id};
 use mongodb::action::Find;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
+use mongodb::options::ReadConcern;
 use mongodb::{Collection, Cursor};
 use serde::de::DeserializeOwned;
 use tenantry_domain::audit::AuditEvent;
@@ -61,7 +62,11 @@ impl Records {
 
     /// The record that `filter` matches, if any.
     pub(crate) async fn find_one<T: DeserializeOwned>(&self, filter: Document) -> EngineResult<Option<T>> {
-        let found = self.call(self.collection.find_one(filter)).await?;
+        let mut find = self.collection.find_one(filter);
+        if self.connection.may_lag() {
+            find = find.read_concern(ReadConcern::linearizable()).max_time(self.connection.deadline());
+        }
+        let found = self.call(find).await?;
         found.filter(|document| !document.contains_key(GONE)).map(decode).transpose()
     }
 
