@@ -14,6 +14,7 @@ mod ci;
 mod clients;
 mod deny;
 mod docs;
+mod fuzz;
 mod generate;
 #[path = "../../benches/src/process.rs"]
 mod process;
@@ -80,6 +81,15 @@ enum Command {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// Tries changed texts, documents, tokens and archives on everything that reads them
+    ///
+    /// The targets are the tests called `fuzz_…`, which every test run tries for a moment. A failure prints the input
+    /// and the seed that repeats it. Fails if a target fails.
+    Fuzz {
+        /// For how many minutes, all targets together
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+    },
     /// Runs public suites of others against the service on both engines
     ///
     /// Fetches pinned source archives from the registry of Python packages into target/tools/suites. Prints for each
@@ -107,6 +117,7 @@ fn main() -> ExitCode {
         Command::Docs => docs::build(),
         Command::Tidy => tidy::check(),
         Command::Chaos { minutes, seed } => chaos::run(minutes, seed),
+        Command::Fuzz { minutes } => fuzz::run(minutes),
         Command::Suites => suites::run(),
         Command::Bench(arguments) => bench::run(&arguments),
     };

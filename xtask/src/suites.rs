@@ -1,5 +1,6 @@
 //! Public suites of others, run against the service on both engines: the BSON corpus from the Python driver's
-//! source archive, and mongomock's filter tests, for which a real `mongod` gives the right results.
+//! source archive, and mongomock's filter tests, for which a real `mongod` gives the right results; and what common
+//! tools print of a document.
 //!
 //! The archives are pinned, so that the same cases run every time, and a case that once passed must pass
 //! again: fewer passes than recorded are a failure, just like a case that fails. The suites test other
@@ -38,7 +39,12 @@ const MONGOMOCK: Source = Source { package: "mongomock", version: "4.3.0" };
 /// What mongomock imports.
 const MONGOMOCK_IMPORTS: [&str; 3] = ["packaging==24.2", "pytz==2025.2", "sentinels==1.0.0"];
 
-const SUITES: [Suite; 2] = [
+/// The tools whose output is read; their versions are in `suites/printed`.
+const PRINTED: Source = Source { package: "tools", version: "as pinned" };
+/// The manifests of these tools.
+const PRINTED_MANIFESTS: &str = "xtask/src/suites/printed";
+
+const SUITES: [Suite; 3] = [
     Suite {
         name: "BSON corpus",
         source: DRIVER,
@@ -52,6 +58,13 @@ const SUITES: [Suite; 2] = [
         script: "mongomock_filters.py",
         passed_at_least: 993,
         cases_at_least: 1034,
+    },
+    Suite {
+        name: "what tools print",
+        source: PRINTED,
+        script: "printed_by_tools.py",
+        passed_at_least: 85,
+        cases_at_least: 89,
     },
 ];
 
@@ -127,6 +140,10 @@ impl Suite {
                 .args([&folders.mongomock, &folders.driver, &folders.imports])
                 .arg(mongod.uri())
                 .arg(&url),
+            "tools" => script
+                .args([&folders.printed_python, &folders.printed_javascript])
+                .arg(tools_directory().join("node"))
+                .arg(&url),
             _ => script.arg(&folders.driver).arg(&url),
         };
         let figures = Figures::read(&output(script)?)?;
@@ -140,6 +157,8 @@ struct Folders {
     driver: PathBuf,
     mongomock: PathBuf,
     imports: PathBuf,
+    printed_python: PathBuf,
+    printed_javascript: PathBuf,
 }
 
 impl Folders {
@@ -153,7 +172,15 @@ impl Folders {
             install.arg(&imports).args(MONGOMOCK_IMPORTS);
             sh(install)?;
         }
-        Ok(Self { driver: unpacked(&folder, DRIVER)?, mongomock: unpacked(&folder, MONGOMOCK)?, imports })
+        let requirements = format!("{PRINTED_MANIFESTS}/requirements.txt");
+        let printed_python = tools::python_packages(&requirements, "suites/printed-python")?;
+        Ok(Self {
+            driver: unpacked(&folder, DRIVER)?,
+            mongomock: unpacked(&folder, MONGOMOCK)?,
+            imports,
+            printed_python,
+            printed_javascript: tools::npm_packages(PRINTED_MANIFESTS, "suites/printed-javascript")?,
+        })
     }
 }
 

@@ -175,6 +175,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn fuzz_cursor() {
+        let id: OperationId = "0123456789abcdef01234567".parse().unwrap();
+        let good = Cursor::of_operation(id).to_string();
+        tenantry_test_fuzz::fuzz(&[&good, "6f3a613a", "633a6f7264657273"], |input| {
+            let Ok(cursor) = Cursor::parse(&String::from_utf8_lossy(input)) else { return };
+            // Each list takes its own cursors alone.
+            let lists = [
+                cursor.organization().is_ok(),
+                cursor.operation().is_ok(),
+                cursor.collection().is_ok(),
+                cursor.member().is_ok(),
+                cursor.api_key().is_ok(),
+                cursor.invitation().is_ok(),
+                cursor.audit_event().is_ok(),
+                cursor.own_session().is_ok(),
+                cursor.own_organization().is_ok(),
+            ];
+            assert!(lists.into_iter().filter(|is_one| *is_one).count() <= 1, "{cursor}");
+        });
+    }
+
+    #[test]
     fn cursor_round_trips_and_rejects_other_texts() {
         let id: OperationId = "0123456789abcdef01234567".parse().unwrap();
         let text = Cursor::of_operation(id).to_string();

@@ -13,6 +13,7 @@ mod lines;
 pub mod query;
 mod schema;
 pub mod updates;
+mod value_format;
 
 use super::auth::RequireTenant;
 use super::collections;
@@ -33,7 +34,7 @@ use schema::Document;
 use serde::Serialize;
 use std::sync::Arc;
 use tenantry_documents::document::{
-    DocumentId, MergePatch, NewDocument, Revision, StoredDocument, write_json,
+    DocumentId, MergePatch, NewDocument, Revision, StoredDocument, write_document_json,
 };
 use tenantry_documents::filter::Filter;
 use tenantry_documents::projection::Projection;
@@ -44,6 +45,7 @@ use tenantry_domain::offload;
 use tenantry_domain::permission::Permission;
 use tenantry_domain::{ErrorCode, Result};
 use utoipa::ToSchema;
+use value_format::ValueFormat;
 
 /// Insert a document.
 ///
@@ -52,7 +54,7 @@ use utoipa::ToSchema;
 /// `POST …/bulk` does.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/documents",
     operation_id = "insertDocument", tag = "Documents",
-    params(RequireTenant<Write>, CollectionPath, IdempotencyHeader),
+    params(RequireTenant<Write>, CollectionPath, ValueFormat, IdempotencyHeader),
     request_body = Document,
     responses((status = 201, description = "The document.", body = Document)),
     extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsWrite).refuses(&[
@@ -75,14 +77,17 @@ pub async fn insert_document(
     if is_array_of_documents(&body.0) {
         return bulk::insert(http, tenant, collection, query, headers, key, body.0.into()).await;
     }
+    let mut query = query;
+    let form = ValueFormat::of(&mut query);
     query.finish_empty()?;
-    insert_one(&http, tenant, collection, key, body).await
+    insert_one(&http, tenant, collection, form, key, body).await
 }
 
 async fn insert_one(
     http: &Arc<Http>,
     tenant: TenantAccess<Write>,
     collection: CollectionName,
+    form: ValueFormat,
     key: IdempotencyHeader,
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
@@ -91,12 +96,12 @@ async fn insert_one(
     let request = IdempotentRequest { route: &route, body: &content };
     let scope = Scope { name: &scope, holder: Some(http.app.idempotency.key_holder_of_member(&tenant)) };
     let of = collections::path(tenant.organization(), &collection);
-    let replay = rebuilt_response(http, &of, &body);
+    let replay = rebuilt_response(http, &of, form, &body);
     idempotency::once(http, key, scope, request, replay, move |id| async move {
         let document = read_document(&work, body).await?;
         let id = id.map(document_id);
         let made = work.app.documents.insert_document(&tenant, &collection, document, id).await?;
-        created(&of, made).await
+        created(&of, form, made).await
     })
     .await
 }
@@ -107,22 +112,22 @@ const fn document_id(id: OrganizationId) -> DocumentId {
 }
 
 /// Rebuilds the response to an insert, so that the document is not stored a second time with the response.
-fn rebuilt_response(http: &Arc<Http>, of: &str, body: &DocumentBody) -> Replay {
+fn rebuilt_response(http: &Arc<Http>, of: &str, form: ValueFormat, body: &DocumentBody) -> Replay {
     let (http, of, body) = (Arc::clone(http), of.to_owned(), body.clone());
     Replay::Rebuilt(Box::new(move |made, etag| {
         let revision = etag.trim_matches('"').parse().map_or(Revision::UNKNOWN, Revision);
         Box::pin(async move {
             let document = read_document(&http, body).await?;
             let body = document.with_id(|| document_id(made));
-            created(&of, StoredDocument { body, revision }).await
+            created(&of, form, StoredDocument { body, revision }).await
         })
     }))
 }
 
 /// The response to an insert into the collection at the path `of`.
-async fn created(of: &str, document: StoredDocument) -> Result<Response, ApiError> {
+async fn created(of: &str, form: ValueFormat, document: StoredDocument) -> Result<Response, ApiError> {
     let id = document.id().map(|id| encoded(&id.to_string())).unwrap_or_default();
-    Ok(with_location(answer(StatusCode::CREATED, document).await?, &format!("{of}/documents/{id}")))
+    Ok(with_location(answer(StatusCode::CREATED, form, document).await?, &format!("{of}/documents/{id}")))
 }
 
 /// Get a document.
@@ -130,25 +135,26 @@ async fn created(of: &str, document: StoredDocument) -> Result<Response, ApiErro
 /// Values that JSON cannot represent are written as Extended JSON.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
     operation_id = "getDocument", tag = "Documents",
-    params(RequireTenant<Read>, CollectionPath, ItemPath, IfNoneMatchRevision),
+    params(RequireTenant<Read>, CollectionPath, ItemPath, ValueFormat, IfNoneMatchRevision),
     responses(
         (status = 200, description = "The document.", body = Document),
         (status = 304, description = "You have it.")),
     extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsRead).refuses(&[
-        ErrorCode::CollectionNotFound, ErrorCode::DocumentNotFound, ErrorCode::DocumentUnreadable
+        ErrorCode::InvalidInput, ErrorCode::CollectionNotFound, ErrorCode::DocumentNotFound, ErrorCode::DocumentUnreadable
     ])))))]
 pub async fn get_document(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
     CollectionPath(collection): CollectionPath,
     ItemPath(id): ItemPath,
+    form: ValueFormat,
     known: IfNoneMatchRevision,
 ) -> Result<Response, ApiError> {
     let document = http.app.documents.get_document(&tenant, &collection, &id).await?;
     if known.has(document.revision) {
         return Ok(with_etag(StatusCode::NOT_MODIFIED.into_response(), &document));
     }
-    Ok(answer(StatusCode::OK, document).await?)
+    Ok(answer(StatusCode::OK, form, document).await?)
 }
 
 /// Replace a document.
@@ -156,7 +162,7 @@ pub async fn get_document(
 /// The document must exist, and its `_id` stays. With `If-None-Match: *` it must not exist, and is created.
 #[utoipa::path(put, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
     operation_id = "replaceDocument", tag = "Documents",
-    params(RequireTenant<Write>, CollectionPath, ItemPath, ReplaceCondition),
+    params(RequireTenant<Write>, CollectionPath, ItemPath, ValueFormat, ReplaceCondition),
     request_body = Document,
     responses(
         (status = 200, description = "The document.", body = Document),
@@ -167,6 +173,7 @@ pub async fn replace_document(
     RequireTenant(tenant): RequireTenant<Write>,
     CollectionPath(collection): CollectionPath,
     ItemPath(id): ItemPath,
+    form: ValueFormat,
     condition: ReplaceCondition,
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
@@ -174,11 +181,11 @@ pub async fn replace_document(
     let Some(expected) = condition.of_existing() else {
         let of = collections::path(tenant.organization(), &collection);
         let made = http.app.documents.create_document(&tenant, &collection, &id, document).await?;
-        return created(&of, made).await;
+        return created(&of, form, made).await;
     };
     let document =
         http.app.documents.replace_document(&tenant, &collection, &id, &expected, document).await?;
-    Ok(answer(StatusCode::OK, document).await?)
+    Ok(answer(StatusCode::OK, form, document).await?)
 }
 
 /// Change some fields of a document.
@@ -187,7 +194,7 @@ pub async fn replace_document(
 /// value replaces the field.
 #[utoipa::path(patch, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
     operation_id = "patchDocument", tag = "Documents",
-    params(RequireTenant<Write>, CollectionPath, ItemPath, IfMatchRevision),
+    params(RequireTenant<Write>, CollectionPath, ItemPath, ValueFormat, IfMatchRevision),
     request_body(content((Document = "application/merge-patch+json"), (Document = "application/json"))),
     responses((status = 200, description = "The document.", body = Document)),
     extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsWrite).refuses(&DOCUMENT_CHANGE)))))]
@@ -196,6 +203,7 @@ pub async fn patch_document(
     RequireTenant(tenant): RequireTenant<Write>,
     CollectionPath(collection): CollectionPath,
     ItemPath(id): ItemPath,
+    form: ValueFormat,
     IfMatchRevision(expected): IfMatchRevision,
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
@@ -203,7 +211,7 @@ pub async fn patch_document(
     let parse = move || -> Result<MergePatch> { Ok(MergePatch::parse(body.text()?)?) };
     let patch = offload::by_size(bytes, parse).await??;
     let document = http.app.documents.patch_document(&tenant, &collection, &id, &expected, patch).await?;
-    Ok(answer(StatusCode::OK, document).await?)
+    Ok(answer(StatusCode::OK, form, document).await?)
 }
 
 /// Delete a document.
@@ -312,19 +320,19 @@ async fn read_document(http: &Http, body: DocumentBody) -> Result<NewDocument> {
 }
 
 /// A response with a document and its `ETag`.
-async fn answer(status: StatusCode, document: StoredDocument) -> Result<Response> {
+async fn answer(status: StatusCode, form: ValueFormat, document: StoredDocument) -> Result<Response> {
     let bytes = document.body.as_bytes().len();
     let write = move || {
         let mut json = Vec::with_capacity(bytes + 64);
-        write(&document, &Projection::default(), &mut json);
+        write(&document, &Projection::default(), form, &mut json);
         with_etag(json_text(status, json), &document)
     };
     offload::by_size(bytes, write).await
 }
 
 /// Appends the projected `document` to `out`.
-fn write(document: &StoredDocument, projection: &Projection, out: &mut Vec<u8>) {
-    write_json(&projection.apply(&document.body), out);
+fn write(document: &StoredDocument, projection: &Projection, form: ValueFormat, out: &mut Vec<u8>) {
+    write_document_json(&projection.apply(&document.body), form.0, out);
 }
 
 fn with_etag(mut response: Response, document: &StoredDocument) -> Response {

@@ -18,6 +18,7 @@ use super::responses::{
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde::Serialize;
 use std::fmt::Display;
 use std::sync::Arc;
 use tenantry_domain::app::OrganizationView;
@@ -33,6 +34,7 @@ use tenantry_domain::password::policy::NewPassword;
 use tenantry_domain::permission::Permission;
 use tenantry_domain::store::{OrganizationCursor, OrganizationQuery};
 use tenantry_domain::{Error, ErrorCode, Result};
+use utoipa::ToSchema;
 
 request_fields! {
     /// Which organizations to list.
@@ -358,6 +360,38 @@ pub async fn suspend_organization(
     let access = http.app.auth.administer(&caller, &OrganizationRef::parse(&which)?).await?;
     let outcome = http.app.organizations.suspend_organization(&access, &expected).await?;
     Ok(answer(StatusCode::OK, &outcome))
+}
+
+/// What a compaction did.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Compaction)]
+pub struct CompactionResponse {
+    /// Bytes that the organization took on disk before.
+    pub disk_bytes_before: u64,
+    /// Bytes that it takes now.
+    pub disk_bytes: u64,
+}
+
+/// Give an organization's free space back to the file system.
+///
+/// What was deleted leaves room in the files for later documents. On the embedded engine most of it is given back in the
+/// background; this gives all of it back, and writes to this organization wait meanwhile. On MongoDB it runs `compact` on
+/// each of the organization's collections.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/compact", operation_id = "compactOrganization",
+    tag = "Organizations",
+    params(OrganizationPath),
+    responses((status = 200, description = "What it took and takes.", body = CompactionResponse)),
+    extensions(("x-rule" = json!(Access::OperatorOrService.needs(Permission::OrganizationsWrite).refuses(&[
+        ErrorCode::OrganizationNotFound, ErrorCode::OrganizationNotActive, ErrorCode::CompactionUnsupported
+    ])))))]
+pub async fn compact_organization(
+    State(http): State<Arc<Http>>,
+    RequireOperatorOrService(caller): RequireOperatorOrService,
+    OrganizationPath(which): OrganizationPath,
+) -> Result<Response, ApiError> {
+    let access = http.app.auth.administer(&caller, &OrganizationRef::parse(&which)?).await?;
+    let done = http.app.organizations.compact_organization(&access).await?;
+    Ok(json(StatusCode::OK, &CompactionResponse { disk_bytes_before: done.before, disk_bytes: done.after }))
 }
 
 /// Reactivate a suspended organization.

@@ -122,6 +122,7 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         ))
         .routes(routes!(organizations::restore_organization))
         .routes(routes!(organizations::suspend_organization))
+        .routes(routes!(organizations::compact_organization))
         .routes(routes!(organizations::set_owner_password))
         .routes(routes!(organizations::reactivate_organization))
         .routes(routes!(organizations::purge_organization))

@@ -28,13 +28,16 @@ pub struct UsageResponse {
     /// Bytes of the entries of all indexes: the key of each entry and the `_id` of its document. On MongoDB, which has no
     /// quota for them, the number may be up to a minute old, and is null if counting takes longer than a few seconds.
     pub index_bytes: Option<u64>,
+    /// Bytes on disk, with indexes and with room that is free for later documents; null on MongoDB in the placement
+    /// `shared`, where others' data is in the same files.
+    pub disk_bytes: Option<u64>,
     /// Its quota.
     pub quota: QuotaResponse,
 }
 
 /// Get what an organization uses of its quota.
 ///
-/// Documents, bytes, collections and bytes of index entries, and the limits on them.
+/// Documents, bytes, collections and bytes of index entries, and the limits on them; and the bytes on disk.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/usage", operation_id = "getUsage", tag = "Collections",
     params(RequireTenant<Read>),
     responses((status = 200, description = "What it has and may have.", body = UsageResponse)),
@@ -49,6 +52,7 @@ pub async fn get_usage(
         bytes: usage.bytes,
         collections: usage.collections,
         index_bytes: usage.index_bytes,
+        disk_bytes: http.app.collections.get_disk_bytes(&tenant).await?,
         quota: tenant.organization().quota.into(),
     };
     Ok(json(StatusCode::OK, &body))

@@ -11,6 +11,7 @@
 mod date;
 pub mod diagnosis;
 mod entries;
+mod exact;
 mod extended;
 mod field_errors;
 mod id;
@@ -30,12 +31,16 @@ mod write;
 mod tests;
 
 pub use entries::{EntriesError, index_entries, meets_array};
+pub use exact::is_exact_in_json;
 pub use id::DocumentId;
 pub use index_keys::{EntryBudget, IndexKey, IndexKeys, IndexKeysError, KeyFormat, entry_bytes};
 pub use patch::MergePatch;
 pub use path::Path;
 pub use stored::{Revision, StoredDocument};
-pub use write::{write_canonical_json, write_json, write_value as write_value_json};
+pub use write::{
+    JsonFormat, write_canonical_json, write_document as write_document_json, write_json,
+    write_value as write_value_json,
+};
 
 pub(crate) use extended::{ExtendedJsonReader, is_reference, is_wrapper};
 pub(crate) use field_errors::FieldErrors;

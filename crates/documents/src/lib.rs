@@ -18,4 +18,7 @@ pub mod query;
 pub mod sort;
 pub mod update;
 
+#[cfg(test)]
+mod fuzz;
+
 pub use error::{Error, FieldError, Result};

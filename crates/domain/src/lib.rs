@@ -49,4 +49,7 @@ pub mod signing_keys;
 pub mod store;
 pub mod token;
 
+#[cfg(test)]
+mod fuzz;
+
 pub use error::{Error, ErrorCode, ErrorKind, FieldError, Result};

@@ -320,6 +320,13 @@ pub trait Containers: Send + Sync {
     /// from a later one of the same id.
     async fn drop_container(&self, organization: &Organization) -> Result<()>;
 
+    /// Bytes that it takes on disk, with its indexes; `None` where its data is in files with that of others.
+    async fn disk_bytes(&self, organization: &Organization) -> Result<Option<u64>>;
+
+    /// Gives the space that nothing uses back to the file system. `compaction_unsupported` where its data is in files
+    /// with that of others.
+    async fn compact_container(&self, organization: &Organization) -> Result<()>;
+
     /// The methods for visible names; `None` if the engine names containers by the organization's id, so that they are
     /// never renamed.
     fn named(&self) -> Option<&dyn NamedContainers> {

@@ -19,6 +19,7 @@ mod metadata_document;
 pub(crate) mod removal;
 pub(crate) mod scan_hint;
 pub(crate) mod shared_collection;
+pub(crate) mod space;
 pub(crate) mod sums;
 pub(crate) mod uuid_cache;
 

@@ -81,6 +81,16 @@ impl store::Containers for Containers {
         Ok(())
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
+    async fn disk_bytes(&self, organization: &Organization) -> Result<Option<u64>> {
+        Ok(self.placements.of(organization).disk_bytes(organization).await?)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
+    async fn compact_container(&self, organization: &Organization) -> Result<()> {
+        Ok(self.placements.of(organization).compact(organization).await?)
+    }
+
     fn named(&self) -> Option<&dyn store::NamedContainers> {
         Some(self)
     }

@@ -116,10 +116,7 @@ impl LogSize {
         if bytes <= LOG_MAX_BYTES.unsigned_abs() || is_put_off {
             return;
         }
-        // A writer never waits for a reader.
-        let cut = connection.busy_timeout(Duration::ZERO).and_then(|()| try_to_fold_log(connection));
-        let restored = connection.busy_timeout(WRITER_BUSY_TIMEOUT);
-        match cut.and_then(|is_cut| restored.map(|()| is_cut)) {
+        match fold_unread_log(connection) {
             Ok(true) => self.reschedule = None,
             Ok(false) => self.reschedule = Some(Instant::now()),
             Err(error) => {
@@ -130,10 +127,12 @@ impl LogSize {
     }
 }
 
-/// Copies the whole log and truncates it; false while it is being read.
-fn try_to_fold_log(connection: &Connection) -> rusqlite::Result<bool> {
-    let is_busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-    Ok(is_busy == 0)
+/// Copies the whole log and truncates it; false while it is being read. A writer never waits for a reader.
+pub(super) fn fold_unread_log(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.busy_timeout(Duration::ZERO)?;
+    let is_busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    connection.busy_timeout(WRITER_BUSY_TIMEOUT)?;
+    Ok(is_busy? == 0)
 }
 
 /// Copies the whole write-ahead log into the database and truncates it.

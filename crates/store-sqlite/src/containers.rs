@@ -12,6 +12,7 @@ mod locks;
 mod pool;
 mod queue;
 mod readers;
+mod space;
 pub(super) mod tenant_db;
 mod tenant_schema;
 
@@ -69,6 +70,17 @@ impl Containers for Sqlite {
     async fn drop_container(&self, organization: &Organization) -> Result<()> {
         let id = organization.id;
         self.on_container(id, move |files| files.remove(id)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
+    async fn disk_bytes(&self, organization: &Organization) -> Result<Option<u64>> {
+        let id = organization.id;
+        self.on_files(move |files| Ok(Some(space::disk_bytes(&files.directory.container(id))))).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
+    async fn compact_container(&self, organization: &Organization) -> Result<()> {
+        self.container(organization).await?.compact().await
     }
 }
 

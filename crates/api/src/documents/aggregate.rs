@@ -4,6 +4,7 @@
 //! As a filter in a body, a pipeline must be kept as text: the order of its members matters.
 
 use super::query::with_scan;
+use super::value_format::ValueFormat;
 use crate::auth::RequireTenant;
 use crate::extract::DocumentBody;
 use crate::http::Http;
@@ -85,7 +86,7 @@ request_fields! {
 /// A pipeline of stages, with MongoDB's meaning. All results are in the response: at most 10,000, of 4 MiB together.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/aggregate",
     operation_id = "aggregateDocuments", tag = "Documents",
-    params(RequireTenant<Read>, CollectionPath),
+    params(RequireTenant<Read>, CollectionPath, ValueFormat),
     request_body = AggregateRequest,
     responses((status = 200, description = "The results. `Full-Scan` says how many documents had to be looked at, if they \
         were many and no index spared that.", body = AggregateResponse)),
@@ -94,13 +95,14 @@ pub async fn aggregate_documents(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
     CollectionPath(collection): CollectionPath,
+    form: ValueFormat,
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
     let body_bytes = body.0.len();
     let read = move || body.fields()?.parse(AggregateRequest::from_fields);
     // What consists of literals is computed with it: that takes several times as long as a filter.
     let AggregateRequest { pipeline } = offload::by_filter_size(body_bytes.saturating_mul(8), read).await??;
-    answer(&http, &tenant, &collection, Aggregation::Pipeline(pipeline)).await
+    answer(&http, &tenant, &collection, form, Aggregation::Pipeline(pipeline)).await
 }
 
 /// List the distinct values of a field.
@@ -108,7 +110,7 @@ pub async fn aggregate_documents(
 /// All values are in the response: at most 10,000, of 4 MiB together.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/distinct",
     operation_id = "listDistinctValues", tag = "Documents",
-    params(RequireTenant<Read>, CollectionPath),
+    params(RequireTenant<Read>, CollectionPath, ValueFormat),
     request_body = DistinctRequest,
     responses((status = 200, description = "The values. `Full-Scan` says how many documents had to be looked at, if they \
         were many and no index spared that.", body = DistinctResponse)),
@@ -117,34 +119,37 @@ pub async fn list_distinct_values(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
     CollectionPath(collection): CollectionPath,
+    form: ValueFormat,
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
     let body_bytes = body.0.len();
     let read = move || body.fields()?.parse(DistinctRequest::from_fields);
     let DistinctRequest { field, filter } = offload::by_filter_size(body_bytes, read).await??;
-    answer(&http, &tenant, &collection, Aggregation::Distinct(Distinct::new(field, filter, "/field"))).await
+    answer(&http, &tenant, &collection, form, Aggregation::Distinct(Distinct::new(field, filter, "/field")))
+        .await
 }
 
 async fn answer(
     http: &Http,
     tenant: &TenantAccess<Read>,
     collection: &CollectionName,
+    form: ValueFormat,
     aggregation: Aggregation,
 ) -> Result<Response, ApiError> {
     let result = http.app.documents.aggregate_documents(tenant, collection, aggregation).await?;
     let (scanned, bytes) = (result.scanned, result.bytes());
-    let body = offload::by_size(bytes, move || write_result(&result)).await?;
+    let body = offload::by_size(bytes, move || write_result(&result, form)).await?;
     Ok(with_scan(http, json_text(StatusCode::OK, body), scanned))
 }
 
 /// Writes an [`AggregateResponse`] or a [`DistinctResponse`] directly as bytes.
-fn write_result(result: &AggregateResult) -> Vec<u8> {
+fn write_result(result: &AggregateResult, form: ValueFormat) -> Vec<u8> {
     let mut out = b"{\"items\":[".to_vec();
     for (number, item) in result.items.iter().enumerate() {
         if number > 0 {
             out.push(b',');
         }
-        write_value_json(item.as_raw_bson_ref(), &mut out);
+        write_value_json(item.as_raw_bson_ref(), form.0, &mut out);
     }
     let scanned = result.scanned.map_or("null".to_owned(), |scanned| scanned.to_string());
     out.extend(format!("],\"scanned\":{scanned}}}").as_bytes());

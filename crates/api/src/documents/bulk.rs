@@ -10,6 +10,7 @@
 
 use super::line_groups::{LineGroup, LineGroupFuture, LineGroupReader, read};
 use super::schema::{Document, NDJSON};
+use super::value_format::ValueFormat;
 use crate::auth::RequireTenant;
 use crate::body_budget::Reservation;
 use crate::error_codes::{self, status_of};
@@ -162,7 +163,7 @@ pub struct InsertTotals {
 /// its line number.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/bulk",
     operation_id = "insertDocuments", tag = "Documents",
-    params(RequireTenant<Write>, CollectionPath, BulkInsertQuery, IdempotencyHeader),
+    params(RequireTenant<Write>, CollectionPath, BulkInsertQuery, ValueFormat, IdempotencyHeader),
     request_body(content = Document, content_type = "application/x-ndjson", description = "A document to each line."),
     responses((status = 200, description = "A line for each line that is not empty, and at last the totals. Without the \
         totals something was cut off: of lines that have no answer nothing is known.",
@@ -197,11 +198,12 @@ pub async fn insert(
     http: Arc<Http>,
     tenant: TenantAccess<Write>,
     collection: CollectionName,
-    query: Fields,
+    mut query: Fields,
     headers: HeaderMap,
     key: IdempotencyHeader,
     body: Body,
 ) -> Result<Response, ApiError> {
+    let form = ValueFormat::of(&mut query);
     let BulkInsertQuery { outcomes } = query.parse(BulkInsertQuery::from_fields)?;
     require_plain(&headers)?;
     let is_json = media_type(&headers) == JSON;
@@ -214,6 +216,7 @@ pub async fn insert(
         collection,
         request,
         outcomes,
+        form,
         reading: Some(reader.group().boxed()),
         ahead: None,
         has_begun: false,
@@ -242,6 +245,8 @@ struct Bulk {
     collection: CollectionName,
     request: Option<IdempotencyKey>,
     outcomes: Outcomes,
+    /// The form of each `id`.
+    form: ValueFormat,
     /// `None` once the body has ended.
     reading: Option<LineGroupFuture>,
     /// The group that was read while the previous one was being stored.
@@ -352,18 +357,20 @@ impl Bulk {
                 write_line(&InsertResponseLine::Refused(RefusedLine::of(line, error)), out);
             }
             _ if self.outcomes == Outcomes::Refused => {}
-            LineOutcome::Inserted(document) => write_inserted(line, document, "", out),
-            LineOutcome::Repeated(document) => write_inserted(line, document, ",\"repeated\":true", out),
+            LineOutcome::Inserted(document) => write_inserted(line, document, self.form, "", out),
+            LineOutcome::Repeated(document) => {
+                write_inserted(line, document, self.form, ",\"repeated\":true", out);
+            }
         }
     }
 }
 
 /// Writes an [`InsertedLine`] directly as bytes: `serde_json` would round an `_id`.
-fn write_inserted(line: u64, document: &StoredDocument, more: &str, out: &mut Vec<u8>) {
+fn write_inserted(line: u64, document: &StoredDocument, form: ValueFormat, more: &str, out: &mut Vec<u8>) {
     // Writing into memory cannot fail.
     let _ = write!(out, "{{\"line\":{line},\"status\":201,\"id\":");
     match document.id() {
-        Some(id) => id.write_json(out),
+        Some(id) => id.write_json(form.0, out),
         None => out.extend(b"null"),
     }
     let _ = writeln!(out, ",\"revision\":\"{}\"{more}}}", document.revision);

@@ -4,6 +4,7 @@
 //! The same query is text in a URL and JSON in a body. The filter in a body must be kept as text too, because the order
 //! of its members can matter.
 
+use super::value_format::ValueFormat;
 use crate::auth::RequireTenant;
 use crate::extract::{DocumentBody, QueryFields};
 use crate::http::Http;
@@ -138,7 +139,7 @@ request_fields! {
 /// A page at a time. If the filter is too long for a URL, use `POST …/query`.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/documents",
     operation_id = "listDocuments", tag = "Documents",
-    params(RequireTenant<Read>, CollectionPath, DocumentQuery),
+    params(RequireTenant<Read>, CollectionPath, ValueFormat, DocumentQuery),
     responses((status = 200, description = "A page of documents. `Full-Scan` says how many had to be looked at, if they \
         were many and no index spared that.", body = DocumentPageResponse)),
     extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsRead).refuses(&QUERY)))))]
@@ -146,13 +147,13 @@ pub async fn list_documents(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
     CollectionPath(collection): CollectionPath,
-    QueryFields(fields): QueryFields,
+    QueryFields(mut fields): QueryFields,
 ) -> Result<Response, ApiError> {
-    let bytes = fields.filter_bytes();
+    let (bytes, form) = (fields.filter_bytes(), ValueFormat::of(&mut fields));
     let read = move || fields.parse(DocumentQuery::from_fields);
     let query = offload::by_filter_size(bytes, read).await??;
     let pointers = Pointers { cursor: "?cursor", sort: SORT_POINTER };
-    list_matching(&http, &tenant, &collection, query, pointers).await
+    list_matching(&http, &tenant, &collection, query, form, pointers).await
 }
 
 /// List the documents that match a filter in the body.
@@ -160,7 +161,7 @@ pub async fn list_documents(
 /// The same as `GET …/documents`, for filters that are too long for a URL.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/query",
     operation_id = "queryDocuments", tag = "Documents",
-    params(RequireTenant<Read>, CollectionPath),
+    params(RequireTenant<Read>, CollectionPath, ValueFormat),
     request_body = DocumentQuery,
     responses((status = 200, description = "A page of documents. `Full-Scan` says how many had to be looked at, if they \
         were many and no index spared that.", body = DocumentPageResponse)),
@@ -169,13 +170,14 @@ pub async fn query_documents(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
     CollectionPath(collection): CollectionPath,
+    form: ValueFormat,
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
     let body_bytes = body.0.len();
     let read = move || body.fields()?.parse(DocumentQuery::from_fields);
     let query = offload::by_filter_size(body_bytes, read).await??;
     let pointers = Pointers { cursor: "/cursor", sort: "/sort" };
-    list_matching(&http, &tenant, &collection, query, pointers).await
+    list_matching(&http, &tenant, &collection, query, form, pointers).await
 }
 
 request_fields! {
@@ -253,6 +255,7 @@ async fn list_matching(
     tenant: &TenantAccess<Read>,
     collection: &CollectionName,
     query: DocumentQuery,
+    form: ValueFormat,
     pointers: Pointers,
 ) -> Result<Response, ApiError> {
     let DocumentQuery { filter, sort, fields: projection, limit, cursor, revisions, explain } = query;
@@ -265,19 +268,24 @@ async fn list_matching(
     let page = http.app.documents.find_documents(tenant, collection, request).await?;
     let scanned = page.scanned;
     let bytes = page.documents.iter().map(|document| document.body.as_bytes().len()).sum();
-    let write = move || write_page(&page, &projection, revisions);
+    let write = move || write_page(&page, &projection, form, revisions);
     let body = offload::by_size(bytes, write).await?;
     Ok(with_scan(http, json_text(StatusCode::OK, body), scanned))
 }
 
 /// Writes a [`DocumentPageResponse`] directly as bytes.
-fn write_page(page: &DocumentPage, projection: &Projection, with_revisions: bool) -> Vec<u8> {
+fn write_page(
+    page: &DocumentPage,
+    projection: &Projection,
+    form: ValueFormat,
+    with_revisions: bool,
+) -> Vec<u8> {
     let mut out = b"{\"items\":[".to_vec();
     for (number, document) in page.documents.iter().enumerate() {
         if number > 0 {
             out.push(b',');
         }
-        super::write(document, projection, &mut out);
+        super::write(document, projection, form, &mut out);
     }
     // Cursors and revisions are plain text that needs no escaping.
     let cursor = page.next_cursor.as_ref().map_or("null".to_owned(), |cursor| format!("\"{cursor}\""));

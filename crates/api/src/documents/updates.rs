@@ -3,6 +3,7 @@
 mod bodies;
 
 use super::schema::Document;
+use super::value_format::ValueFormat;
 use crate::auth::RequireTenant;
 use crate::collections;
 use crate::conditional::{IfMatchRevision, revision_etag};
@@ -81,7 +82,7 @@ pub struct DeletedDocumentResponse {
 /// In MongoDB's update language, as a safe part of it: `$set`, `$inc`, `$push` and so on.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}/update",
     operation_id = "updateDocument", tag = "Documents",
-    params(RequireTenant<Write>, CollectionPath, ItemPath, IfMatchRevision, IdempotencyHeader),
+    params(RequireTenant<Write>, CollectionPath, ItemPath, ValueFormat, IfMatchRevision, IdempotencyHeader),
     request_body = UpdateDocumentRequest,
     responses(
         (status = 200, description = "What was done. `ETag` is that of the document.", body = UpdateResponse),
@@ -94,17 +95,20 @@ pub async fn update_document(
     CollectionPath(collection): CollectionPath,
     ItemPath(id): ItemPath,
     IfMatchRevision(expected): IfMatchRevision,
+    form: ValueFormat,
     key: IdempotencyHeader,
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
-    let route = format!("POST {collection}/documents/{id}/update");
+    let route = form.route(format!("POST {collection}/documents/{id}/update"));
     let once = OnceUpdate { http: &http, tenant: &tenant, key, route: &route, body: &body };
     let (work, access) = (Arc::clone(&http), tenant.clone());
     let (sent_body, bytes) = (body.clone(), body.0.len());
     once.run(move |keyed| async move {
         let read = move || sent_body.fields()?.parse(SentUpdate::from_fields);
         let sent = offload::by_filter_size(bytes, read).await??;
-        update_one(&work, &access, &collection, &id, &expected, sent, keyed).await
+        let returned = sent.returned;
+        let result = update_one(&work, &access, &collection, &id, &expected, sent, keyed).await?;
+        Ok(one(&collections::path(access.organization(), &collection), form, Some(result), returned).await?)
     })
     .await
 }
@@ -117,13 +121,11 @@ async fn update_one(
     expected: &RevisionPrecondition,
     sent: SentUpdate,
     keyed: Option<KeyedRun>,
-) -> Result<Response, ApiError> {
+) -> Result<UpdateResult> {
     let keyed = keyed
         .map(|keyed| KeyedUpdate { earliest: Revision(keyed.id.milliseconds()), is_again: keyed.is_again });
     let request = UpdateOne { update: sent.update, upsert: sent.upsert, keyed };
-    let result = http.app.documents.update_document(tenant, collection, id, expected, request).await?;
-    let of = collections::path(tenant.organization(), collection);
-    Ok(one(&of, Some(result), sent.returned).await?)
+    http.app.documents.update_document(tenant, collection, id, expected, request).await
 }
 
 /// Update the documents that match a filter.
@@ -133,7 +135,7 @@ async fn update_one(
 /// ask at the same time.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/update",
     operation_id = "updateDocuments", tag = "Documents",
-    params(RequireTenant<Write>, CollectionPath, IdempotencyHeader),
+    params(RequireTenant<Write>, CollectionPath, ValueFormat, IdempotencyHeader),
     request_body = UpdateDocumentsRequest,
     responses(
         (status = 200, description = "What was done.", body = UpdateResponse),
@@ -147,10 +149,11 @@ pub async fn update_documents(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Write>,
     CollectionPath(collection): CollectionPath,
+    form: ValueFormat,
     key: IdempotencyHeader,
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
-    let route = format!("POST {collection}/update");
+    let route = form.route(format!("POST {collection}/update"));
     let once = OnceUpdate { http: &http, tenant: &tenant, key, route: &route, body: &body };
     let (work, access) = (Arc::clone(&http), tenant.clone());
     let (sent_body, bytes) = (body.clone(), body.0.len());
@@ -161,10 +164,10 @@ pub async fn update_documents(
         let request = UpdateRequest { filter, update: sent.update, upsert: sent.upsert };
         let (documents, of) = (&work.app.documents, collections::path(access.organization(), &collection));
         if multi {
-            return many(&of, documents.update_documents(&access, &collection, &request).await?);
+            return many(&of, form, documents.update_documents(&access, &collection, &request).await?);
         }
         let result = documents.update_first(&access, &collection, &request, &sort).await?;
-        Ok(one(&of, result, sent.returned).await?)
+        Ok(one(&of, form, result, sent.returned).await?)
     })
     .await
 }
@@ -174,7 +177,7 @@ pub async fn update_documents(
 /// The first one by `sort` and the `_id`. However many ask at the same time, each document is returned once.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/find-one-and-delete",
     operation_id = "findOneAndDelete", tag = "Documents",
-    params(RequireTenant<Write>, CollectionPath, IdempotencyHeader),
+    params(RequireTenant<Write>, CollectionPath, ValueFormat, IdempotencyHeader),
     request_body = FindOneAndDeleteRequest,
     responses((status = 200, description = "The document, or none.", body = DeletedDocumentResponse)),
     extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsWrite).refuses(&[
@@ -185,10 +188,11 @@ pub async fn find_one_and_delete(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Write>,
     CollectionPath(collection): CollectionPath,
+    form: ValueFormat,
     key: IdempotencyHeader,
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
-    let route = format!("POST {collection}/find-one-and-delete");
+    let route = form.route(format!("POST {collection}/find-one-and-delete"));
     let once = OnceUpdate { http: &http, tenant: &tenant, key, route: &route, body: &body };
     let (work, access) = (Arc::clone(&http), tenant.clone());
     let (sent_body, bytes) = (body.clone(), body.0.len());
@@ -203,16 +207,16 @@ pub async fn find_one_and_delete(
         };
         let (filter, sort) = offload::by_filter_size(bytes, read).await??;
         let deleted = work.app.documents.delete_first(&access, &collection, &filter, &sort).await?;
-        let mut response = json_text(StatusCode::OK, deleted_body(deleted.as_ref()));
-        response.extensions_mut().insert(ShortBody(deleted_body(None)));
+        let mut response = json_text(StatusCode::OK, deleted_body(deleted.as_ref(), form));
+        response.extensions_mut().insert(ShortBody(deleted_body(None, form)));
         Ok(response)
     })
     .await
 }
 
-fn deleted_body(document: Option<&StoredDocument>) -> Vec<u8> {
+fn deleted_body(document: Option<&StoredDocument>, form: ValueFormat) -> Vec<u8> {
     let mut out = b"{\"document\":".to_vec();
-    write_or_null(document, &mut out);
+    write_or_null(document, form, &mut out);
     out.push(b'}');
     out
 }
@@ -248,7 +252,12 @@ fn refuse_again(keyed: Option<KeyedRun>) -> Result<()> {
 }
 
 /// The response to an update of one document in the collection at the path `of`.
-async fn one(of: &str, result: Option<UpdateResult>, returned: ReturnedDocument) -> Result<Response> {
+async fn one(
+    of: &str,
+    form: ValueFormat,
+    result: Option<UpdateResult>,
+    returned: ReturnedDocument,
+) -> Result<Response> {
     let of = of.to_owned();
     let bytes =
         |document: &Option<StoredDocument>| document.as_ref().map_or(0, |one| one.body.as_bytes().len());
@@ -263,10 +272,10 @@ async fn one(of: &str, result: Option<UpdateResult>, returned: ReturnedDocument)
         let write = |document: Option<&StoredDocument>| {
             let counts = (u64::from(result.before.is_some()), u64::from(result.is_modified));
             let upserted = result.after.as_ref().filter(|_| result.is_upserted());
-            let mut out = counted(counts, false, upserted);
+            let mut out = counted(counts, false, upserted, form);
             if returned != ReturnedDocument::None {
                 out.extend(b",\"document\":");
-                write_or_null(document, &mut out);
+                write_or_null(document, form, &mut out);
             }
             out.push(b'}');
             out
@@ -288,8 +297,8 @@ async fn one(of: &str, result: Option<UpdateResult>, returned: ReturnedDocument)
 }
 
 /// The response to an update of many documents.
-fn many(of: &str, result: UpdateManyResult) -> Result<Response, ApiError> {
-    let mut out = counted((result.matched, result.modified), result.more, result.upserted.as_ref());
+fn many(of: &str, form: ValueFormat, result: UpdateManyResult) -> Result<Response, ApiError> {
+    let mut out = counted((result.matched, result.modified), result.more, result.upserted.as_ref(), form);
     if let Some((id, error)) = result.refused {
         let refused = RefusedDocument {
             id: id.to_string(),
@@ -321,18 +330,23 @@ fn located(response: Response, of: &str, document: &StoredDocument) -> Response 
 }
 
 /// The beginning of an [`UpdateResponse`].
-fn counted((matched, modified): (u64, u64), more: bool, upserted: Option<&StoredDocument>) -> Vec<u8> {
+fn counted(
+    (matched, modified): (u64, u64),
+    more: bool,
+    upserted: Option<&StoredDocument>,
+    form: ValueFormat,
+) -> Vec<u8> {
     let mut out = format!("{{\"matched\":{matched},\"modified\":{modified},\"more\":{more}").into_bytes();
     if let Some(id) = upserted.and_then(StoredDocument::id) {
         out.extend(b",\"upserted_id\":");
-        id.write_json(&mut out);
+        id.write_json(form.0, &mut out);
     }
     out
 }
 
-fn write_or_null(document: Option<&StoredDocument>, out: &mut Vec<u8>) {
+fn write_or_null(document: Option<&StoredDocument>, form: ValueFormat, out: &mut Vec<u8>) {
     match document {
-        Some(document) => super::write(document, &Projection::default(), out),
+        Some(document) => super::write(document, &Projection::default(), form, out),
         None => out.extend(b"null"),
     }
 }

@@ -10,11 +10,12 @@
 use super::date;
 use super::field_errors::FieldErrors;
 use super::json::{Json, Members};
+use super::raw::Element;
 use crate::limits::DOCUMENT_MAX_LEVELS;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bson::raw::CString;
-use bson::spec::BinarySubtype;
+use bson::spec::{BinarySubtype, ElementType};
 use bson::{Binary, Bson, DateTime, Document, JavaScriptCodeWithScope, Regex, Timestamp, oid::ObjectId};
 use std::str::FromStr;
 
@@ -50,6 +51,14 @@ const REFERENCE: [&str; 3] = ["$ref", "$id", "$db"];
 pub fn is_reference(members: &Members<'_>) -> bool {
     let find = |wanted| members.iter().find(|(name, _)| name == wanted).map(|(_, json)| json);
     matches!((find("$ref"), find("$id")), (Some(Json::String(_)), Some(_)))
+}
+
+/// Whether these first fields of a stored document are those of a reference that is read in the same order.
+pub(super) fn is_reference_order(first: &[Element<'_>]) -> bool {
+    let names = first.iter().map(|element| element.name);
+    (2..=REFERENCE.len()).contains(&first.len())
+        && names.eq(REFERENCE.iter().take(first.len()).map(|name| name.as_bytes()))
+        && first[0].kind == ElementType::String
 }
 
 /// Reads values and collects their errors.
@@ -216,6 +225,10 @@ fn unwrap(name: &str, json: &Json<'_>) -> Result<Bson, String> {
         ("$binary", Json::Object(members)) => binary(members),
         ("$uuid", Json::String(text)) => uuid(text),
         ("$timestamp", Json::Object(members)) => timestamp(members),
+        // As the class of the driver for JavaScript turns itself into JSON: both halves in one number.
+        ("$timestamp", Json::String(text)) if is_whole(text) => parsed(text).map(|both: u64| {
+            Bson::Timestamp(Timestamp { time: (both >> 32) as u32, increment: both as u32 })
+        }),
         ("$regularExpression", Json::Object(members)) => regular_expression(members),
         ("$minKey", Json::Number("1")) => Some(Bson::MinKey),
         ("$maxKey", Json::Number("1")) => Some(Bson::MaxKey),

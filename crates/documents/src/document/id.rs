@@ -122,9 +122,9 @@ impl DocumentId {
         Bson::try_from(self.0.clone()).unwrap_or_default()
     }
 
-    /// Appends the value to `out`, as relaxed Extended JSON.
-    pub fn write_json(&self, out: &mut Vec<u8>) {
-        write::write_value(self.value(), out);
+    /// Appends the value to `out`, as Extended JSON.
+    pub fn write_json(&self, form: write::JsonFormat, out: &mut Vec<u8>) {
+        write::write_value(self.value(), form, out);
     }
 
     /// Its key; equal ids have equal keys.
@@ -156,7 +156,7 @@ impl fmt::Display for DocumentId {
             RawBsonRef::String(text) if is_plain(text) => f.write_str(text),
             value => {
                 let mut json = Vec::new();
-                write::write_value(value, &mut json);
+                write::write_value(value, write::JsonFormat::Relaxed, &mut json);
                 write!(f, "~{}", String::from_utf8_lossy(&json))
             }
         }

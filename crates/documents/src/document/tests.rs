@@ -448,6 +448,8 @@ fn extended_json_of_common_tools_is_read() {
             r#"{"a":{"$uuid":"00000000000000000000000000000005"}}"#,
             r#"{"a":{"$binary":{"base64":"AAAAAAAAAAAAAAAAAAAABQ==","subType":"04"}}}"#,
         ),
+        // A timestamp as the driver for JavaScript gives it to `JSON.stringify`.
+        (r#"{"a":{"$timestamp":"4294967298"}}"#, r#"{"a":{"$timestamp":{"t":1,"i":2}}}"#),
         // References to documents.
         (r#"{"a":{"$ref":"c","$id":5,"$db":"d","x":1}}"#, r#"{"a":{"$ref":"c","$id":5,"$db":"d","x":1}}"#),
         (r#"{"a":{"$db":"d","$id":5,"$ref":"c"}}"#, r#"{"a":{"$ref":"c","$id":5,"$db":"d"}}"#),
@@ -468,6 +470,8 @@ fn extended_json_with_invalid_values_is_rejected() {
         r#"{"a":{"$binary":"YWJj","$type":"x"}}"#,
         r#"{"a":{"$binary":"YWJj"}}"#,
         r#"{"a":{"$uuid":"0000000-00000000000000000000000005"}}"#,
+        r#"{"a":{"$timestamp":"-1"}}"#,
+        r#"{"a":{"$timestamp":"18446744073709551616"}}"#,
         r#"{"a":{"$ref":"c"}}"#,
         r#"{"a":{"$ref":1,"$id":1}}"#,
         r#"{"a":{"$ref":"c","$id":1,"$x":1}}"#,

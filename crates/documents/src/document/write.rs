@@ -15,9 +15,10 @@ use std::fmt::Display;
 use std::io::Write as _;
 
 /// One of the two forms of Extended JSON.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum JsonFormat {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum JsonFormat {
     /// Numbers and dates as people read them.
+    #[default]
     Relaxed,
     /// Every value with its type.
     Canonical,
@@ -34,16 +35,17 @@ pub fn write_canonical_json(document: &RawDocument, out: &mut Vec<u8>) {
     write_document(document, JsonFormat::Canonical, out);
 }
 
-/// Appends one value to `out`, relaxed.
-pub fn write_value(value: RawBsonRef<'_>, out: &mut Vec<u8>) {
+/// Appends one value to `out`.
+pub fn write_value(value: RawBsonRef<'_>, form: JsonFormat, out: &mut Vec<u8>) {
     let mut alone = RawDocumentBuf::new();
     alone.append(cstr!(""), value);
     for element in Elements::of(alone.as_bytes()) {
-        write_element(&element, JsonFormat::Relaxed, out);
+        write_element(&element, form, out);
     }
 }
 
-fn write_document(document: &RawDocument, form: JsonFormat, out: &mut Vec<u8>) {
+/// Appends `document` to `out`, complete.
+pub fn write_document(document: &RawDocument, form: JsonFormat, out: &mut Vec<u8>) {
     write_fields(document.as_bytes(), form, out);
 }
 

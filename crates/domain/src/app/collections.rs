@@ -27,6 +27,7 @@ pub enum IndexBuildState {
 /// Collections and indexes of organizations.
 pub struct Collections {
     collections: Arc<dyn store::Collections>,
+    containers: Arc<dyn store::Containers>,
     expiries: Arc<dyn store::Expiries>,
     auth: Arc<Auth>,
     sources: ClockAndEntropy,
@@ -36,6 +37,7 @@ impl Collections {
     pub(super) fn new(store: &Store, auth: &Arc<Auth>, sources: &ClockAndEntropy) -> Self {
         Self {
             collections: store.collections.clone(),
+            containers: store.containers.clone(),
             expiries: store.expiries.clone(),
             auth: auth.clone(),
             sources: sources.clone(),
@@ -196,5 +198,14 @@ impl Collections {
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn get_usage(&self, tenant: &TenantAccess<Read>) -> Result<Usage> {
         self.collections.get_usage(tenant.organization()).await
+    }
+
+    /// Bytes that an organization takes on disk, for its members; `None` where its data is in files with that of others.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
+    pub async fn get_disk_bytes(&self, tenant: &TenantAccess<Read>) -> Result<Option<u64>> {
+        self.containers.disk_bytes(tenant.organization()).await
     }
 }

@@ -71,6 +71,15 @@ pub struct OrganizationChange {
     pub quota: Option<QuotaChange>,
 }
 
+/// What a compaction did: bytes that the organization took on disk, and takes now.
+#[derive(Debug, Clone, Copy)]
+pub struct Compaction {
+    /// Before.
+    pub before: u64,
+    /// After.
+    pub after: u64,
+}
+
 /// Organizations.
 pub struct Organizations {
     organizations: Arc<dyn store::Organizations>,
@@ -383,6 +392,20 @@ impl Organizations {
                 Ok(OperationArguments::Suspend)
             })
             .await
+    }
+
+    /// Gives space on disk that an organization does not use any more back to the file system.
+    ///
+    /// # Errors
+    /// `organization_not_active`, `compaction_unsupported`, `store_unavailable`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %access.organization.id))]
+    pub async fn compact_organization(&self, access: &AdministerAccess) -> Result<Compaction> {
+        let organization = &access.organization;
+        require(organization.state == State::Active, ErrorCode::OrganizationNotActive)?;
+        let before = self.containers.disk_bytes(organization).await?;
+        self.containers.compact_container(organization).await?;
+        let after = self.containers.disk_bytes(organization).await?;
+        Ok(Compaction { before: before.unwrap_or_default(), after: after.unwrap_or_default() })
     }
 
     /// Ends a suspension.

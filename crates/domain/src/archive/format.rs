@@ -22,6 +22,14 @@ pub const VERSION: u32 = 2;
 pub const VERSIONS: std::ops::RangeInclusive<u32> = 1..=VERSION;
 /// The beginning of a document's line. The document follows, and then `}`.
 pub(super) const DOCUMENT: &[u8] = br#"{"document":"#;
+/// The beginning of the line of a document that Extended JSON cannot hold exactly. Its BSON follows in base64, and then
+/// `"}`.
+pub(super) const BSON: &[u8] = br#"{"bson":""#;
+
+/// Whether this is the line of a document.
+pub(super) fn is_document(line: &[u8]) -> bool {
+    line.starts_with(DOCUMENT) || line.starts_with(BSON)
+}
 
 /// The most bytes of a line, if a document may have `document_max_bytes` as BSON.
 #[must_use]

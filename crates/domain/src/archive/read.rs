@@ -4,8 +4,8 @@
 //! The items before [`ArchiveItem::End`] prove nothing until it has been read.
 
 use super::format::{
-    ArchiveEnd, ArchiveLine, ArchivedCollection, ArchivedOrganization, CollectionEnd, DOCUMENT, FORMAT,
-    Manifest, VERSIONS, damaged,
+    ArchiveEnd, ArchiveLine, ArchivedCollection, ArchivedOrganization, BSON, CollectionEnd, DOCUMENT, FORMAT,
+    Manifest, VERSIONS, damaged, is_document,
 };
 use super::people::{ArchivedApiKey, ArchivedMember, ArchivedRole};
 use super::sections::{Section, Sections, check_hash};
@@ -15,6 +15,8 @@ use crate::audit::AuditEntry;
 use crate::collection::CollectionName;
 use crate::error::Result;
 use crate::limits::{COLLECTIONS_MAX, INDEXES_MAX};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use std::collections::HashSet;
 use tenantry_documents::document::{NewDocument, diagnosis, json_diagnosis};
 
@@ -95,7 +97,7 @@ impl ArchiveReader {
     pub fn read(&mut self, line: &[u8]) -> Result<ArchiveItem> {
         self.line += 1;
         let line = plain(self.line, line);
-        let item = if line.starts_with(DOCUMENT) {
+        let item = if is_document(line) {
             self.document(line)?
         } else {
             let parsed = parse(self.line, line)?;
@@ -211,25 +213,34 @@ impl ArchiveReader {
         if !self.tally.is_open() {
             return Err(self.damaged("A document is outside a collection."));
         }
-        let json = line.strip_prefix(DOCUMENT).and_then(|rest| rest.strip_suffix(b"}"));
-        let json = json.and_then(|json| std::str::from_utf8(json).ok());
-        let json = json.ok_or_else(|| self.damaged("Is not one JSON object in UTF-8."))?;
-        let document = NewDocument::parse(json, self.document_max_bytes).map_err(|error| {
-            match error.fields().first() {
-                Some(field) if field.pointer.is_empty() => {
-                    self.damaged(format!("The document: {}", field.detail))
-                }
-                Some(field) => {
-                    self.damaged(format!("The field {} of the document: {}", field.pointer, field.detail))
-                }
-                None => self.damaged(error.to_string()),
-            }
-        })?;
+        let document = self.new_document(line)?;
         if document.id().is_none() {
             return Err(self.damaged("The document has no `_id`."));
         }
         self.tally.document(line, document.bytes() as u64);
         Ok(ArchiveItem::Document(document))
+    }
+
+    fn new_document(&self, line: &[u8]) -> Result<NewDocument> {
+        let read = if let Some(base64) = line.strip_prefix(BSON) {
+            let bytes = base64.strip_suffix(b"\"}").and_then(|base64| STANDARD.decode(base64).ok());
+            let bytes = bytes.ok_or_else(|| self.damaged("Is not the base64 of a document's BSON."))?;
+            NewDocument::from_bson(bytes, self.document_max_bytes)
+        } else {
+            let json = line.strip_prefix(DOCUMENT).and_then(|rest| rest.strip_suffix(b"}"));
+            let json = json.and_then(|json| std::str::from_utf8(json).ok());
+            let json = json.ok_or_else(|| self.damaged("Is not one JSON object in UTF-8."))?;
+            NewDocument::parse(json, self.document_max_bytes)
+        };
+        read.map_err(|error| match error.fields().first() {
+            Some(field) if field.pointer.is_empty() => {
+                self.damaged(format!("The document: {}", field.detail))
+            }
+            Some(field) => {
+                self.damaged(format!("The field {} of the document: {}", field.pointer, field.detail))
+            }
+            None => self.damaged(error.to_string()),
+        })
     }
 
     fn collection_end(&mut self, end: CollectionEnd) -> Result<ArchiveItem> {

@@ -150,6 +150,29 @@ fn archive_round_trips() {
     assert_eq!(verify(&whole()).unwrap(), *end);
 }
 
+/// Programs that use MongoDB directly may store any names.
+#[test]
+fn document_with_names_of_programs_is_kept_exactly() {
+    let odd = rawdoc! { "_id": 1, "a.b": 1, "$x": { "$oid": "text" }, "r": { "$id": 1, "$ref": "c" } };
+    let mut out = Vec::new();
+    let manifest = Manifest::new(Timestamp::UNIX_EPOCH);
+    let mut writer = ArchiveWriter::begin(manifest, organization(), &mut out).unwrap();
+    writer.collection(collection("odd", &[]), &mut out).unwrap();
+    writer.document(&odd, &mut out);
+    writer.end_collection(&mut out).unwrap();
+    writer.end(Vec::new(), &mut out).unwrap();
+    let items = read(&out).unwrap();
+    let ArchiveItem::Document(found) = &items[3] else { panic!("{items:?}") };
+    assert_eq!(found.clone().with_id(|| unreachable!()).as_bytes(), odd.as_bytes());
+    let (text, total) = (String::from_utf8(out.clone()).unwrap(), verify(&out).unwrap());
+    assert_eq!((total.documents, total.bytes), (1, odd.as_bytes().len() as u64));
+    let line = text.lines().find(|line| line.starts_with(r#"{"bson":""#)).unwrap();
+    for broken in [r#"{"bson":"x"}"#, r#"{"bson":"BQAAAAA="}"#, r#"{"bson":"BQAAAAA=","a":1}"#] {
+        let detail = refused(text.replace(line, broken).as_bytes());
+        assert!(detail.contains("Line 4"), "{detail}");
+    }
+}
+
 #[test]
 fn archive_format_matches_documentation() {
     let text = String::from_utf8(whole()).unwrap();
@@ -372,4 +395,23 @@ fn archive_accepts_byte_order_mark_and_crlf() {
     assert_eq!(items.len(), read(&whole()).unwrap().len());
     // Not in the middle of a line, and not behind the first.
     assert!(read(edited.replacen("{\"document\"", "\u{feff}{\"document\"", 1).as_bytes()).is_err());
+}
+
+/// No change of an archive makes another whole one.
+#[test]
+fn fuzz_archive() {
+    let archive = String::from_utf8(whole()).unwrap();
+    // What editors add to the ends of lines changes nothing.
+    let bare = |archive: &[u8]| -> Vec<Vec<u8>> {
+        let archive = archive.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(archive);
+        archive
+            .split(|byte| *byte == b'\n')
+            .map(|line| line.strip_suffix(b"\r").unwrap_or(line).to_vec())
+            .collect()
+    };
+    tenantry_test_fuzz::fuzz(&[&archive, r#"{"manifest":{}}"#], |input| {
+        if read(input).is_ok() {
+            assert_eq!(bare(input), bare(archive.as_bytes()));
+        }
+    });
 }

@@ -1,6 +1,6 @@
 //! Checks an archive while it is written, without parsing its documents.
 
-use super::format::{ArchiveEnd, ArchiveLine, DOCUMENT, damaged};
+use super::format::{ArchiveEnd, ArchiveLine, damaged, is_document};
 use super::read::parse;
 use crate::error::Result;
 use aws_lc_rs::digest::{Context, SHA256};
@@ -40,7 +40,7 @@ impl Verifier {
         if self.end.is_some() {
             return Err(damaged(self.lines, "Something follows the end line."));
         }
-        if line.starts_with(DOCUMENT) {
+        if is_document(line) {
             self.documents += 1;
         } else {
             match parse(self.lines, line)? {

@@ -4,14 +4,16 @@
 //! Documents must come in the order of their ids: the order, and so the checksum, is then the same on every
 //! engine.
 
-use super::format::{ArchiveLine, ArchivedCollection, ArchivedOrganization, DOCUMENT, Manifest};
+use super::format::{ArchiveLine, ArchivedCollection, ArchivedOrganization, BSON, DOCUMENT, Manifest};
 use super::people::{ArchivedApiKey, ArchivedMember, ArchivedRole};
 use super::tally::ArchiveTotals;
 use super::trails::{ArchivedEntry, ArchivedTrail, ArchivedTrailEnd};
 use crate::audit::{AuditChain, AuditEntry, AuditHash};
 use crate::error::{Error, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bson::RawDocument;
-use tenantry_documents::document::write_canonical_json;
+use tenantry_documents::document::{is_exact_in_json, write_canonical_json};
 
 /// Writes one archive.
 pub struct ArchiveWriter {
@@ -90,9 +92,15 @@ impl ArchiveWriter {
     /// A document of that collection.
     pub fn document(&mut self, document: &RawDocument, out: &mut Vec<u8>) {
         let start = out.len();
-        out.extend_from_slice(DOCUMENT);
-        write_canonical_json(document, out);
-        out.push(b'}');
+        if is_exact_in_json(document) {
+            out.extend_from_slice(DOCUMENT);
+            write_canonical_json(document, out);
+            out.push(b'}');
+        } else {
+            out.extend_from_slice(BSON);
+            out.extend_from_slice(STANDARD.encode(document.as_bytes()).as_bytes());
+            out.extend_from_slice(b"\"}");
+        }
         self.tally.document(&out[start..], document.as_bytes().len() as u64);
         self.end_line(start, out);
     }

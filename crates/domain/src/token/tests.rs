@@ -366,3 +366,18 @@ fn token_secrets_are_hidden_in_debug_output() {
     assert!(!shown.contains(&secret) && !shown.contains("48, 49, 50"), "{shown}");
     assert!(!shown.contains("admin@tech.com"), "{shown}");
 }
+
+/// No change of a good token makes another good one.
+#[test]
+fn fuzz_access_token() {
+    for keys in [hs256(), ed25519()] {
+        let good = keys.issue(&claims()).unwrap();
+        assert!(outcome(&keys, &good, NOW).is_ok());
+        tenantry_test_fuzz::fuzz(&[&good, "e30.e30.", "a.b.c", "eyJhbGciOiJub25lIn0.e30."], |input| {
+            let text = String::from_utf8_lossy(input);
+            if outcome(&keys, &text, NOW).is_ok() {
+                assert_eq!(text, good);
+            }
+        });
+    }
+}

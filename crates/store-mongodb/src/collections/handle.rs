@@ -108,6 +108,14 @@ impl<'a> CollectionHandle<'a> {
         }
     }
 
+    /// Has the server give the collection's free space back. The command takes no UUID: if another collection has the
+    /// name by now, that one is compacted, which changes nothing that anybody could read.
+    pub(crate) async fn compact(&self, time: Duration) -> EngineResult<()> {
+        // A primary of a replica set refuses without `force`.
+        let command = doc! { "compact": &self.location.namespace, "force": true };
+        self.connection().call_within(time, self.location.database.run_command(command)).await.map(|_| ())
+    }
+
     /// Its last known name on the server.
     pub(crate) fn namespace(&self) -> &str {
         &self.location.namespace

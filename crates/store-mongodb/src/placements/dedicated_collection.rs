@@ -5,10 +5,10 @@ mod container;
 mod extra_collections;
 mod named_collections;
 
-use super::strategy::PlacementStrategy;
+use super::strategy::{PlacementStrategy, all_collections};
 use crate::collections::location::{CollectionLocation, CollectionLocator};
 use crate::collections::uuid_cache::UuidCache;
-use crate::collections::{indexes, info};
+use crate::collections::{indexes, info, space};
 use crate::connection::Connection;
 use crate::containers::capacity::ServerCost;
 use crate::containers::leftovers::{escape_pattern, note_leftover};
@@ -215,6 +215,16 @@ impl PlacementStrategy for DedicatedCollection {
 
     async fn count_documents(&self, organization: &Organization) -> EngineResult<u64> {
         self.containers.count(organization).await
+    }
+
+    async fn disk_bytes(&self, organization: &Organization) -> EngineResult<Option<u64>> {
+        let names = all_collections(self, organization).await?;
+        space::disk_bytes(self, organization, &names).await.map(Some)
+    }
+
+    async fn compact(&self, organization: &Organization) -> EngineResult<()> {
+        let names = all_collections(self, organization).await?;
+        space::compact(self, organization, &names).await
     }
 
     async fn drop_container(&self, organization: &Organization) -> EngineResult<()> {

@@ -1,10 +1,10 @@
 //! A database for each organization, named by a prefix and the organization's id, so that a rename moves nothing and
 //! no name ever changes hands.
 
-use super::strategy::PlacementStrategy;
+use super::strategy::{PlacementStrategy, all_collections};
 use crate::collections::location::{CollectionLocation, CollectionLocator};
 use crate::collections::uuid_cache::UuidCache;
-use crate::collections::{indexes, info};
+use crate::collections::{indexes, info, space};
 use crate::connection::Connection;
 use crate::containers::capacity::ServerCost;
 use crate::containers::leftovers::{escape_pattern, note_leftover};
@@ -279,6 +279,16 @@ impl PlacementStrategy for DedicatedDatabase {
             return Err(Error::unavailable("the organization's database is missing").into());
         }
         self.documents_in(&database).await
+    }
+
+    async fn disk_bytes(&self, organization: &Organization) -> EngineResult<Option<u64>> {
+        let names = all_collections(self, organization).await?;
+        space::disk_bytes(self, organization, &names).await.map(Some)
+    }
+
+    async fn compact(&self, organization: &Organization) -> EngineResult<()> {
+        let names = all_collections(self, organization).await?;
+        space::compact(self, organization, &names).await
     }
 
     /// Removes the database while its organization's record is held by this operation. The database is named by the

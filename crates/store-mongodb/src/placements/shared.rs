@@ -32,6 +32,7 @@ use tenantry_domain::collection::CollectionName;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{ContainerId, Location, Organization};
 use tenantry_domain::store::{CleanupReport, CollectionInfo, InsertOutcome, NewContainer};
+use tenantry_domain::{Error, ErrorCode};
 
 /// See [`self`].
 pub(super) struct Shared {
@@ -186,6 +187,14 @@ impl PlacementStrategy for Shared {
     async fn count_documents(&self, organization: &Organization) -> EngineResult<u64> {
         self.containers.get(organization.id).await?;
         self.count(organization.id).await
+    }
+
+    async fn disk_bytes(&self, _: &Organization) -> EngineResult<Option<u64>> {
+        Ok(None)
+    }
+
+    async fn compact(&self, _: &Organization) -> EngineResult<()> {
+        Err(Error::from(ErrorCode::CompactionUnsupported).into())
     }
 
     async fn drop_container(&self, organization: &Organization) -> EngineResult<()> {

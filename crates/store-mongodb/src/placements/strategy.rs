@@ -72,6 +72,12 @@ pub(crate) trait PlacementStrategy: CollectionLocator {
         names: &[CollectionName],
     ) -> EngineResult<Vec<CollectionInfo>>;
 
+    /// Bytes of the container on disk; `None` where other organizations have documents in the same collections.
+    async fn disk_bytes(&self, organization: &Organization) -> EngineResult<Option<u64>>;
+
+    /// Gives its free space back.
+    async fn compact(&self, organization: &Organization) -> EngineResult<()>;
+
     /// Statistics of one; `None` if it is gone.
     async fn describe(&self, handle: &mut CollectionHandle<'_>) -> EngineResult<Option<CollectionInfo>> {
         info::describe(handle).await
@@ -130,4 +136,14 @@ pub(crate) trait PlacementStrategy: CollectionLocator {
     async fn adopt_stored(&self, organization: &Organization, name: &str) -> EngineResult<StoredCollection> {
         self.find_stored(organization, name).await
     }
+}
+
+/// All collections of the organization that a caller can name.
+pub(crate) async fn all_collections(
+    strategy: &dyn PlacementStrategy,
+    organization: &Organization,
+) -> EngineResult<Vec<CollectionName>> {
+    let mut names = strategy.list_collections(organization).await?;
+    names.insert(0, CollectionName::default());
+    Ok(names)
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::store::NewContainer;
 use tenantry_domain::{Error, Result};
+use tokio::sync::Mutex;
 
 /// How long an open waits for a lock that another program holds on a container.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,6 +26,8 @@ pub(crate) struct Files {
     template: TenantSchema,
     pub(super) guards: ContainerLocks,
     pub(super) pool: Pool,
+    /// Held while free space is being given back.
+    giving_back: Arc<Mutex<()>>,
 }
 
 /// Comes by and closes what is idle, as long as anything is open.
@@ -34,10 +37,25 @@ pub(super) async fn sweep(files: Weak<Files>) {
         let Some(files) = files.upgrade() else { return };
         close_surplus(files.clone()).await;
         bound_logs(files.clone()).await;
+        give_back(files.clone());
         if files.pool.stop_sweeping() {
             return;
         }
     }
+}
+
+/// Gives free space of open containers back, one after the other, in a task of its own; one such task at a time.
+pub(super) fn give_back(files: Arc<Files>) {
+    let Ok(turn) = files.giving_back.clone().try_lock_owned() else { return };
+    tokio::spawn(async move {
+        let _turn = turn;
+        let open = files.pool.all().into_iter();
+        for container in open.filter(|container| container.has_surplus()) {
+            if let Err(error) = container.give_back().await {
+                tracing::warn!(%error, "the free space of a container stays in its file for now");
+            }
+        }
+    });
 }
 
 /// Cuts the logs of open containers that have grown and that nobody reads any more.
@@ -73,6 +91,7 @@ impl Files {
             template: TenantSchema::new()?,
             guards: ContainerLocks::default(),
             pool: Pool::default(),
+            giving_back: Arc::default(),
         })
     }
 

@@ -11,7 +11,7 @@ use crate::connection::LogSize;
 use crate::engine_error::EngineResult;
 use crate::group::{BATCH_JOBS, Job, ReplyReceiver};
 use crate::{connection, group};
-use rusqlite::Connection;
+use rusqlite::{Connection, InterruptHandle, ffi};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -28,6 +28,15 @@ pub(super) struct Queue {
     state: Mutex<QueueState>,
     places: Arc<Semaphore>,
     writer: Mutex<Writer>,
+    /// Ends what runs outside of the queue.
+    alone: Mutex<Alone>,
+}
+
+/// What runs on the connection between two groups of writes.
+#[derive(Default)]
+struct Alone {
+    running: Option<InterruptHandle>,
+    is_stopped: bool,
 }
 
 struct Writer {
@@ -59,6 +68,7 @@ impl Queue {
             state: Mutex::default(),
             places: Arc::new(Semaphore::new(QUEUE_JOBS)),
             writer: Mutex::new(Writer { connection: Some(connection), log }),
+            alone: Mutex::default(),
         }
     }
 
@@ -97,6 +107,41 @@ impl Queue {
     pub(super) fn bound_log(&self) {
         if let Ok(mut writer) = self.writer.try_lock() {
             writer.bound_log();
+        }
+    }
+
+    /// Looks at the database through the connection that writes, if no write is running. Blocks.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Option<T> {
+        let writer = self.writer.try_lock().ok()?;
+        look(writer.connection.as_ref()?).ok()
+    }
+
+    /// Runs `work` on the connection when no write is running; writes that come meanwhile wait. Blocks.
+    pub(super) fn run_alone(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        let interrupted = || rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_INTERRUPT), None);
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = writer.connection.as_ref().ok_or_else(interrupted)?;
+        {
+            let mut alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
+            if alone.is_stopped {
+                return Err(interrupted());
+            }
+            alone.running = Some(connection.get_interrupt_handle());
+        }
+        let done = work(connection);
+        self.alone.lock().unwrap_or_else(PoisonError::into_inner).running = None;
+        done
+    }
+
+    /// Ends [`Self::run_alone`], now and from now on; writes of the queue go on.
+    pub(super) fn interrupt(&self) {
+        let mut alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        alone.is_stopped = true;
+        if let Some(running) = &alone.running {
+            running.interrupt();
         }
     }
 

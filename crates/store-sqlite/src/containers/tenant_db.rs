@@ -3,6 +3,7 @@
 use super::close_signal::CloseSignal;
 use super::queue::{self, Queue, Worker};
 use super::readers::Readers;
+use super::space;
 use super::tenant_schema;
 use crate::collections::catalog::Catalog;
 use crate::collections::index_builds::IndexBuilds;
@@ -130,6 +131,39 @@ impl Container {
     pub(super) fn stop(&self) {
         self.close_signal.begin();
         self.readers.stop();
+        self.queue.interrupt();
+    }
+
+    /// Whether there is so much free space in the file that it is given back; false while a write is running.
+    pub(super) fn has_surplus(&self) -> bool {
+        self.queue.look(space::has_surplus).unwrap_or(false)
+    }
+
+    /// Gives back to the file system what deletes have left free, if that is much. Its slices take turns with the writes
+    /// of the container.
+    pub(super) async fn give_back(self: &Arc<Self>) -> Result<()> {
+        if !self.has_surplus() {
+            return Ok(());
+        }
+        while self.write(|scope| space::give_back_slice(scope.connection)).await? {}
+        // Only then the file shrinks. A log that is being read is folded later.
+        self.on_writer(|connection| connection::fold_unread_log(connection).map(drop)).await
+    }
+
+    /// Gives back all free space.
+    pub(crate) async fn compact(self: &Arc<Self>) -> Result<()> {
+        self.on_writer(space::compact).await
+    }
+
+    /// Runs `work` between two groups of writes, outside of a transaction.
+    async fn on_writer(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let container = self.clone();
+        let working = tokio::task::spawn_blocking(move || container.queue.run_alone(work));
+        let done = working.await.map_err(|error| engine_error::cut_off(&error))?;
+        done.map_err(|error| Error::unavailable(format!("a container cannot be compacted: {error}")))
     }
 
     /// Truncates a write-ahead log that grew while it was being read. Blocks.
@@ -148,6 +182,7 @@ impl Container {
     /// Closes a file that is no longer needed: queued writes are refused too. Blocks.
     pub(super) fn abandon(&self) {
         self.close_signal.abandon();
+        self.queue.interrupt();
         self.readers.close();
         self.queue.abandon();
     }

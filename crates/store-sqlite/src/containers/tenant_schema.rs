@@ -4,6 +4,7 @@
 //! Never edit a step that has been released: a change is a new step, which existing containers take when they
 //! are opened.
 
+use super::space::INCREMENTAL;
 #[cfg(doc)]
 use crate::connection;
 use crate::engine_error::EngineResult;
@@ -205,6 +206,8 @@ impl TenantSchema {
     pub(super) fn new() -> EngineResult<Self> {
         let mut connection = Connection::open_in_memory()?;
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        // Before there is a table: later it takes a compaction.
+        connection.pragma_update(None, "auto_vacuum", INCREMENTAL)?;
         upgrade(&mut connection)?;
         SET_METADATA.execute(&connection, ["schema_version", METADATA_VERSION])?;
         Ok(Self(Mutex::new(connection)))

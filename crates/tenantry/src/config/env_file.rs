@@ -98,6 +98,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn fuzz_env_file() {
+        let seeds = ["A=1\nexport B='x y' # c\nC=\"a\\nb\"\n", "# only\n\nD=\n", "E='two\nlines'\nF=1"];
+        tenantry_test_fuzz::fuzz(&seeds, |input| {
+            let text = String::from_utf8_lossy(input);
+            let file = EnvFile::parse(&text);
+            let lines = text.split('\n').count();
+            assert!(file.entries.len() + file.bad_lines.len() <= lines);
+            assert!(file.bad_lines.iter().all(|line| (1..=lines).contains(line)), "{file:?}");
+            assert!(file.bad_lines.is_sorted(), "{file:?}");
+        });
+    }
+
+    #[test]
     fn env_file_entry_is_read_in_every_notation() {
         for (text, value) in [
             ("NAME=value", "value"),

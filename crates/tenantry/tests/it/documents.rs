@@ -8,6 +8,7 @@ mod queries;
 mod roles;
 mod slow_senders;
 mod updates;
+mod value_format;
 
 use crate::support::app::{App, Setup};
 use crate::support::fixtures::organization;

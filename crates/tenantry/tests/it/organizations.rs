@@ -7,6 +7,7 @@ mod list;
 mod log_of_all;
 mod operations;
 mod own;
+mod space;
 
 use crate::support::app::App;
 use crate::support::client::Answer;

@@ -33,7 +33,7 @@ pub fn command() -> Command {
         .arg_required_else_help(true)
         .arg(switch("json", "Print the JSON of the server's response").global(true))
         .subcommands([list(), show(), create(), rename(), set(), quota(), set_password(), suspend()])
-        .subcommand(reactivate())
+        .subcommands([compact(), reactivate()])
         .subcommands([delete(), restore(), purge(), export(), import(), operations(), owner::command()]);
     config::client_flags(command)
 }
@@ -155,6 +155,17 @@ fn suspend() -> Command {
     Command::new("suspend")
         .about("Stop everybody of an organization from signing in or reaching its data; its tokens end")
         .after_help("Examples:\n  tenantry org suspend acme-corp")
+        .arg(organization_argument("Its id, identifier or name"))
+}
+
+fn compact() -> Command {
+    Command::new("compact")
+        .about("Give space on disk that an organization does not use any more back to the file system")
+        .after_help(
+            "Writes to this organization wait meanwhile. Deletes give most of it back without this; an organization that \
+             an earlier version has created gives nothing back until it is compacted once.\n\n\
+             Examples:\n  tenantry org compact acme-corp",
+        )
         .arg(organization_argument("Its id, identifier or name"))
 }
 

@@ -11,6 +11,7 @@ use crate::cli::terminal::{self, Progress};
 use crate::system::SystemEntropy;
 use clap::ArgMatches;
 use reqwest::{Method, RequestBuilder, StatusCode};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::time::Duration;
@@ -21,6 +22,8 @@ use tenantry_domain::organization::QuotaLimit;
 const PURGE_WAIT: Duration = Duration::from_secs(60);
 /// The pause between two looks at it.
 const PURGE_PAUSE: Duration = Duration::from_millis(500);
+/// How long to wait for a compaction, which copies the whole data of the organization.
+const COMPACTION_WAIT: Duration = Duration::from_secs(3600);
 
 /// What a purge does to an organization.
 const FOR_EVER: &str = "will be removed permanently, with all its data";
@@ -34,6 +37,7 @@ pub async fn run(session: &Session, name: &str, arguments: &ArgMatches) -> Resul
         "quota" => quota(session, arguments).await,
         "set-password" => set_password(session, arguments).await,
         "suspend" => suspend(session, arguments).await,
+        "compact" => compact(session, arguments).await,
         "reactivate" => reactivate(session, arguments).await,
         "delete" => delete(session, arguments).await,
         "restore" => restore(session, arguments).await,
@@ -129,6 +133,23 @@ async fn patch(
 async fn suspend(session: &Session, arguments: &ArgMatches) -> Result<(), ClientError> {
     let answer = session.change(post(session, arguments, "suspend")).await?;
     session.tell(&answer, |suspended| format!("Suspended {}.", suspended.organization_name))
+}
+
+#[derive(Deserialize)]
+struct Compaction {
+    disk_bytes_before: u64,
+    disk_bytes: u64,
+}
+
+async fn compact(session: &Session, arguments: &ArgMatches) -> Result<(), ClientError> {
+    let answer = session.client.send(post(session, arguments, "compact").timeout(COMPACTION_WAIT)).await?;
+    if session.json {
+        say(&answer.body);
+        return Ok(());
+    }
+    let Compaction { disk_bytes_before, disk_bytes } = answer.read()?;
+    say(&format!("It takes {disk_bytes} bytes on disk; before, {disk_bytes_before} bytes."));
+    Ok(())
 }
 
 async fn reactivate(session: &Session, arguments: &ArgMatches) -> Result<(), ClientError> {

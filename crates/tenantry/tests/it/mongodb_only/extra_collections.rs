@@ -148,3 +148,37 @@ async fn regex_options_stored_unsorted_are_returned_sorted() {
     let found = acme.owner.get(&path).await.ok();
     assert_eq!(found["re"], json!({ "$regularExpression": { "pattern": "a", "options": "imx" } }));
 }
+
+/// Names that Extended JSON cannot tell from its own are read, exported and imported as they are.
+#[tokio::test]
+async fn names_written_by_programs_survive_export_and_import() {
+    let app = App::start().await;
+    let database = app.test_env().database().unwrap();
+    let acme = organization(&app, "Acme").await;
+    let odd =
+        bson::rawdoc! { "_id": "odd", "a.b": 1, "$x": { "$oid": "text" }, "r": { "$id": 1, "$ref": "c" } };
+    let reference =
+        bson::rawdoc! { "_id": "ref", "r": { "$ref": "c", "$id": 5_i64, "$db": "d", "more": [1] } };
+    let collection = database.collection("tenant_acme.orders").clone_with_type::<bson::RawDocumentBuf>();
+    let documents = [odd.clone(), reference.clone()];
+    crate::support::mongodb::run(async move { collection.insert_many(documents).await.unwrap() });
+    let shown = acme.owner.get(&format!("{}/collections/orders/documents/odd", acme.path())).await.ok();
+    assert_eq!(
+        shown,
+        json!({ "_id": "odd", "a.b": 1, "$x": { "$oid": "text" }, "r": { "$id": 1, "$ref": "c" } })
+    );
+    let archive = app.operator().get(&format!("{}/export", acme.path())).await.text;
+    let path = "/v1/organizations/import?id=new&organization_name=Copy&owner_email=copy%40acme.example";
+    let body = Some(("application/x-ndjson", archive.into_bytes()));
+    let copy = app.operator().send(reqwest::Method::POST, path, body).await.created();
+    assert_eq!(copy["organization_name"], "Copy");
+    let stored = database.collection("tenant_copy.orders").clone_with_type::<bson::RawDocumentBuf>();
+    for expected in [odd, reference] {
+        let (id, stored) = (expected.get_str("_id").unwrap().to_owned(), stored.clone());
+        let found = crate::support::mongodb::run(async move {
+            let find = stored.find_one(doc! { "_id": id }).projection(doc! { "_tenantry": 0 });
+            find.await.unwrap().unwrap()
+        });
+        assert_eq!(found.as_bytes(), expected.as_bytes());
+    }
+}
