@@ -4,6 +4,8 @@ mod archives;
 mod audit;
 mod doctor;
 mod formats;
+mod generated;
+mod healthcheck;
 mod key;
 mod mail;
 mod mail_tls;
