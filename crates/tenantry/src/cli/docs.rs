@@ -1,7 +1,7 @@
 //! The generated pages of the documentation, for `cargo xtask generate`.
 
 use super::print::say;
-use crate::config;
+use crate::{config, telemetry};
 use anyhow::Result;
 use clap::{Arg, ArgMatches, Command};
 use std::fmt::Write;
@@ -12,7 +12,7 @@ pub fn command() -> Command {
     Command::new("docs")
         .about("Print a generated page of the documentation")
         .hide(true)
-        .arg(Arg::new("page").required(true).value_parser(["errors", "settings", "openapi"]))
+        .arg(Arg::new("page").required(true).value_parser(["errors", "settings", "metrics", "openapi"]))
 }
 
 /// Prints the page.
@@ -20,6 +20,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     match matches.get_one::<String>("page").map(String::as_str) {
         Some("errors") => say(errors().trim_end()),
         Some("settings") => say(config::markdown().trim_end()),
+        Some("metrics") => say(telemetry::markdown().trim_end()),
         _ => return openapi(),
     }
     Ok(())
