@@ -9,10 +9,11 @@ use std::fs;
 use std::path::Path;
 
 /// The name of each page for `tenantry docs`, and its file.
-const PAGES: [(&str, &str); 4] = [
+const PAGES: [(&str, &str); 5] = [
     ("errors", "docs/errors.md"),
     ("settings", "docs/settings.md"),
     ("metrics", "docs/metrics.md"),
+    ("schema", "docs/schema.md"),
     ("openapi", "docs/openapi.json"),
 ];
 

@@ -12,6 +12,7 @@ mod mail_tls;
 mod operator_key;
 mod org;
 mod people;
+mod rehearsal;
 mod signing_key;
 
 use serde_json::Value;
