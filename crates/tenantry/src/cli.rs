@@ -88,8 +88,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         #[cfg(feature = "mongodb")]
         Some(("transfer", matches)) => transfer::run(matches),
         Some(("openapi", _)) => docs::openapi(),
-        Some(("completions", matches)) => completions::run(matches),
-        Some(("man", matches)) => man::run(matches),
+        Some(("completions", matches)) => completions::run(matches, command()),
+        Some(("man", matches)) => man::run(matches, command()),
         Some((_, matches)) => docs::run(matches),
     };
     match result {

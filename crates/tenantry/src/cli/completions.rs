@@ -21,14 +21,14 @@ pub fn command() -> Command {
         .arg(Arg::new("shell").value_name("SHELL").required(true).value_parser(value_parser!(Shell)))
 }
 
-/// Prints them.
+/// Prints them for `whole`, the command line.
 ///
 /// # Errors
 /// None that could happen.
-pub fn run(matches: &ArgMatches) -> Result<()> {
+pub fn run(matches: &ArgMatches, mut whole: Command) -> Result<()> {
     if let Some(shell) = matches.get_one::<Shell>("shell") {
         let mut script = Vec::new();
-        generate(*shell, &mut super::command(), "tenantry", &mut script);
+        generate(*shell, &mut whole, "tenantry", &mut script);
         print(&script);
     }
     Ok(())

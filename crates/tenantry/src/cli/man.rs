@@ -24,20 +24,20 @@ pub fn command() -> Command {
     )
 }
 
-/// Writes or prints them.
+/// Writes or prints them for `whole`, the command line.
 ///
 /// # Errors
 /// The directory cannot be written.
-pub fn run(matches: &ArgMatches) -> Result<()> {
+pub fn run(matches: &ArgMatches, whole: Command) -> Result<()> {
     let Some(directory) = matches.get_one::<PathBuf>("directory") else {
         let mut page = Vec::new();
-        Man::new(super::command()).render(&mut page)?;
+        Man::new(whole).render(&mut page)?;
         print(&page);
         return Ok(());
     };
     let shown = directory.display();
     fs::create_dir_all(directory)
-        .and_then(|()| generate_to(super::command(), directory))
+        .and_then(|()| generate_to(whole, directory))
         .with_context(|| format!("the pages cannot be written to {shown}"))?;
     say(&format!("The pages are in {shown}."));
     Ok(())
