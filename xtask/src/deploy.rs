@@ -52,15 +52,12 @@ fn versions() -> Result<()> {
     let files = [&COMPOSE_FILES[..], &MANIFESTS, &["docs/install.md"]].concat();
     for file in files {
         let text = fs::read_to_string(root().join(file))?;
-        let named: Vec<&str> = text
-            .match_indices("tenantry:")
-            .map(|(at, _)| &text[at + 9..])
-            .filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-            .collect();
-        ensure!(!named.is_empty(), "{file} names no image");
-        for rest in named {
-            ensure!(rest.starts_with(version), "{file} names another version of the image than {version}");
-        }
+        let after = text.split("tenantry:").skip(1);
+        let tags = after.filter_map(|rest| rest.split(|c: char| c != '.' && !c.is_ascii_digit()).next());
+        // A port is no version.
+        let tags: Vec<&str> = tags.filter(|tag| tag.contains('.')).collect();
+        ensure!(!tags.is_empty(), "{file} names no image");
+        ensure!(tags.iter().all(|tag| *tag == version), "{file}: the image is {tags:?}, not {version}");
     }
     Ok(())
 }
