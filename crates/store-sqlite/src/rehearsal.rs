@@ -66,7 +66,7 @@ pub fn rehearse(data_dir: &Path, scratch: &Path) -> Result<Rehearsal, OpenError>
         let listed = entries(&shard).map_err(|error| directory.not_writable(&error))?;
         for file in listed.into_iter().map(|entry| entry.path()) {
             if let Some(id) = container_id(&file) {
-                rehearsal.add(&file, id, scratch);
+                rehearsal.add(&file, id, scratch, is_used);
             }
         }
     }
@@ -101,9 +101,9 @@ fn control(directory: &Directory, scratch: &Path, is_used: bool) -> Result<Optio
 }
 
 impl Rehearsal {
-    fn add(&mut self, file: &Path, id: OrganizationId, scratch: &Path) {
+    fn add(&mut self, file: &Path, id: OrganizationId, scratch: &Path, is_used: bool) {
         let copy = scratch.join("container.db");
-        match container(file, id, &copy) {
+        match container(file, id, &copy, is_used) {
             // It was purged meanwhile.
             Ok(None) => {}
             Ok(Some(done)) => {
@@ -118,18 +118,25 @@ impl Rehearsal {
 }
 
 /// Upgrades and checks the copy of a container; `None` if it is gone.
-fn container(file: &Path, id: OrganizationId, copy: &Path) -> Result<Option<RehearsedFile>, String> {
+fn container(
+    file: &Path,
+    id: OrganizationId,
+    copy: &Path,
+    is_used: bool,
+) -> Result<Option<RehearsedFile>, String> {
+    // What a crash has left beside the file is nobody's: only a service that runs has it open.
+    let is_open = || is_used && beside(file, "-shm").exists();
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let was_open = beside(file, "-shm").exists();
+        let was_open = is_open();
         remove(copy);
         let copied = open(file, was_open).and_then(|source| copy_into(&source, copy));
         if !file.exists() {
             return Ok(None);
         }
         match copied {
-            _ if was_open != beside(file, "-shm").exists() && attempts < COPY_ATTEMPTS => {}
+            _ if was_open != is_open() && attempts < COPY_ATTEMPTS => {}
             Ok(()) => break,
             Err(error) => return Err(error.to_string()),
         }

@@ -3,6 +3,7 @@
 use super::Shell;
 use super::doctor::snapshot;
 use crate::support::data_set::DataSet;
+use crate::support::fixtures::new_organization;
 use crate::support::process::Launch;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,7 +61,15 @@ async fn rehearsal_runs_beside_the_service() {
     let text = shell.run(&arguments).stdout;
     assert!(text.contains("the newest, and sound"), "{text}");
     assert!(text.contains(&format!("{} containers are sound", containers(&data_dir).len())), "{text}");
-    server.stop().await;
+
+    // What a crash leaves is read as it is.
+    server.operator().post("/org/create", &new_organization("New", "owner@new.example")).await.created();
+    server.kill().await;
+    let before = snapshot(&data_dir);
+    assert!(before.keys().any(|file| file.to_str().unwrap().contains(".db-shm")), "{:?}", before.keys());
+    let text = shell.run(&arguments).stdout;
+    assert!(text.contains(&format!("{} containers are sound", containers(&data_dir).len())), "{text}");
+    assert_eq!(snapshot(&data_dir), before);
 }
 
 #[test]
