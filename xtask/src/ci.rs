@@ -5,7 +5,7 @@
 
 use crate::shell::{cargo, nextest, run as sh};
 use crate::tools::programs::TYPOS;
-use crate::{chaos, clients, deny, docs, generate, suites, tidy, tools};
+use crate::{chaos, clients, deny, deploy, dist, docs, generate, suites, tidy, tools};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use std::time::{Duration, Instant};
@@ -35,6 +35,8 @@ pub enum Step {
     Tests,
     /// The generated pages match the code
     Generate,
+    /// What `deploy/` has: image, compose files, manifests, unit, alerts, dashboard
+    Deploy,
     /// Clients that two tools generate from the OpenAPI document, against the service
     Clients,
     /// Long: the clients of all tools
@@ -43,6 +45,9 @@ pub enum Step {
     FastTests,
     /// Long: every case of the faults of MongoDB, where the tests run a sample
     AllFaults,
+    /// Long, as root: what is shipped is built, installed, upgraded, removed, and started as the image and the compose
+    /// files do
+    Package,
     /// Long: public suites of others
     Suites,
     /// Long: half an hour of chaos
@@ -59,7 +64,7 @@ impl Step {
 
     /// Whether it takes too long for every change.
     const fn is_long(self) -> bool {
-        matches!(self, Self::AllClients | Self::AllFaults | Self::Suites | Self::Chaos)
+        matches!(self, Self::AllClients | Self::AllFaults | Self::Package | Self::Suites | Self::Chaos)
     }
 
     /// Whether it is part of a quick run during work on a change.
@@ -83,9 +88,11 @@ impl Step {
             Self::FastTests => fast_tests(),
             Self::DocTests => sh(cargo("test --locked --workspace --all-features --doc")),
             Self::Generate => generate::run(true),
+            Self::Deploy => deploy::check(),
             Self::Clients => clients::run(false),
             Self::AllClients => clients::run(true),
             Self::AllFaults => all_faults(),
+            Self::Package => package(),
             Self::Suites => suites::run(),
             Self::Chaos => chaos::run(CHAOS_MINUTES, None),
         }
@@ -123,6 +130,16 @@ pub fn run(chosen: &[Step], extent: Extent) -> Result<()> {
     }
     println!("\nAll {} steps passed in {}.", steps.len(), seconds(start.elapsed()));
     Ok(())
+}
+
+/// Builds what is shipped, and installs and starts it in every form.
+fn package() -> Result<()> {
+    let package = dist::run(&dist::Arguments::default())?;
+    if let Some(deb) = &package.deb {
+        deploy::install(deb, &package.image)?;
+    }
+    deploy::unit(&package.binary)?;
+    deploy::processes(&package.binary)
 }
 
 /// The engine that the tests over HTTP run on; read by `crates/tenantry/tests/it/main.rs`.

@@ -9,8 +9,13 @@ use std::fs;
 use std::path::Path;
 
 /// The name of each page for `tenantry docs`, and its file.
-const PAGES: [(&str, &str); 3] =
-    [("errors", "docs/errors.md"), ("settings", "docs/settings.md"), ("openapi", "docs/openapi.json")];
+const PAGES: [(&str, &str); 5] = [
+    ("errors", "docs/errors.md"),
+    ("settings", "docs/settings.md"),
+    ("metrics", "docs/metrics.md"),
+    ("schema", "docs/schema.md"),
+    ("openapi", "docs/openapi.json"),
+];
 
 /// Writes every page or, with `check`, fails and names each that is stale.
 pub fn run(check: bool) -> Result<()> {

@@ -13,6 +13,8 @@ mod chaos;
 mod ci;
 mod clients;
 mod deny;
+mod deploy;
+mod dist;
 mod docs;
 mod fuzz;
 mod generate;
@@ -44,8 +46,8 @@ enum Command {
         /// The steps to run; all of them if none is named
         #[arg(value_enum)]
         steps: Vec<ci::Step>,
-        /// Also the steps that are too long for every change: all faults of MongoDB, all clients, the suites
-        /// of others, half an hour of chaos
+        /// Also the steps that are too long for every change: all faults of MongoDB, all clients, what is shipped, the
+        /// suites of others, half an hour of chaos
         #[arg(long, conflicts_with = "steps")]
         long: bool,
         /// Only the steps that find most mistakes soon: formatting, clippy, and the tests that need no
@@ -58,7 +60,8 @@ enum Command {
     /// Debian packages are installed with apt-get, through sudo where the caller is not root. Python packages
     /// go below target/tools and touch nothing else. Quick, and without network, if everything is installed.
     Tools,
-    /// Writes the pages that are generated from the code: docs/errors.md, docs/settings.md, docs/openapi.json
+    /// Writes the pages that are generated from the code: docs/errors.md, docs/settings.md, docs/metrics.md,
+    /// docs/schema.md, docs/openapi.json
     Generate {
         /// Write nothing; fail if a page does not match the code
         #[arg(long)]
@@ -96,6 +99,9 @@ enum Command {
     /// suite and engine its source and version, the cases run, passed, refused as documented and failed. Fails if one
     /// fails, or fewer pass than were recorded.
     Suites,
+    /// Builds what is shipped into target/package: the binary, its manual and completions, an archive, a Debian package,
+    /// an SBOM, checksums
+    Dist(dist::Arguments),
     /// Measures how fast the service is, against its upper bounds, and writes target/bench.json
     ///
     /// Builds the binary as it is shipped first (`--profile dist`). Takes some minutes and wants the machine for itself.
@@ -119,6 +125,7 @@ fn main() -> ExitCode {
         Command::Chaos { minutes, seed } => chaos::run(minutes, seed),
         Command::Fuzz { minutes } => fuzz::run(minutes),
         Command::Suites => suites::run(),
+        Command::Dist(arguments) => dist::run(&arguments).map(drop),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match outcome {

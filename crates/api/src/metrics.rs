@@ -42,6 +42,27 @@ struct Series {
 pub struct RequestMetrics(RwLock<HashMap<String, Vec<Series>>>);
 
 impl RequestMetrics {
+    /// Those of the operations of an OpenAPI document. Their good statuses, 500 and 503 begin with 0: of a counter that
+    /// appears with its first request, Prometheus misses that one.
+    #[must_use]
+    pub fn of(document: &serde_json::Value) -> Self {
+        let paths = document["paths"].as_object().into_iter().flatten();
+        for (route, operations) in paths {
+            for (method, operation) in operations.as_object().into_iter().flatten() {
+                let statuses = operation["responses"].as_object().into_iter().flatten();
+                let statuses = statuses.map(|(status, _)| status.as_str());
+                for status in
+                    statuses.filter(|status| status.starts_with('2') || ["500", "503"].contains(status))
+                {
+                    let (method, route) = (method.to_ascii_uppercase(), route.clone());
+                    counter!(HTTP_REQUESTS, "method" => method, "route" => route, "status" => status.to_owned())
+                        .increment(0);
+                }
+            }
+        }
+        Self::default()
+    }
+
     /// Counts an answered request.
     pub fn observe(&self, seen: &AnsweredRequest<'_>) {
         let method = known(seen.method);

@@ -57,7 +57,7 @@ pub fn handlers(parts: ApiParts) -> Handlers {
         app,
         clock,
         request_ids: RequestIds::new(entropy),
-        metrics: RequestMetrics::default(),
+        metrics: RequestMetrics::of(&document),
         render_metrics,
         readiness: Readiness::default(),
         forwarding: Forwarding::default(),

@@ -18,6 +18,8 @@ pub const STORE_CACHE_INVALIDATIONS: &str = "store_cache_invalidations_total";
 pub const ORGANIZATION_TURN_WAITS: &str = "organization_turn_waits_total";
 /// Queries that the embedded engine has started, by `thread`: `async` threads serve other requests too.
 pub const QUERY_STARTS: &str = "query_starts_total";
+/// The values of `thread`.
+pub const QUERY_THREADS: [&str; 2] = ["async", "blocking"];
 /// Mails that wait to be sent, about.
 pub const MAILS_WAITING: &str = "mails_waiting";
 /// Mails that the mail server has taken.
@@ -26,5 +28,7 @@ pub const MAILS_SENT: &str = "mails_sent_total";
 pub const MAILS_TRIED_AGAIN: &str = "mails_tried_again_total";
 /// Mails that were given up, by `reason`: `refused`, `expired`, `outdated` or `unreadable`.
 pub const MAILS_DROPPED: &str = "mails_dropped_total";
+/// The values of `reason`.
+pub const MAIL_DROP_REASONS: [&str; 4] = ["refused", "expired", "outdated", "unreadable"];
 /// Documents removed because they had expired.
 pub const DOCUMENTS_EXPIRED: &str = "documents_expired_total";

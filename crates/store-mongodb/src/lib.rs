@@ -45,6 +45,9 @@ pub use client::MongoOptions;
 pub use error::OpenError;
 pub use inspect::{MongoInspection, Topology, inspect_mongodb};
 
+/// What each step of the schema changes, from version to version.
+pub const MONGODB_SCHEMA_STEPS: &[&str] = &schema::STEP_TEXTS;
+
 use accounts::Accounts;
 use api_keys::ApiKeys;
 use audit::Audit;

@@ -50,6 +50,22 @@ const STEPS: &[SchemaStep] = &[
     SchemaStep::Indexes(STEP_EXPIRIES),
 ];
 
+/// What each step changes, for the page of schema steps.
+pub(super) const STEP_TEXTS: [&str; STEPS.len()] = [
+    "organizations, accounts, sessions, operations, idempotency keys, rate limits, shared documents",
+    "documents of the shared placement in their order",
+    "addresses of accounts become mailboxes",
+    "who holds which idempotency keys",
+    "API keys and invitations",
+    "the audit trail",
+    "sessions by account",
+    "accounts that are being removed",
+    "roles that an organization defines; earlier versions refuse to start",
+    "the queue of mails",
+    "links of accounts to identity providers",
+    "collections in which documents expire",
+];
+
 /// What leads from one version to the next.
 enum SchemaStep {
     /// Creates these indexes.

@@ -17,6 +17,7 @@ pub(super) mod tenant_db;
 mod tenant_schema;
 
 pub(super) use files::Files;
+pub(super) use tenant_schema::{STEP_TEXTS, rehearse};
 
 use super::Sqlite;
 use super::directory::container_path;

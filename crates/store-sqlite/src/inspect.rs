@@ -124,7 +124,7 @@ fn look(directory: &Directory) -> Inspection {
 
 /// Whether another process holds the lock. This takes the lock for a moment, in shared mode, which only a
 /// start at that very moment would notice.
-fn in_use(directory: &Directory) -> io::Result<bool> {
+pub(super) fn in_use(directory: &Directory) -> io::Result<bool> {
     let file = match File::open(directory.lock_file()) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         opened => opened?,
@@ -179,7 +179,7 @@ fn read(directory: &Directory, file: &Path, bytes: u64, in_use: bool) -> Result<
     })
 }
 
-fn open(file: &Path, in_use: bool) -> rusqlite::Result<Connection> {
+pub(super) fn open(file: &Path, in_use: bool) -> rusqlite::Result<Connection> {
     if in_use {
         // All its files exist, and one more reader does not disturb the process that uses it.
         connection::open_reader(file)
@@ -209,7 +209,7 @@ fn open_with_log(file: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn quick_check(connection: &Connection) -> rusqlite::Result<QuickCheck> {
+pub(super) fn quick_check(connection: &Connection) -> rusqlite::Result<QuickCheck> {
     let mut statement = connection.prepare("PRAGMA quick_check(3)")?;
     let lines = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
     Ok(if lines == ["ok"] { QuickCheck::Passed } else { QuickCheck::Damaged(lines) })
@@ -316,7 +316,7 @@ impl ContainerListing {
 }
 
 /// The entries of a directory; none if it does not exist.
-fn entries(directory: &Path) -> io::Result<Vec<DirEntry>> {
+pub(super) fn entries(directory: &Path) -> io::Result<Vec<DirEntry>> {
     match fs::read_dir(directory) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         listed => listed?.collect(),
@@ -324,12 +324,12 @@ fn entries(directory: &Path) -> io::Result<Vec<DirEntry>> {
 }
 
 /// The size of a file; 0 if it does not exist.
-fn size(file: &Path) -> u64 {
+pub(super) fn size(file: &Path) -> u64 {
     fs::metadata(file).map_or(0, |metadata| metadata.len())
 }
 
 /// The file that SQLite keeps beside `file` under that ending.
-fn beside(file: &Path, ending: &str) -> PathBuf {
+pub(super) fn beside(file: &Path, ending: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(ending);
     name.into()

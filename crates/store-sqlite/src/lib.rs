@@ -31,6 +31,7 @@ mod operations;
 mod organizations;
 mod rate_limits;
 mod readers;
+mod rehearsal;
 mod schema;
 mod sessions;
 mod startup;
@@ -41,4 +42,10 @@ pub use directory::container_file;
 pub use engine::{EmbeddedOptions, Sqlite};
 pub use error::OpenError;
 pub use inspect::{ContainerFiles, Contents, ControlDatabase, ControlState, Inspection, QuickCheck, inspect};
+pub use rehearsal::{Rehearsal, RehearsedFile, rehearse};
 pub use writer::WriterCounts;
+
+/// What each step of the schema of the control database changes, from version to version.
+pub const CONTROL_SCHEMA_STEPS: &[&str] = &schema::STEP_TEXTS;
+/// What each step of the schema of a container changes, from version to version.
+pub const CONTAINER_SCHEMA_STEPS: &[&str] = &containers::STEP_TEXTS;

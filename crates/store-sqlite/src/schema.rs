@@ -32,6 +32,21 @@ const STEPS: &[SchemaStep] = &[
     SchemaStep::Sql(STEP_EXPIRIES),
 ];
 
+/// What each step changes, for the page of schema steps.
+pub(super) const STEP_TEXTS: [&str; STEPS.len()] = [
+    "organizations, accounts, memberships, sessions, operations, idempotency keys, rate limits",
+    "addresses of accounts become mailboxes",
+    "who holds which idempotency keys",
+    "API keys and invitations",
+    "the audit trail",
+    "sessions by account",
+    "accounts that are being removed",
+    "roles that an organization defines; earlier versions refuse to open it",
+    "the queue of mails",
+    "links of accounts to identity providers",
+    "collections in which documents expire",
+];
+
 /// One step from a version to the next.
 enum SchemaStep {
     /// SQL alone.

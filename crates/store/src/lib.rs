@@ -16,10 +16,13 @@ use limiter::ExpensiveQueries;
 pub use tenantry_domain::shared_mailbox::SharedMailbox;
 pub use tenantry_domain::store::CleanupReport;
 #[cfg(feature = "mongodb")]
-pub use tenantry_store_mongodb::{MongoInspection, MongoOptions, Topology, inspect_mongodb};
+pub use tenantry_store_mongodb::{
+    MONGODB_SCHEMA_STEPS, MongoInspection, MongoOptions, Topology, inspect_mongodb,
+};
 pub use tenantry_store_sqlite::{
-    ContainerFiles, Contents, ControlDatabase, ControlState, EmbeddedOptions, Inspection, QuickCheck,
-    WriterCounts, container_file, inspect,
+    CONTAINER_SCHEMA_STEPS, CONTROL_SCHEMA_STEPS, ContainerFiles, Contents, ControlDatabase, ControlState,
+    EmbeddedOptions, Inspection, QuickCheck, Rehearsal, RehearsedFile, WriterCounts, container_file, inspect,
+    rehearse,
 };
 #[cfg(feature = "mongodb")]
 pub use transfer::{Side, TransferError, TransferProgress, TransferReport, transfer};

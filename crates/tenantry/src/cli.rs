@@ -3,11 +3,14 @@
 mod arguments;
 mod audit;
 mod client;
+mod completions;
 mod docs;
 mod doctor;
+mod healthcheck;
 mod invite;
 mod key;
 mod mail;
+mod man;
 mod member;
 mod operations;
 mod operator_key;
@@ -53,11 +56,14 @@ pub fn command() -> Command {
         .subcommand(audit::command())
         .subcommand(mail::command())
         .subcommand(doctor::command())
+        .subcommand(healthcheck::command())
         .subcommand(operator_key::command());
     #[cfg(feature = "mongodb")]
     let command = command.subcommand(transfer::command());
     command
         .subcommand(Command::new("openapi").about("Print the OpenAPI document"))
+        .subcommand(completions::command())
+        .subcommand(man::command())
         .subcommand(docs::command())
 }
 
@@ -76,11 +82,14 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(("operations", matches)) => return operations::run(matches),
         Some(("audit", matches)) => return audit::run(matches),
         Some(("doctor", matches)) => return doctor::run(matches),
+        Some(("healthcheck", matches)) => healthcheck::run(matches),
         Some(("mail", matches)) => mail::run(matches),
         Some(("operator-key", matches)) => operator_key::run(matches),
         #[cfg(feature = "mongodb")]
         Some(("transfer", matches)) => transfer::run(matches),
         Some(("openapi", _)) => docs::openapi(),
+        Some(("completions", matches)) => completions::run(matches, command()),
+        Some(("man", matches)) => man::run(matches, command()),
         Some((_, matches)) => docs::run(matches),
     };
     match result {
@@ -115,6 +124,7 @@ mod tests {
             "org" | "key" | "signing-key" | "member" | "invite" | "role" | "operations" | "audit" => {
                 Some(&["DATA_DIR", "SERVER_URL", "OPERATOR_KEY"])
             }
+            "healthcheck" => Some(&["HOST", "PORT"]),
             "operator-key" => Some(&["DATA_DIR", "MONGO_URI", "MASTER_DB", "MONGO_TIMEOUT", "OPERATOR_KEY"]),
             "transfer" => Some(&[
                 "TENANT_PREFIX",

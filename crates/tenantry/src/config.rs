@@ -24,13 +24,14 @@ pub use reference::{SETTINGS_POINTER, client_flags, flags, flags_showing, markdo
 pub use secret::{SECRET_MIN_BYTES, Secret, SigningSecret};
 pub use setting::Setting;
 pub use smtp::{MailFrom, SmtpSecurity, SmtpUrl};
-pub use table::{ClientConfig, Config, SETTINGS};
+pub use table::{ClientConfig, Config, ListenConfig, SETTINGS};
 pub use value::{DatabaseName, Origin, TenantPrefix};
 pub use warnings::{Warning, warnings};
 
 use clap::ArgMatches;
 use layers::Layers;
 use std::fmt;
+use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::Path;
 use std::thread::available_parallelism;
@@ -168,6 +169,30 @@ impl ClientConfig {
         let config = Self::read(&mut layers);
         let errors = layers.into_errors();
         config.filter(|_| errors.is_empty()).ok_or(ConfigErrors(errors))
+    }
+}
+
+impl ListenConfig {
+    /// Reads its settings as [`Config::load`] does, and no others.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with them, at once.
+    pub fn load(
+        flags: &ArgMatches,
+        env: impl Iterator<Item = (String, String)>,
+        dotenv: Option<&Path>,
+    ) -> Result<Self, ConfigErrors> {
+        let mut layers = Layers::new(flags, env, dotenv);
+        let config = Self::read(&mut layers);
+        let errors = layers.into_errors();
+        config.filter(|_| errors.is_empty()).ok_or(ConfigErrors(errors))
+    }
+
+    /// The address with its port.
+    #[must_use]
+    pub const fn address(self) -> SocketAddr {
+        SocketAddr::new(self.host, self.port)
     }
 }
 

@@ -17,5 +17,6 @@ mod keys;
 mod mail;
 mod operator_key;
 pub mod service;
+mod service_manager;
 pub mod system;
 pub mod telemetry;

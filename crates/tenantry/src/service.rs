@@ -53,7 +53,8 @@ impl Service {
     pub async fn start(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self> {
         // Before anything records metrics: earlier values are lost.
         telemetry::metrics_handle();
-        telemetry::record_start(clock.now());
+        let engine = if config.mongo_uri.is_some() { "mongodb" } else { "embedded" };
+        telemetry::record_start(clock.now(), engine);
         // Before the engine is opened, which makes a data directory.
         operator_key::given(config)?;
         let postman = Postman::new(config)?;

@@ -5,33 +5,27 @@
 //! # Pitfalls
 //! A label has few values, fixed by the code: a route may be one, a requested path or an organization never.
 
+mod metrics_table;
+
+pub use metrics_table::{
+    BUILD_INFO, METRICS, Metric, MetricKind, PROCESS_RESIDENT_MEMORY, PROCESS_START_TIME, STORE_INFO,
+    markdown,
+};
+
 use crate::config::{Config, LogFormat, LogLevel};
 use jiff::Timestamp;
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::gauge;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 use std::time::Duration;
-use tenantry_api::metrics::{
-    DOCUMENT_FULL_SCANS, HTTP_CONNECTIONS, HTTP_REQUEST_DURATION, HTTP_REQUESTS, PASSWORD_HASH_QUEUE_DEPTH,
-};
-use tenantry_domain::metrics::{
-    DOCUMENTS_EXPIRED, MAILS_DROPPED, MAILS_SENT, MAILS_TRIED_AGAIN, MAILS_WAITING, OPERATION_RECOVERIES,
-    OPERATIONS, ORGANIZATION_TURN_WAITS, PASSWORD_HASH_DURATION, STORE_CACHE_INVALIDATIONS,
-    STORE_CHANGE_STREAM_ALIVE, STORE_WRITE_BATCH_SIZE,
-};
+use tenantry_api::metrics::HTTP_REQUEST_DURATION;
+use tenantry_domain::metrics::{PASSWORD_HASH_DURATION, STORE_WRITE_BATCH_SIZE};
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt};
-
-/// Memory of the process that is in use.
-pub const PROCESS_RESIDENT_MEMORY: &str = "process_resident_memory_bytes";
-/// When the process started.
-pub const PROCESS_START_TIME: &str = "process_start_time_seconds";
-/// Always 1; its label `version` tells which build runs.
-pub const BUILD_INFO: &str = "build_info";
 
 /// How often the recorder compacts its samples if nobody reads them.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -85,7 +79,7 @@ fn install_recorder() -> PrometheusHandle {
     if metrics::set_global_recorder(recorder).is_err() {
         tracing::error!("another recorder of metrics is installed: /metrics will be empty");
     }
-    describe_metrics();
+    metrics_table::begin();
     handle
 }
 
@@ -102,55 +96,9 @@ fn recorder_builder() -> PrometheusBuilder {
     })
 }
 
-fn describe_metrics() {
-    describe_counter!(HTTP_REQUESTS, Unit::Count, "Requests answered.");
-    describe_histogram!(
-        HTTP_REQUEST_DURATION,
-        Unit::Seconds,
-        "From the head of a request to the head of its answer."
-    );
-    describe_counter!(
-        DOCUMENT_FULL_SCANS,
-        Unit::Count,
-        "Queries of documents that no index serves and that looked at many."
-    );
-    describe_counter!(
-        ORGANIZATION_TURN_WAITS,
-        Unit::Count,
-        "Calls for an organization's data that waited because it had its share under way."
-    );
-    describe_gauge!(HTTP_CONNECTIONS, Unit::Count, "Open connections of clients.");
-    describe_gauge!(PASSWORD_HASH_QUEUE_DEPTH, Unit::Count, "Passwords that wait for a thread.");
-    describe_histogram!(PASSWORD_HASH_DURATION, Unit::Seconds, "Work of a thread on one password.");
-    describe_counter!(OPERATIONS, Unit::Count, "Recorded multi-step changes that ended.");
-    describe_counter!(
-        OPERATION_RECOVERIES,
-        Unit::Count,
-        "Operations taken over from an instance that did not finish them."
-    );
-    describe_gauge!(MAILS_WAITING, Unit::Count, "Mails that wait to be sent, about.");
-    describe_counter!(MAILS_SENT, Unit::Count, "Mails that the mail server has taken.");
-    describe_counter!(MAILS_TRIED_AGAIN, Unit::Count, "Times that a mail could not be sent and waits.");
-    describe_counter!(DOCUMENTS_EXPIRED, Unit::Count, "Documents removed because they had expired.");
-    describe_counter!(MAILS_DROPPED, Unit::Count, "Mails that were given up.");
-    describe_histogram!(STORE_WRITE_BATCH_SIZE, Unit::Count, "Writes that were made durable together.");
-    describe_gauge!(
-        STORE_CHANGE_STREAM_ALIVE,
-        Unit::Count,
-        "Whether changes by other instances are followed: 1 or 0."
-    );
-    describe_counter!(
-        STORE_CACHE_INVALIDATIONS,
-        Unit::Count,
-        "Records dropped from memory because another instance may have changed them."
-    );
-    describe_gauge!(PROCESS_RESIDENT_MEMORY, Unit::Bytes, "Memory of the process that is in use.");
-    describe_gauge!(PROCESS_START_TIME, Unit::Seconds, "When the process started, in seconds since 1970.");
-    describe_gauge!(BUILD_INFO, Unit::Count, "Always 1; the label tells which build runs.");
-}
-
-/// Records the start time `now` and the version of the build.
-pub fn record_start(now: Timestamp) {
+/// Records the start time `now`, the version of the build, and the engine.
+pub fn record_start(now: Timestamp, engine: &'static str) {
+    gauge!(STORE_INFO, "engine" => engine).set(1.0);
     gauge!(PROCESS_START_TIME).set(now.as_duration().as_secs_f64());
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }
@@ -187,6 +135,7 @@ fn resident_bytes() -> Option<f64> {
 mod tests {
     use super::*;
     use metrics::{counter, histogram};
+    use tenantry_api::metrics::HTTP_REQUESTS;
 
     #[test]
     fn log_filter_level_applies_to_us_and_others_only_warn() {
@@ -204,8 +153,8 @@ mod tests {
     fn metrics_are_written_in_prometheus_format() {
         let recorder = recorder_builder().build_recorder();
         let text = metrics::with_local_recorder(&recorder, || {
-            describe_metrics();
-            record_start(Timestamp::from_millisecond(1_700_000_000_500).unwrap());
+            metrics_table::begin();
+            record_start(Timestamp::from_millisecond(1_700_000_000_500).unwrap(), "embedded");
             counter!(HTTP_REQUESTS, "method" => "GET", "route" => "/org/get", "status" => "200").increment(2);
             histogram!(HTTP_REQUEST_DURATION, "method" => "GET", "route" => "/org/get").record(0.0003);
             histogram!(STORE_WRITE_BATCH_SIZE).record(3.0);
@@ -213,7 +162,10 @@ mod tests {
             recorder.handle().render()
         });
         for line in [
-            "# HELP http_requests_total Requests answered.",
+            r#"operations_total{kind="create",outcome="failed"} 0"#,
+            r#"http_request_duration_seconds_count{method="GET",route="/livez"} 0"#,
+            "mails_waiting 0",
+            r#"store_info{engine="embedded"} 1"#,
             "# TYPE http_requests_total counter",
             r#"http_requests_total{method="GET",route="/org/get",status="200"} 2"#,
             "# TYPE http_request_duration_seconds histogram",

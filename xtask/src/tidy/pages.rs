@@ -18,7 +18,7 @@ const HISTORY: [&str; 1] = ["CHANGELOG.md"];
 const QUESTIONS: (&str, usize) = ("CONTRIBUTING.md", 5);
 
 /// What the paths that are checked begin with.
-const ROOTS: [&str; 4] = ["crates/", "xtask/", "docs/", "examples/"];
+const ROOTS: [&str; 5] = ["crates/", "deploy/", "xtask/", "docs/", "examples/"];
 
 /// What is wrong on the page `file`, of which the paths begin at `root`.
 pub fn inspect(root: &Path, file: &str, text: &str) -> Vec<String> {

@@ -224,6 +224,25 @@ impl TenantSchema {
     }
 }
 
+/// What each step changes, for the page of schema steps.
+pub(crate) const STEP_TEXTS: [&str; STEPS.len()] = [
+    "metadata, collections, documents and their number",
+    "counts of each collection; indexes and their entries",
+    "the size of each index",
+    "options of an index: sparse, partial, expiry",
+];
+
+/// Upgrades the container of that organization as opening it does; the versions before and after.
+pub(crate) fn rehearse(connection: &mut Connection, id: OrganizationId) -> EngineResult<(i64, i64)> {
+    let owner = owner(connection)?;
+    if owner != Some(id.to_string()) {
+        return Err(Error::unavailable(format!("its file says that it belongs to {owner:?}")).into());
+    }
+    let from = version(connection)?;
+    upgrade(connection)?;
+    Ok((from, NEWEST_VERSION))
+}
+
 /// Brings a container to the newest version, in one transaction.
 ///
 /// # Errors

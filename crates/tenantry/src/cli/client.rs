@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::error::Error;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use tenantry_domain::app::operator::{self, OPERATOR_KEY_PREFIX};
 
@@ -141,6 +141,10 @@ impl Client {
         if is_this_machine(&base) {
             http = http.no_proxy();
         }
+        if base.scheme() == "http" {
+            // No certificate is checked, so none is needed: an image may have none.
+            http = http.tls_certs_only([]);
+        }
         let http =
             http.build().map_err(|error| ClientError::Other(format!("No HTTP client: {}", cause(&error))))?;
         Ok(Self { http, base, key })
@@ -208,6 +212,20 @@ impl Client {
 fn is_this_machine(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The URL for a server on this machine that listens on `address`.
+///
+/// # Errors
+/// None that could happen.
+pub fn local_url(address: SocketAddr) -> Result<Url, ClientError> {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let url = format!("http://{}", SocketAddr::new(ip, address.port()));
+    url.parse().map_err(|_| ClientError::Other(format!("{url} is no URL")))
 }
 
 fn strange(url: &Url, status: StatusCode) -> ClientError {
@@ -301,6 +319,17 @@ mod tests {
             ("http://10.0.0.1", false),
         ] {
             assert_eq!(is_this_machine(&url.parse().unwrap()), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn server_url_of_every_interface_is_loopback() {
+        for (address, url) in [
+            ("0.0.0.0:8000", "http://127.0.0.1:8000/"),
+            ("[::]:8000", "http://[::1]:8000/"),
+            ("10.0.0.1:80", "http://10.0.0.1/"),
+        ] {
+            assert_eq!(local_url(address.parse().unwrap()).unwrap().as_str(), url);
         }
     }
 }

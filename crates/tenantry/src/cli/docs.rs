@@ -1,7 +1,9 @@
 //! The generated pages of the documentation, for `cargo xtask generate`.
 
+mod schema;
+
 use super::print::say;
-use crate::config;
+use crate::{config, telemetry};
 use anyhow::Result;
 use clap::{Arg, ArgMatches, Command};
 use std::fmt::Write;
@@ -9,10 +11,9 @@ use tenantry_api::{error_codes, openapi_document};
 
 /// `tenantry docs`, of no use to an operator and so not in the help.
 pub fn command() -> Command {
-    Command::new("docs")
-        .about("Print a generated page of the documentation")
-        .hide(true)
-        .arg(Arg::new("page").required(true).value_parser(["errors", "settings", "openapi"]))
+    Command::new("docs").about("Print a generated page of the documentation").hide(true).arg(
+        Arg::new("page").required(true).value_parser(["errors", "settings", "metrics", "schema", "openapi"]),
+    )
 }
 
 /// Prints the page.
@@ -20,6 +21,8 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     match matches.get_one::<String>("page").map(String::as_str) {
         Some("errors") => say(errors().trim_end()),
         Some("settings") => say(config::markdown().trim_end()),
+        Some("metrics") => say(telemetry::markdown().trim_end()),
+        Some("schema") => say(schema::markdown().trim_end()),
         _ => return openapi(),
     }
     Ok(())

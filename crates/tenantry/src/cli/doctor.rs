@@ -10,6 +10,7 @@ mod mailboxes;
 #[cfg(feature = "mongodb")]
 mod mongodb;
 mod records;
+mod rehearsal;
 mod report;
 mod server;
 
@@ -31,6 +32,7 @@ settings. The exit code is 1 if a check failed.
 
 Examples:
   tenantry doctor
+  tenantry doctor --rehearse-upgrade --rehearsal-dir /var/tmp
   sudo -u tenantry tenantry doctor --data-dir /var/lib/tenantry --json";
 
 /// The command.
@@ -39,6 +41,11 @@ pub fn command() -> Command {
         .about("Check settings, data directory, keys, schema and clock, and say what to do")
         .after_help(format!("{AFTER}\n\n{}", config::SETTINGS_POINTER))
         .arg(switch("json", "Print the checks as JSON"))
+        .arg(switch(
+            rehearsal::SWITCH,
+            "Also upgrade a copy of the data, file by file, and check it; on MongoDB, say which steps would run",
+        ))
+        .arg(rehearsal::directory_argument())
 }
 
 /// Runs the command.
@@ -81,9 +88,15 @@ fn examine(report: &mut Report, matches: &ArgMatches) {
     if let Ok(config) = &config
         && let Some(options) = engine::mongodb(config)
     {
-        mongodb::examine(report, config, &options);
+        let schema = mongodb::examine(report, config, &options);
+        if let (true, Some(schema)) = (matches.get_flag(rehearsal::SWITCH), schema) {
+            rehearsal::list_mongodb_steps(report, schema);
+        }
         server::examine(report, config, &client, None);
         return;
+    }
+    if matches.get_flag(rehearsal::SWITCH) {
+        rehearsal::run(report, &client.data_dir, matches);
     }
     let inspection = tenantry_store::inspect(&client.data_dir);
     records::examine(report, &inspection, SystemClock.now());

@@ -10,8 +10,13 @@ pub(super) fn switch(name: &'static str, help: &'static str) -> Arg {
 
 /// Prints a line of output.
 pub(super) fn say(line: &str) {
+    print(format!("{line}\n").as_bytes());
+}
+
+/// Prints bytes of output as they are.
+pub(super) fn print(output: &[u8]) {
     // Not `println!`, which panics when the reader closes the pipe, as in `tenantry org list | head`.
-    match writeln!(io::stdout(), "{line}") {
+    match io::stdout().write_all(output) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             complain(&format!("tenantry: the output cannot be written: {error}"));
         }

@@ -4,6 +4,7 @@ use super::output;
 use crate::config::{self, Config, Warning};
 use crate::fd_limit;
 use crate::service::{OperatorKey, Service};
+use crate::service_manager::ServiceManager;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::telemetry;
 use anyhow::{Context, Result};
@@ -58,10 +59,17 @@ async fn serve(config: &Config) -> Result<()> {
         write_timeout: config.request_timeout,
         drain_timeout: config.drain_timeout,
     };
+    let manager = ServiceManager::from_environment(config::environment());
+    let stop = async {
+        stop.await;
+        manager.notify_stopping();
+    };
+    manager.notify_ready();
     let listening = listen::serve(listener, service.handlers.clone(), limits, stop);
     tokio::select! {
         () = listening => {}
         () = tidy(&service) => {}
+        () = manager.keep_alive() => {}
     }
     tracing::info!("stopping");
     if tokio::time::timeout(STOP_TIMEOUT, service.stop()).await.is_err() {

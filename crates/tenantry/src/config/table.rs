@@ -409,6 +409,24 @@ impl ClientConfig {
     }
 }
 
+/// Where the service listens, for a command that asks it something on this machine.
+#[derive(Debug, Clone, Copy)]
+pub struct ListenConfig {
+    /// The address.
+    pub host: IpAddr,
+    /// The port.
+    pub port: u16,
+}
+
+impl ListenConfig {
+    /// Reads only those rows; errors stay in `source`.
+    pub fn read(source: &mut impl ReadSetting) -> Option<Self> {
+        let host = source.read(&rows::host);
+        let port = source.read(&rows::port);
+        Some(Self { host: host?, port: port? })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

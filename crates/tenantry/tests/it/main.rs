@@ -39,6 +39,7 @@ mod mail;
 mod mailboxes;
 mod me;
 mod members;
+mod metrics;
 mod mongodb_only;
 mod openapi;
 mod operator_key;

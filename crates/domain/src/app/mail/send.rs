@@ -5,7 +5,7 @@ use crate::clock;
 use crate::error::Result;
 use crate::limits::{MAIL_BACKOFF, MAIL_BACKOFF_MAX, MAIL_LEASE, MAIL_SEND_TIMEOUT, MAIL_WORKERS};
 use crate::mail::{Mail, MailKind, QueuedMail};
-use crate::metrics::{MAILS_DROPPED, MAILS_SENT, MAILS_TRIED_AGAIN};
+use crate::metrics::{MAIL_DROP_REASONS, MAILS_DROPPED, MAILS_SENT, MAILS_TRIED_AGAIN};
 use crate::store::UpdateOutcome;
 use std::time::Duration;
 
@@ -124,6 +124,7 @@ impl Mailer {
     }
 
     async fn drop_mail(&self, queued: &QueuedMail, reason: &'static str) -> Result<Handled> {
+        debug_assert!(MAIL_DROP_REASONS.contains(&reason), "{reason} is not in the table");
         metrics::counter!(MAILS_DROPPED, "reason" => reason).increment(1);
         tracing::info!(mail = %queued.id, reason, "a mail is not sent");
         let _ = self.mails.delete_mail(queued.id, queued.version).await?;

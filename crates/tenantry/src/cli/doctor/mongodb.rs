@@ -16,13 +16,14 @@ const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(5);
 /// The used part of the capacity from which the check warns: 9 of 10.
 const NEARLY_FULL: (u64, u64) = (9, 10);
 
-/// Checks the server.
-pub fn examine(report: &mut Report, config: &Config, options: &MongoOptions) {
+/// Checks the server; returns the version of its schema, if it could be asked.
+pub fn examine(report: &mut Report, config: &Config, options: &MongoOptions) -> Option<i64> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let looked = match runtime {
         Ok(runtime) => runtime.block_on(inspect_mongodb(options, &SystemClock)),
         Err(error) => {
-            return report.fail(CHECK, error.to_string(), "run this again when the machine has room");
+            report.fail(CHECK, error.to_string(), "run this again when the machine has room");
+            return None;
         }
     };
     match looked {
@@ -43,8 +44,10 @@ pub fn examine(report: &mut Report, config: &Config, options: &MongoOptions) {
             if let Some(stored) = &found.signing_keys {
                 signing_keys(report, config, stored);
             }
+            return Some(found.schema);
         }
     }
+    None
 }
 
 /// The signing keys in the database, and whether the settings use them.

@@ -1,12 +1,12 @@
 //! The address to listen on: free, or answered by a Tenantry that takes the operator key.
 
 use super::report::Report;
-use crate::cli::client::{Client, ClientError, operator_key};
+use crate::cli::client::{Client, ClientError, local_url, operator_key};
 use crate::config::{ClientConfig, Config};
-use reqwest::{Method, Url};
+use reqwest::Method;
 use serde::Deserialize;
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 const CHECK: &str = "address";
@@ -74,7 +74,7 @@ struct Root {
 /// Asks the program that listens; fails if that is not Tenantry.
 async fn ask(address: SocketAddr, config: &ClientConfig) -> Result<ServerResponses, ClientError> {
     let key = operator_key(config).ok();
-    let anonymous = Client::new(url_of(address)?, None)?;
+    let anonymous = Client::new(local_url(address)?, None)?;
     let health: Health = get(&anonymous, &["health"]).await?;
     if health.service != "Organization Management API" {
         return Err(ClientError::Other("another service".into()));
@@ -82,7 +82,7 @@ async fn ask(address: SocketAddr, config: &ClientConfig) -> Result<ServerRespons
     let root: Root = get(&anonymous, &[]).await?;
     let accepts_key = match key {
         Some(key) => {
-            let operator = Client::new(url_of(address)?, Some(key))?;
+            let operator = Client::new(local_url(address)?, Some(key))?;
             Some(get::<serde_json::Value>(&operator, &["v1", "organizations"]).await.map(|_| ()))
         }
         None => None,
@@ -116,32 +116,5 @@ fn answered(report: &mut Report, address: SocketAddr, answers: &ServerResponses,
         ),
         Some(Err(failure)) => report.warn("operator key", failure.to_string(), "check the server's log"),
         None => report.ok("operator key", "none was found to try on the running server"),
-    }
-}
-
-/// The URL for a server on this machine that listens on `address`.
-fn url_of(address: SocketAddr) -> Result<Url, ClientError> {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    let url = format!("http://{}", SocketAddr::new(ip, address.port()));
-    url.parse().map_err(|_| ClientError::Other(format!("{url} is no URL")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn server_url_of_every_interface_is_loopback() {
-        for (address, url) in [
-            ("0.0.0.0:8000", "http://127.0.0.1:8000/"),
-            ("[::]:8000", "http://[::1]:8000/"),
-            ("10.0.0.1:80", "http://10.0.0.1/"),
-        ] {
-            assert_eq!(url_of(address.parse().unwrap()).unwrap().as_str(), url);
-        }
     }
 }

@@ -4,12 +4,15 @@ mod archives;
 mod audit;
 mod doctor;
 mod formats;
+mod generated;
+mod healthcheck;
 mod key;
 mod mail;
 mod mail_tls;
 mod operator_key;
 mod org;
 mod people;
+mod rehearsal;
 mod signing_key;
 
 use serde_json::Value;

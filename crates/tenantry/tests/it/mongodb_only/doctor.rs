@@ -1,6 +1,7 @@
 //! `tenantry doctor` where the service runs on MongoDB.
 
 use crate::support::app::{App, Setup};
+use crate::support::data_set::DataSet;
 use crate::support::fixtures::organization;
 use crate::support::test_env::TestEnv;
 use std::process::Command;
@@ -49,6 +50,16 @@ async fn doctor_reports_database_and_changes_nothing() {
     assert_has(&text, "ok", "capacity", "of 10000 collections and indexes");
     assert_has(&text, "ok", "organizations", "1 active");
     assert_has(&text, "ok", "keys", "operator.key is private and sound");
+}
+
+#[tokio::test]
+async fn rehearsal_lists_the_steps_of_an_upgrade() {
+    let data = DataSet::open();
+    let (text, _) = doctor(data.test_env(), &["--rehearse-upgrade"]);
+    assert_has(&text, "ok", "rehearsal", "step to version 6: the audit trail");
+    data.start().await.stop().await;
+    let (text, _) = doctor(data.test_env(), &["--rehearse-upgrade"]);
+    assert_has(&text, "ok", "rehearsal", "no step would run");
 }
 
 /// The settings alone decide there, and a forgotten one changes what signs.

@@ -39,7 +39,7 @@ fn assert_has(text: &str, begin: &str, part: &str) {
 }
 
 /// Every file with its bytes, and when it was last changed.
-fn snapshot(directory: &Path) -> BTreeMap<PathBuf, (Vec<u8>, i64, i64)> {
+pub(super) fn snapshot(directory: &Path) -> BTreeMap<PathBuf, (Vec<u8>, i64, i64)> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
         let metadata = entry.metadata().unwrap();

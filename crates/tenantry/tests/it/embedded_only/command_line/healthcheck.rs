@@ -1,0 +1,62 @@
+//! `tenantry healthcheck`, and what the service manager is told.
+
+use super::Shell;
+use crate::support::process::Launch;
+use std::net::TcpListener;
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn healthcheck_asks_the_address_of_the_settings() {
+    let shell = Shell::new();
+    let server = Launch::on(&shell.data_dir()).start();
+    let port = server.address().port().to_string();
+    let shell = shell.with("PORT", &port).with("HOST", "0.0.0.0");
+    // What no certificate store and no other setting of the service may change.
+    let shell = shell.with("SSL_CERT_FILE", "/nonexistent").with("SSL_CERT_DIR", "/nonexistent");
+    let shell = shell.with("JWT_SECRET_FILE", "/nonexistent").with("HTTP_PROXY", "http://127.0.0.1:1");
+    assert_eq!(shell.run(&["healthcheck"]).done(), "ok\n");
+    assert_eq!(shell.run(&["healthcheck", "--live", "--timeout", "30"]).done(), "ok\n");
+    let url = format!("http://{}", server.address());
+    assert_eq!(Shell::new().run(&["healthcheck", "--url", &url]).done(), "ok\n");
+
+    server.stop().await;
+    let refused = shell.run(&["healthcheck"]).refused();
+    assert_eq!(refused, format!("tenantry: nothing answers at http://127.0.0.1:{port}/\n"));
+}
+
+#[test]
+fn healthcheck_fails_where_another_program_or_nobody_answers() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let refused = Shell::new().run(&["healthcheck", "--url", &url, "--timeout", "1"]).refused();
+    assert!(refused.contains("does not answer within 1 seconds"), "{refused}");
+
+    let refused = Shell::new().with("PORT", "0").run(&["healthcheck"]).refused();
+    assert!(refused.contains("name it with --url"), "{refused}");
+    let misused = Shell::new().run(&["healthcheck", "--url", "no url"]).misused();
+    assert!(misused.contains("--url"), "{misused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn service_manager_hears_of_start_life_and_end() {
+    let shell = Shell::new();
+    let path = shell.data_dir().with_file_name("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let hear = || {
+        let mut buffer = [0; 64];
+        let length = socket.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    let server = Launch::on(&shell.data_dir())
+        .env("NOTIFY_SOCKET", path.to_str().unwrap())
+        .env("WATCHDOG_USEC", "200000")
+        .start();
+    assert_eq!(hear(), "READY=1");
+    let url = format!("http://{}", server.address());
+    assert_eq!(shell.run(&["healthcheck", "--url", &url]).done(), "ok\n");
+    assert_eq!((hear().as_str(), hear().as_str()), ("WATCHDOG=1", "WATCHDOG=1"));
+    server.stop().await;
+    while hear() != "STOPPING=1" {}
+}
