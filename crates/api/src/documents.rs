@@ -15,6 +15,8 @@ mod schema;
 pub mod updates;
 mod value_format;
 
+pub(crate) use schema::NDJSON;
+
 use super::auth::RequireTenant;
 use super::collections;
 use super::conditional::{IfMatchRevision, IfNoneMatchRevision, ReplaceCondition, revision_etag};
@@ -59,7 +61,8 @@ use value_format::ValueFormat;
     responses((status = 201, description = "The document.", body = Document)),
     extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsWrite).refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::DocumentExists,
-        ErrorCode::UniqueViolation, ErrorCode::QuotaExceeded, ErrorCode::DocumentUnreadable
+        ErrorCode::SchemaViolation, ErrorCode::QueryTooSlow, ErrorCode::UniqueViolation, ErrorCode::QuotaExceeded,
+        ErrorCode::DocumentUnreadable
     ]).and(&REPEATABLE)))))]
 pub async fn insert_document(
     State(http): State<Arc<Http>>,

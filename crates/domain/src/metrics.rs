@@ -26,5 +26,7 @@ pub const MAILS_SENT: &str = "mails_sent_total";
 pub const MAILS_TRIED_AGAIN: &str = "mails_tried_again_total";
 /// Mails that were given up, by `reason`: `refused`, `expired`, `outdated` or `unreadable`.
 pub const MAILS_DROPPED: &str = "mails_dropped_total";
+/// Documents written although they violate the schema of their collection, which only warns.
+pub const SCHEMA_WARNINGS: &str = "schema_warnings_total";
 /// Documents removed because they had expired.
 pub const DOCUMENTS_EXPIRED: &str = "documents_expired_total";

@@ -1,6 +1,7 @@
 //! Collections of an organization and their indexes.
 
 pub(super) mod catalog;
+mod collection_schemas;
 mod index_build;
 pub(super) mod index_builds;
 mod indexes;
@@ -12,13 +13,15 @@ pub(super) mod stored_index;
 use super::Sqlite;
 use super::containers::tenant_db::Container;
 use async_trait::async_trait;
+use scope::Scope;
 use std::sync::Arc;
 use tenantry_documents::document::EntryBudget;
 use tenantry_documents::index::{Index, IndexName};
+use tenantry_documents::schema::SchemaDefinition;
 use tenantry_domain::Result;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::organization::{Organization, Usage};
-use tenantry_domain::store::{CollectionInfo, Collections, InsertOutcome};
+use tenantry_domain::store::{CollectionInfo, Collections, InsertOutcome, SchemaChange};
 
 #[async_trait]
 impl Collections for Sqlite {
@@ -112,6 +115,31 @@ impl Collections for Sqlite {
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
+    async fn get_schema(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+    ) -> Result<Option<Arc<SchemaDefinition>>> {
+        let container = self.container(organization).await?;
+        container.glance(|scope| Ok(scope.collection(name)?.schema.clone())).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
+    async fn set_schema(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+        schema: Option<&SchemaDefinition>,
+        expected: Option<&SchemaDefinition>,
+    ) -> Result<SchemaChange> {
+        let (name, schema, expected) = (name.clone(), schema.cloned(), expected.cloned());
+        let container = self.container(organization).await?;
+        let set =
+            move |scope: Scope<'_>| collection_schemas::set(scope, &name, schema.as_ref(), expected.as_ref());
+        container.write(set).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn get_usage(&self, organization: &Organization) -> Result<Usage> {
         let container = self.container(organization).await?;
         container.scan(|scope| records::usage(scope.connection)).await
@@ -129,11 +157,12 @@ fn clear_later(container: &Arc<Container>, removed: Option<bool>) -> bool {
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::statement::Statement;
-    use super::{catalog, index_build, indexes, records, removal, scope};
+    use super::{catalog, collection_schemas, index_build, indexes, records, removal, scope};
 
-    pub(crate) const STATEMENTS: [&[Statement]; 6] = [
+    pub(crate) const STATEMENTS: [&[Statement]; 7] = [
         index_build::STATEMENTS,
         catalog::STATEMENTS,
+        collection_schemas::STATEMENTS,
         scope::STATEMENTS,
         indexes::STATEMENTS,
         records::STATEMENTS,

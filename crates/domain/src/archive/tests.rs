@@ -45,6 +45,7 @@ fn collection(name: &str, indexes: &[(&str, &str)]) -> ArchivedCollection {
     ArchivedCollection {
         name: CollectionName::parse(name).unwrap(),
         indexes: indexes.iter().map(index).collect(),
+        schema: None,
     }
 }
 

@@ -23,7 +23,7 @@ const METADATA_VERSION: &str = "1.0";
 const APPLICATION_ID: i64 = 0x544e_5443;
 
 /// Step n leads from version n to n + 1. Containers of the first version say 0.
-const STEPS: &[&str] = &[STEP_1, STEP_2, STEP_3, STEP_4];
+const STEPS: &[&str] = &[STEP_1, STEP_2, STEP_3, STEP_4, STEP_5];
 
 /// The newest version this program knows.
 const NEWEST_VERSION: i64 = STEPS.len() as i64;
@@ -185,6 +185,12 @@ INSERT INTO index_sizes (index_id, bytes)
 /// expire. A version that does not know of it would add the entries of documents that the index must not have.
 const STEP_4: &str = "
 ALTER TABLE indexes ADD COLUMN options TEXT;
+";
+
+/// The schema of a collection with its level and action, as JSON. A version that does not know of it would write without
+/// checks.
+const STEP_5: &str = "
+ALTER TABLE collections ADD COLUMN schema TEXT;
 ";
 
 statements! {

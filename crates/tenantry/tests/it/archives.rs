@@ -62,6 +62,12 @@ async fn filled(app: &App, name: &str) -> Organization {
     ] {
         acme.owner.post(&format!("{}/orders/indexes", acme.collections()), &index).await.created();
     }
+    // Many of the documents violate it: they were there before.
+    let schema = json!({
+        "schema": { "$ref": "#/$defs/order", "$defs": { "order": { "required": ["note"], "title": "\"\u{1F600}" } } },
+        "level": "moderate",
+    });
+    acme.owner.put(&format!("{}/orders/schema", acme.collections()), &schema).await.created();
     acme
 }
 
@@ -303,7 +309,9 @@ fn crafted_of(name: &str, documents: &[bson::RawDocumentBuf], unique: &[&str]) -
     let mut writer =
         ArchiveWriter::begin(Manifest::new(Timestamp::UNIX_EPOCH), organization, &mut out).unwrap();
     let indexes = unique.iter().map(|keys| Index::parse(None, keys, true).unwrap()).collect();
-    writer.collection(ArchivedCollection { name: CollectionName::default(), indexes }, &mut out).unwrap();
+    writer
+        .collection(ArchivedCollection { name: CollectionName::default(), indexes, schema: None }, &mut out)
+        .unwrap();
     for document in documents {
         writer.document(document, &mut out);
     }
