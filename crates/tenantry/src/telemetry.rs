@@ -17,7 +17,7 @@ use tenantry_api::metrics::{
 };
 use tenantry_domain::metrics::{
     DOCUMENTS_EXPIRED, MAILS_DROPPED, MAILS_SENT, MAILS_TRIED_AGAIN, MAILS_WAITING, OPERATION_RECOVERIES,
-    OPERATIONS, ORGANIZATION_TURN_WAITS, PASSWORD_HASH_DURATION, STORE_CACHE_INVALIDATIONS,
+    OPERATIONS, ORGANIZATION_TURN_WAITS, PASSWORD_HASH_DURATION, SCHEMA_WARNINGS, STORE_CACHE_INVALIDATIONS,
     STORE_CHANGE_STREAM_ALIVE, STORE_WRITE_BATCH_SIZE,
 };
 use tracing::Level;
@@ -131,6 +131,11 @@ fn describe_metrics() {
     describe_gauge!(MAILS_WAITING, Unit::Count, "Mails that wait to be sent, about.");
     describe_counter!(MAILS_SENT, Unit::Count, "Mails that the mail server has taken.");
     describe_counter!(MAILS_TRIED_AGAIN, Unit::Count, "Times that a mail could not be sent and waits.");
+    describe_counter!(
+        SCHEMA_WARNINGS,
+        Unit::Count,
+        "Documents written although they violate the schema of their collection, which only warns."
+    );
     describe_counter!(DOCUMENTS_EXPIRED, Unit::Count, "Documents removed because they had expired.");
     describe_counter!(MAILS_DROPPED, Unit::Count, "Mails that were given up.");
     describe_histogram!(STORE_WRITE_BATCH_SIZE, Unit::Count, "Writes that were made durable together.");
