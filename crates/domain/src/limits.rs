@@ -203,7 +203,7 @@ pub const SCHEMA_WARNING_INTERVAL: Duration = Duration::from_secs(60);
 /// How long one request checks the documents of a collection by a schema; then it says where to go on.
 pub const SCHEMA_CHECK_TIME: Duration = Duration::from_secs(60);
 /// Documents that are read at once for that.
-pub const SCHEMA_CHECK_PAGE_DOCUMENTS: u32 = 500;
+pub const SCHEMA_CHECK_PAGE_DOCUMENTS: u32 = 100;
 /// Documents that an update by filter reads at once.
 pub const UPDATE_PAGE_DOCUMENTS: u32 = 16;
 /// Documents that one update by filter changes at the same time.

@@ -5,6 +5,7 @@ mod collection_schemas;
 mod index_build;
 pub(super) mod index_builds;
 mod indexes;
+pub(super) mod recent_schemas;
 mod records;
 pub(super) mod removal;
 pub(super) mod scope;
@@ -68,7 +69,9 @@ impl Collections for Sqlite {
     async fn delete_collection(&self, organization: &Organization, name: &CollectionName) -> Result<bool> {
         let name = name.clone();
         let container = self.container(organization).await?;
-        let deleted = container.write(move |scope| records::delete(scope, &name)).await?;
+        let deleted = container.write(move |scope| records::delete(scope, &name)).await;
+        container.schemas().invalidate();
+        let deleted = deleted?;
         Ok(clear_later(&container, deleted))
     }
 
@@ -125,6 +128,22 @@ impl Collections for Sqlite {
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
+    async fn get_recent_schema(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+    ) -> Result<Option<Arc<SchemaDefinition>>> {
+        let container = self.container(organization).await?;
+        let changes = match container.schemas().get(name) {
+            Ok(schema) => return Ok(schema),
+            Err(changes) => changes,
+        };
+        let schema = container.glance(|scope| Ok(scope.collection(name)?.schema.clone())).await?;
+        container.schemas().insert(name, schema.clone(), changes);
+        Ok(schema)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn set_schema(
         &self,
         organization: &Organization,
@@ -136,7 +155,9 @@ impl Collections for Sqlite {
         let container = self.container(organization).await?;
         let set =
             move |scope: Scope<'_>| collection_schemas::set(scope, &name, schema.as_ref(), expected.as_ref());
-        container.write(set).await
+        let change = container.write(set).await;
+        container.schemas().invalidate();
+        change
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]

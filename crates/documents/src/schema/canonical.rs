@@ -2,7 +2,7 @@
 //! members stand in another order.
 
 use super::instance::{Shape, extended};
-use super::values::Number;
+use super::number::Number;
 use crate::document::{Json, fields, items};
 use crate::fuel::{FIELD, Fuel, Interruption, VALUE};
 use bson::RawBsonRef;

@@ -1,6 +1,6 @@
 //! The schema of a collection: a schema, which writes it is applied to, and what a violation means.
 
-use super::Schema;
+use super::compiled::Schema;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

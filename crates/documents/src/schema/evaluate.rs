@@ -4,13 +4,13 @@
 //! anything is wrong matters, and the first violation ends it.
 
 use super::canonical;
+use super::compiled::{Schema, Stop};
 use super::evaluated::Evaluated;
 use super::instance::{Shape, extended};
 use super::keywords::{Composition, Keywords, Node, NodeId, Texts, Values};
 use super::multiple::is_multiple;
-use super::values::Number;
+use super::number::Number;
 use super::violations::Violations;
-use super::{Schema, Stop};
 use crate::document::{FieldErrors, size};
 use crate::fuel::{Fuel, VALUE};
 use crate::limits::SCHEMA_MAX_EVALUATION_LEVELS;
@@ -19,19 +19,24 @@ use bson::{RawBsonRef, RawDocument};
 /// The cost of visiting a subschema.
 const NODE: u64 = 40;
 
-/// See [`Schema::check`].
-pub fn check(schema: &Schema, document: &RawDocument, fuel: &Fuel<'_>) -> Result<Violations, Stop> {
-    let mut evaluation = Evaluation {
-        schema,
-        fuel,
-        position: FieldErrors::new(""),
-        violations: Violations::default(),
-        is_quiet: false,
-        levels: 0,
-        depth: 0,
-    };
-    evaluation.evaluate(0, RawBsonRef::Document(document), None)?;
-    Ok(evaluation.violations)
+impl Schema {
+    /// Everything that is wrong with a document.
+    ///
+    /// # Errors
+    /// The check has to stop before its end.
+    pub fn check(&self, document: &RawDocument, fuel: &Fuel<'_>) -> Result<Violations, Stop> {
+        let mut evaluation = Evaluation {
+            schema: self,
+            fuel,
+            position: FieldErrors::new(""),
+            violations: Violations::default(),
+            is_quiet: false,
+            levels: 0,
+            depth: 0,
+        };
+        evaluation.evaluate(0, RawBsonRef::Document(document), None)?;
+        Ok(evaluation.violations)
+    }
 }
 
 /// A check while it runs.
@@ -240,8 +245,9 @@ impl<'a> Evaluation<'a> {
     }
 
     fn is_one_of(&mut self, values: &Values, value: RawBsonRef<'_>) -> Verdict {
-        // A larger value is none of them, and need not be copied: each is encoded in at most 16 bytes for one of BSON.
-        let is_candidate = size(value) <= 16 + 2 * values.longest;
+        // A larger value is none of them, and need not be copied: an item of an array takes up to 8 bytes of BSON for each
+        // byte of its encoded form.
+        let is_candidate = size(value) <= 16 + 8 * values.longest;
         let mut encoded = Vec::new();
         if is_candidate {
             canonical::encode(value, self.fuel, &mut encoded)?;

@@ -1,6 +1,6 @@
 //! How a schema sees the values of a document: as the API answers them.
 
-use super::values::Number;
+use super::number::Number;
 use crate::document::write_value_json;
 use crate::fuel::{Fuel, Interruption};
 use bson::raw::CString;

@@ -1,6 +1,7 @@
 //! A schema in memory: subschemas by their number, each with its keywords by the type of value that they are about.
 
-use super::values::{Bound, Number, Types};
+use super::number::Number;
+use super::values::{Bound, Types};
 use crate::filter::Pattern;
 use std::collections::{BTreeMap, HashSet};
 

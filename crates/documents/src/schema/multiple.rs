@@ -1,6 +1,6 @@
 //! Whether a number is a multiple of another, as people write them: 0.3 is three times 0.1.
 
-use super::values::Number;
+use super::number::Number;
 
 /// `mantissa * 10^exponent`, without zeros at the end of the mantissa.
 struct Decimal {

@@ -3,75 +3,42 @@
 //! Unknown keywords are annotations, as the dialect says. Keywords of earlier drafts and of MongoDB's own schemas that
 //! would be silently without effect are refused, with the word that takes their place.
 
-use super::Schema;
-use super::canonical::encode_json;
-use super::keywords::{Arrays, Composition, Keywords, Node, NodeId, Objects, Values};
-use super::references::{Reference, is_anchor, resolve};
-use super::values::{Bound, Number, Types};
-use crate::document::{FieldErrors, Json, Members};
+use super::compiled::Schema;
+use super::keywords::{Arrays, Composition, Keywords, Node, NodeId, Objects};
+use super::number::Number;
+use super::reader::{DIALECT, Reader, Reference, place_of};
+use super::references::{is_anchor, resolve};
+use super::text::write;
+use super::values::Bound;
+use crate::document::{Json, Members};
 use crate::error::{Error, Result};
-use crate::filter::Pattern;
-use crate::limits::{SCHEMA_MAX_BYTES, SCHEMA_MAX_NODES, SCHEMA_MAX_PATTERNS, SCHEMA_MAX_STATES};
-use std::collections::{HashMap, HashSet};
+use crate::limits::{SCHEMA_MAX_BYTES, SCHEMA_MAX_NODES};
+use std::collections::HashSet;
 
-/// The one dialect.
-pub(super) const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
-/// Characters of values that a sentence repeats.
-const SHOWN_CHARS: usize = 100;
-
-/// See [`Schema::parse`].
-pub fn parse(text: &str, at: &str) -> Result<Schema> {
-    if text.len() > SCHEMA_MAX_BYTES {
-        let detail = format!("May have at most {SCHEMA_MAX_BYTES} bytes.");
-        return Err(Error::invalid_field(at, detail));
+impl Schema {
+    /// Reads a schema; `at` is the pointer of the schema within the request.
+    ///
+    /// # Errors
+    /// `invalid_input` with everything that is not allowed.
+    pub fn parse(json: &str, at: &str) -> Result<Self> {
+        if json.len() > SCHEMA_MAX_BYTES {
+            let detail = format!("May have at most {SCHEMA_MAX_BYTES} bytes.");
+            return Err(Error::invalid_field(at, detail));
+        }
+        let root = Json::parse(json).map_err(|error| Error::invalid_field(at, error.to_string()))?;
+        let mut reader = Reader::new(at);
+        reader.schema(&root);
+        resolve(&mut reader, &root);
+        reader.problems.finish()?;
+        let mut text = String::with_capacity(json.len());
+        write(&root, &mut text);
+        Ok(Self { nodes: reader.nodes, states: reader.states, patterns: reader.patterns, text })
     }
-    let json = Json::parse(text).map_err(|error| Error::invalid_field(at, error.to_string()))?;
-    let mut reader = Reader::new(at);
-    reader.schema(&json);
-    resolve(&mut reader, &json);
-    reader.problems.finish()?;
-    let mut text = String::with_capacity(text.len());
-    write(&json, &mut text);
-    Ok(Schema { nodes: reader.nodes, states: reader.states, patterns: reader.patterns, text })
-}
-
-/// Reads a schema, and collects what is wrong with it.
-pub(super) struct Reader {
-    pub(super) problems: FieldErrors,
-    pub(super) nodes: Vec<Node>,
-    /// The subschemas by where they are in memory: references lead to some of them.
-    pub(super) places: HashMap<usize, NodeId>,
-    pub(super) anchors: HashMap<String, NodeId>,
-    pub(super) references: Vec<Reference>,
-    /// The `$id` of the whole.
-    pub(super) id: Option<String>,
-    states: usize,
-    patterns: usize,
-    is_full: bool,
-}
-
-/// Where a JSON value is in memory.
-pub(super) fn place_of(json: &Json<'_>) -> usize {
-    std::ptr::from_ref(json) as usize
 }
 
 impl Reader {
-    fn new(at: &str) -> Self {
-        Self {
-            problems: FieldErrors::new(at),
-            nodes: Vec::new(),
-            places: HashMap::new(),
-            anchors: HashMap::new(),
-            references: Vec::new(),
-            id: None,
-            states: 0,
-            patterns: 0,
-            is_full: false,
-        }
-    }
-
     /// Reads a subschema; nests no deeper than JSON may.
-    fn schema(&mut self, json: &Json<'_>) -> NodeId {
+    pub(super) fn schema(&mut self, json: &Json<'_>) -> NodeId {
         let node = self.nodes.len();
         if node >= SCHEMA_MAX_NODES {
             if !std::mem::replace(&mut self.is_full, true) {
@@ -324,191 +291,5 @@ impl Reader {
         }
         names.extend(object.dependent_schemas.iter().map(|(name, _)| name.clone()));
         names.iter().for_each(|name| object.watch(name));
-    }
-
-    fn text<'j>(&mut self, value: &'j Json<'_>) -> Option<&'j str> {
-        match value {
-            Json::String(text) => Some(text),
-            _ => {
-                self.problems.refuse("Must be a string.");
-                None
-            }
-        }
-    }
-
-    fn boolean(&mut self, value: &Json<'_>) -> bool {
-        if !matches!(value, Json::Bool(_)) {
-            self.problems.refuse("Must be `true` or `false`.");
-        }
-        *value == Json::Bool(true)
-    }
-
-    fn number(&mut self, value: &Json<'_>) -> Option<Number> {
-        match value {
-            Json::Number(digits) => self.problems.check("", Number::parse(digits)),
-            _ => {
-                self.problems.refuse("Must be a number.");
-                None
-            }
-        }
-    }
-
-    fn count(&mut self, value: &Json<'_>) -> Option<u64> {
-        let count = match value {
-            Json::Number(digits) => Number::parse(digits).ok().and_then(Number::whole),
-            _ => None,
-        };
-        let count = count.and_then(|count| u64::try_from(count).ok());
-        if count.is_none() {
-            self.problems.refuse("Must be a whole number of at least 0.");
-        }
-        count
-    }
-
-    fn types(&mut self, value: &Json<'_>) -> Option<Types> {
-        let mut types = Types::default();
-        let names = match value {
-            Json::String(_) => std::slice::from_ref(value),
-            Json::Array(names) if !names.is_empty() => names,
-            _ => {
-                self.problems.refuse("Must be the name of a type, or an array of some.");
-                return None;
-            }
-        };
-        for name in names {
-            let name = self.text(name)?;
-            if self.problems.check("", types.add(name)) == Some(false) {
-                self.problems.refuse(format!("Names `{name}` twice: keep one."));
-            }
-        }
-        Some(types)
-    }
-
-    fn values(&mut self, values: &[Json<'_>]) -> Option<Values> {
-        let mut read = Values::default();
-        let mut shown = Vec::with_capacity(values.len());
-        for value in values {
-            let mut encoded = Vec::new();
-            self.problems.check("", encode_json(value, &mut encoded))?;
-            read.longest = read.longest.max(encoded.len());
-            read.encoded.insert(encoded);
-            let mut text = String::new();
-            write(value, &mut text);
-            shown.push(text);
-        }
-        let shown = shown.join(", ");
-        read.sentence = match values.len() {
-            1 if shown.len() <= SHOWN_CHARS => format!("Must be {shown}."),
-            _ if shown.len() <= SHOWN_CHARS && !shown.is_empty() => format!("Must be one of {shown}."),
-            _ => "Must be one of the values that the schema lists.".to_owned(),
-        };
-        Some(read)
-    }
-
-    fn names(&mut self, value: &Json<'_>) -> Vec<String> {
-        let Json::Array(items) = value else {
-            self.problems.refuse("Must be an array of names.");
-            return Vec::new();
-        };
-        let (mut names, mut met) = (Vec::with_capacity(items.len()), HashSet::new());
-        for (index, item) in items.iter().enumerate() {
-            let length = self.problems.push_index(index);
-            if let Some(name) = self.text(item) {
-                if met.insert(name) {
-                    names.push(name.to_owned());
-                } else {
-                    self.problems.refuse("Is named twice: keep one.");
-                }
-            }
-            self.problems.pop(length);
-        }
-        names
-    }
-
-    fn pattern(&mut self, text: &str) -> Option<Pattern> {
-        let pattern = self.problems.check("", Pattern::parse_exact(text))?;
-        self.patterns += 1;
-        self.states += pattern.states();
-        if self.patterns > SCHEMA_MAX_PATTERNS {
-            self.problems.refuse(format!("A schema may have at most {SCHEMA_MAX_PATTERNS} patterns."));
-            return None;
-        }
-        if self.states > SCHEMA_MAX_STATES {
-            let detail = format!(
-                "The patterns of a schema may have at most {SCHEMA_MAX_STATES} states when compiled: use fewer or smaller \
-                 repetitions."
-            );
-            self.problems.refuse(detail);
-            return None;
-        }
-        Some(pattern)
-    }
-
-    fn schema_list(&mut self, value: &Json<'_>) -> Vec<NodeId> {
-        let Json::Array(items) = value else {
-            self.problems.refuse("Must be an array of schemas.");
-            return Vec::new();
-        };
-        if items.is_empty() {
-            self.problems.refuse("Must have at least one schema.");
-        }
-        let mut nodes = Vec::with_capacity(items.len());
-        for (index, item) in items.iter().enumerate() {
-            let length = self.problems.push_index(index);
-            nodes.push(self.schema(item));
-            self.problems.pop(length);
-        }
-        nodes
-    }
-
-    fn schema_map(&mut self, value: &Json<'_>) -> Vec<(String, NodeId)> {
-        self.map(value, Self::schema)
-    }
-
-    fn map<T>(&mut self, value: &Json<'_>, read: fn(&mut Self, &Json<'_>) -> T) -> Vec<(String, T)> {
-        let Json::Object(members) = value else {
-            self.problems.refuse("Must be an object.");
-            return Vec::new();
-        };
-        let (mut all, mut met) = (Vec::with_capacity(members.len()), HashSet::new());
-        for (name, value) in members {
-            let length = self.problems.push(name);
-            if met.insert(name) {
-                all.push((name.to_string(), read(self, value)));
-            } else {
-                self.problems.refuse("Occurs twice: keep one.");
-            }
-            self.problems.pop(length);
-        }
-        all
-    }
-}
-
-/// Appends `json` without white space.
-fn write(json: &Json<'_>, out: &mut String) {
-    let quoted = |text: &str| serde_json::Value::from(text).to_string();
-    match json {
-        Json::Null => out.push_str("null"),
-        Json::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
-        Json::Number(digits) => out.push_str(digits),
-        Json::String(text) => out.push_str(&quoted(text)),
-        Json::Array(items) => {
-            out.push('[');
-            for (index, item) in items.iter().enumerate() {
-                out.push_str(if index > 0 { "," } else { "" });
-                write(item, out);
-            }
-            out.push(']');
-        }
-        Json::Object(members) => {
-            out.push('{');
-            for (index, (name, value)) in members.iter().enumerate() {
-                out.push_str(if index > 0 { "," } else { "" });
-                out.push_str(&quoted(name));
-                out.push(':');
-                write(value, out);
-            }
-            out.push('}');
-        }
     }
 }

@@ -3,17 +3,8 @@
 //! There is one schema resource, so `$dynamicRef` leads where `$ref` would.
 
 use super::keywords::{Node, NodeId};
-use super::parse::{DIALECT, Reader, place_of};
+use super::reader::{DIALECT, Reader, Reference, place_of};
 use crate::document::Json;
-
-/// A reference as it was written.
-pub(super) struct Reference {
-    /// The subschema that has it.
-    pub(super) from: NodeId,
-    /// Its pointer within the request.
-    pub(super) pointer: String,
-    pub(super) target: String,
-}
 
 /// Whether it is the name of an anchor.
 pub(super) fn is_anchor(name: &str) -> bool {

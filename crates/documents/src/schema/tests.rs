@@ -130,6 +130,17 @@ fn schema_values_are_equal_whatever_their_spelling() {
 }
 
 #[test]
+fn schema_value_of_many_small_items_is_found() {
+    let nulls = format!("[{}]", vec!["null"; 5000].join(","));
+    let schema = format!(r#"{{"enum": [{nulls}]}}"#);
+    assert_values(&schema, &[(&nulls, true), ("[null]", false)]);
+    assert_values(
+        r#"{"const": 9100000000000000000}"#,
+        &[("9100000000000000000", true), ("9.1e18", true), ("9.2e18", false)],
+    );
+}
+
+#[test]
 fn schema_arrays_follow_every_keyword() {
     let tuple = r#"{"prefixItems": [{"type": "integer"}, {"type": "string"}], "items": false}"#;
     assert_values(

@@ -51,7 +51,7 @@ async fn check_goes_on_from_a_cursor() {
     let bad = acme.owner.post(&format!("{check}?cursor=x"), &json!({ "schema": person() })).await;
     bad.refused_fields(&["?cursor"]);
     let bad = acme.owner.post(&check, &json!({ "schema": { "type": "x" }, "more": 1 })).await;
-    bad.refused_fields(&["/more", "/schema/type"]);
+    bad.refused_fields(&["/schema/type", "/more"]);
     let nothing = format!("{}/none/schema/check", acme.collections());
     acme.owner.post(&nothing, &json!({ "schema": true })).await.refused("collection_not_found");
 }
