@@ -1,5 +1,7 @@
 //! Schemas and documents: what is allowed, what is wrong with a document, and that every check ends.
 
+mod agreement;
+
 use super::{Schema, Stop, Violations};
 use crate::document::{DocumentId, NewDocument};
 use crate::error::Error;
