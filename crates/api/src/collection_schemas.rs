@@ -39,7 +39,7 @@ use utoipa::ToSchema;
 #[schema(as = CollectionSchema)]
 pub struct SchemaResponse {
     /// The JSON Schema, of the dialect 2020-12.
-    #[schema(value_type = Object, example = json!({ "type": "object", "required": ["status"] }))]
+    #[schema(value_type = serde_json::Value, example = json!({ "type": "object", "required": ["status"] }))]
     pub schema: Box<RawValue>,
     /// `strict`: every write is checked. `moderate`: every write, except changes of documents that violate it already.
     #[schema(example = "strict")]
@@ -206,7 +206,6 @@ pub enum CheckLine {
 pub struct ViolatingLine {
     /// Its `_id`, as Extended JSON.
     #[serde(rename = "_id")]
-    #[schema(value_type = Object)]
     pub id: serde_json::Value,
     /// What is wrong with it, up to a hundred places.
     pub errors: Vec<FieldProblem>,

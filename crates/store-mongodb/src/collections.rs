@@ -252,6 +252,7 @@ impl store::Collections for Collections {
         name: &CollectionName,
     ) -> Result<Option<Arc<SchemaDefinition>>> {
         let mut handle = self.placements.resolve(organization, name).await?;
+        handle.look_up_again().await?;
         Ok(self.schemas.get(&mut handle).await?)
     }
 
@@ -263,7 +264,8 @@ impl store::Collections for Collections {
     ) -> Result<Option<Arc<SchemaDefinition>>> {
         match self.schemas.recent(organization.id, name) {
             Some(schema) => Ok(schema),
-            None => self.get_schema(organization, name).await,
+            // By the UUID that is cached: nothing is refused because of a schema before it was read again.
+            None => Ok(self.schemas.get(&mut self.placements.resolve(organization, name).await?).await?),
         }
     }
 

@@ -60,7 +60,7 @@ impl CollectionSchemas {
         self.recent.remove(&(organization, name.clone()));
     }
 
-    /// The schema that a collection has now.
+    /// The schema that a collection has now, if the handle is of that collection.
     pub(super) async fn get(
         &self,
         handle: &mut CollectionHandle<'_>,

@@ -113,12 +113,12 @@ impl Schemas {
         after: &RawDocument,
     ) -> Result<()> {
         let Some(active) = self.get(organization, collection).await? else { return Ok(()) };
-        let checked = active.check_one(before, after).await?;
+        let checked = active.check_one(before, after, self.time).await?;
         let checked = match checked {
             Err(error) => match self.changed(organization, collection, &active).await? {
                 Reread::Same => Err(error),
                 Reread::None => return Ok(()),
-                Reread::Other(current) => current.check_one(before, after).await?,
+                Reread::Other(current) => current.check_one(before, after, self.time).await?,
             },
             checked => checked,
         };
@@ -249,11 +249,17 @@ impl ActiveSchema {
         document: &RawDocument,
         fuel: &Fuel<'_>,
     ) -> Result<Result<tenantry_documents::schema::Violations>, Interruption> {
-        fuel.begin_document(0)?;
-        match self.schema.check(document, fuel) {
+        let checked =
+            fuel.begin_document(0).map_err(Stop::from).and_then(|()| self.schema.check(document, fuel));
+        match checked {
             Ok(violations) => Ok(Ok(violations)),
             Err(stop @ (Stop::TooDeep | Stop::Interrupted(Interruption::DocumentTooDear))) => {
                 Ok(Err(tenantry_documents::Error::from(stop).into()))
+            }
+            Err(Stop::Interrupted(Interruption::TimeOver)) => {
+                let detail = "The check by the collection's schema did not end within QUERY_TIMEOUT: use fewer branches \
+                              of `anyOf`, `oneOf` and `$ref` in it, and simpler patterns, or write less at once.";
+                Ok(Err(Error::new(ErrorCode::QueryTooSlow).detail(detail)))
             }
             Err(Stop::Interrupted(stopped)) => Err(stopped),
         }
@@ -264,7 +270,12 @@ impl ActiveSchema {
         self.schema.is_short() && bytes <= INLINE_MAX_BYTES
     }
 
-    async fn check_one(&self, before: Option<&RawDocument>, after: &RawDocument) -> Result<Result<Checked>> {
+    async fn check_one(
+        &self,
+        before: Option<&RawDocument>,
+        after: &RawDocument,
+        time: Duration,
+    ) -> Result<Result<Checked>> {
         let bytes = after.as_bytes().len() + before.map_or(0, |before| before.as_bytes().len());
         if self.is_short(bytes) {
             match self.evaluate(before, after, &short()) {
@@ -274,7 +285,10 @@ impl ActiveSchema {
         }
         let (active, after) = (self.clone(), after.to_owned());
         let before: Option<RawDocumentBuf> = before.map(ToOwned::to_owned);
-        let work = move || active.evaluate(before.as_deref(), &after, &Fuel::for_document());
+        let work = move || {
+            let end = Instant::now() + time;
+            active.evaluate(before.as_deref(), &after, &Fuel::new(&|| until(end)))
+        };
         Ok(offload::elsewhere(work).await??)
     }
 
@@ -297,7 +311,7 @@ impl ActiveSchema {
         let active = self.clone();
         let work = move || {
             let end = Instant::now() + time;
-            let is_over = || if Instant::now() < end { Ok(()) } else { Err(Interruption::TimeOver) };
+            let is_over = || until(end);
             let fuel = Fuel::new(&is_over);
             let check = |document: &StoredDocument| {
                 let checked = active.evaluate(None, &document.body, &fuel);
@@ -308,6 +322,11 @@ impl ActiveSchema {
         };
         offload::elsewhere(work).await
     }
+}
+
+/// Refuses to go on after `end`.
+fn until(end: Instant) -> Result<(), Interruption> {
+    if Instant::now() < end { Ok(()) } else { Err(Interruption::TimeOver) }
 }
 
 /// Fuel for work on an async thread.

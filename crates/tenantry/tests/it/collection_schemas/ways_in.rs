@@ -1,7 +1,7 @@
 //! Every write is checked: by what is stored after it, whatever way it came.
 
 use super::{person, set};
-use crate::support::app::App;
+use crate::support::app::{App, Setup};
 use crate::support::fixtures::{Organization, insert_lines, organization};
 use crate::support::transactions::app_with_transactions;
 use serde_json::{Value, json};
@@ -176,7 +176,7 @@ async fn schema_that_warns_lets_writes_pass_and_counts_them() {
 
 #[tokio::test]
 async fn schema_too_costly_for_a_document_refuses_it() {
-    let app = App::start().await;
+    let app = Setup::unlimited().with("--query-timeout=1").start().await;
     let acme = organization(&app, "Acme").await;
     let node = |name: &str| json!({ "properties": { "a": { "$ref": "#/$defs/n" } }, "required": [name] });
     let schema = json!({ "$ref": "#/$defs/n", "$defs": { "n": { "anyOf": [node("x"), node("y")] } } });
