@@ -37,7 +37,7 @@ impl Number {
         const ENDS: std::ops::Range<f64> = -9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0;
         match self {
             Self::Whole(whole) => Some(whole),
-            #[expect(clippy::cast_possible_truncation, reason = "is in range and has no fraction")]
+            // It is in range and has no fraction.
             Self::Double(double) if double.fract() == 0.0 && ENDS.contains(&double) => Some(double as i64),
             Self::Double(_) => None,
         }

@@ -56,10 +56,7 @@ fn schema_types_follow_json_as_the_api_answers_it() {
     assert_values(r#"{"type": ["null", "boolean"]}"#, &[("null", true), ("false", true), ("0", false)]);
     assert_values(r#"{"type": "array"}"#, &[("[]", true), ("{}", false)]);
     let oid = r#"{"$oid": "0123456789abcdef01234567"}"#;
-    assert_values(
-        r#"{"type": "object", "required": ["$oid"]}"#,
-        &[(oid, true), ("{}", false), ("1", true)].map(|(value, expected)| (value, expected && value != "1")),
-    );
+    assert_values(r#"{"type": "object", "required": ["$oid"]}"#, &[(oid, true), ("{}", false), ("1", false)]);
     assert_values(
         r#"{"properties": {"$date": {"type": "string", "pattern": "^2024-"}}, "required": ["$date"]}"#,
         &[(r#"{"$date": "2024-05-06T07:08:09Z"}"#, true), (r#"{"$date": "2025-05-06T07:08:09Z"}"#, false)],

@@ -14,6 +14,7 @@ use bson::RawBson;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tenantry_documents::document::{ID_FIELD, StoredDocument};
+use tenantry_documents::filter::Filter;
 use tenantry_documents::fuel::{Fuel, Interruption};
 use tenantry_documents::query::DocumentQuery;
 use tenantry_documents::schema::{Schema, Stop};
@@ -119,7 +120,7 @@ impl Documents {
             limit: SCHEMA_CHECK_PAGE_DOCUMENTS,
             max_bytes: ARCHIVE_PAGE_BYTES,
             time: self.query_time,
-            filter: Default::default(),
+            filter: Filter::default(),
             sort: Sort::default(),
         };
         let page = self.documents.find_documents(tenant.organization(), &check.collection, &query).await?;
