@@ -101,9 +101,10 @@ impl Documents {
         policy: &Policy,
         sources: &ClockAndEntropy,
     ) -> Self {
+        let processor = Arc::default();
         Self {
             documents: store.documents.clone(),
-            schemas: Schemas::new(&store.collections, policy.query_time),
+            schemas: Schemas::new(&store.collections, policy.query_time, &processor),
             auth: auth.clone(),
             mac_keys,
             max_bytes: policy.document_max_bytes,
@@ -111,7 +112,7 @@ impl Documents {
             sources: sources.clone(),
             locks: DocumentLocks::default(),
             drawn: DrawnEntropy::new(sources.entropy.clone()),
-            processor: Arc::default(),
+            processor,
         }
     }
 

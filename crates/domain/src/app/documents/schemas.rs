@@ -13,6 +13,7 @@ use crate::limits::{INLINE_MAX_BYTES, INLINE_MAX_STEPS, SCHEMA_CACHE_BYTES, SCHE
 use crate::metrics::SCHEMA_WARNINGS;
 use crate::offload;
 use crate::organization::Organization;
+use crate::processor::Processor;
 use crate::store;
 use bson::{RawDocument, RawDocumentBuf};
 use quick_cache::Weighter;
@@ -42,17 +43,22 @@ impl Weighter<Arc<str>, Arc<Schema>> for SchemaWeighter {
 pub(super) struct Schemas {
     collections: Arc<dyn store::Collections>,
     ready: CachedSchemas,
-    /// How long the check of what one call writes may take.
-    time: Duration,
+    /// How the check of what one call writes is bounded.
+    bounds: CheckBounds,
     /// When it was last logged that documents violate schemas that only warn.
     warned: Mutex<Option<Instant>>,
 }
 
 impl Schemas {
-    pub(super) fn new(collections: &Arc<dyn store::Collections>, time: Duration) -> Self {
+    /// The check of what one call writes may take `time`, and no more of `processor` than queries.
+    pub(super) fn new(
+        collections: &Arc<dyn store::Collections>,
+        time: Duration,
+        processor: &Arc<Processor>,
+    ) -> Self {
         Self {
             collections: collections.clone(),
-            time,
+            bounds: CheckBounds { time, processor: processor.clone() },
             ready: Cache::with_weighter(CACHED_SCHEMAS, SCHEMA_CACHE_BYTES as u64, SchemaWeighter),
             warned: Mutex::default(),
         }
@@ -113,12 +119,12 @@ impl Schemas {
         after: &RawDocument,
     ) -> Result<()> {
         let Some(active) = self.get(organization, collection).await? else { return Ok(()) };
-        let checked = active.check_one(before, after, self.time).await?;
+        let checked = active.check_one(before, after, &self.bounds).await?;
         let checked = match checked {
             Err(error) => match self.changed(organization, collection, &active).await? {
                 Reread::Same => Err(error),
                 Reread::None => return Ok(()),
-                Reread::Other(current) => current.check_one(before, after, self.time).await?,
+                Reread::Other(current) => current.check_one(before, after, &self.bounds).await?,
             },
             checked => checked,
         };
@@ -140,13 +146,13 @@ impl Schemas {
             let all = documents.iter().map(|_| Ok(())).collect();
             return Ok((documents, all));
         };
-        let (mut documents, mut checked) = active.check_all(documents, self.time).await?;
+        let (mut documents, mut checked) = active.check_all(documents, &self.bounds).await?;
         if checked.iter().any(Result::is_err) {
             match self.changed(organization, collection, &active).await? {
                 Reread::Same => {}
                 Reread::None => checked = documents.iter().map(|_| Ok(Checked::Valid)).collect(),
                 Reread::Other(current) => {
-                    (documents, checked) = current.check_all(documents, self.time).await?
+                    (documents, checked) = current.check_all(documents, &self.bounds).await?
                 }
             }
         }
@@ -274,7 +280,7 @@ impl ActiveSchema {
         &self,
         before: Option<&RawDocument>,
         after: &RawDocument,
-        time: Duration,
+        bounds: &CheckBounds,
     ) -> Result<Result<Checked>> {
         let bytes = after.as_bytes().len() + before.map_or(0, |before| before.as_bytes().len());
         if self.is_short(bytes) {
@@ -283,20 +289,17 @@ impl ActiveSchema {
                 checked => return Ok(checked?),
             }
         }
-        let (active, after) = (self.clone(), after.to_owned());
+        let (active, bounds, after) = (self.clone(), bounds.clone(), after.to_owned());
         let before: Option<RawDocumentBuf> = before.map(ToOwned::to_owned);
-        let work = move || {
-            let end = Instant::now() + time;
-            active.evaluate(before.as_deref(), &after, &Fuel::new(&|| until(end)))
-        };
-        Ok(offload::elsewhere(work).await??)
+        let work = move || bounds.run(|fuel| active.evaluate(before.as_deref(), &after, fuel));
+        Ok(offload::elsewhere(work).await???)
     }
 
-    /// Checks new documents, each on its own. What is not reached in `time` is refused.
+    /// Checks new documents, each on its own. What is not reached in time is refused.
     async fn check_all(
         &self,
         documents: Vec<StoredDocument>,
-        time: Duration,
+        bounds: &CheckBounds,
     ) -> Result<(Vec<StoredDocument>, Vec<Result<Checked>>)> {
         let bytes = documents.iter().map(|document| document.body.as_bytes().len()).sum();
         if self.is_short(bytes) {
@@ -308,25 +311,38 @@ impl ActiveSchema {
                 checked => return Ok((documents, checked?)),
             }
         }
-        let active = self.clone();
+        let (active, bounds) = (self.clone(), bounds.clone());
         let work = move || {
-            let end = Instant::now() + time;
-            let is_over = || until(end);
-            let fuel = Fuel::new(&is_over);
-            let check = |document: &StoredDocument| {
-                let checked = active.evaluate(None, &document.body, &fuel);
-                checked.unwrap_or_else(|stopped| Err(stopped.into()))
-            };
-            let checked = documents.iter().map(check).collect();
-            (documents, checked)
+            let checked = bounds.run(|fuel| {
+                let check = |document: &StoredDocument| {
+                    let checked = active.evaluate(None, &document.body, fuel);
+                    checked.unwrap_or_else(|stopped| Err(stopped.into()))
+                };
+                documents.iter().map(check).collect::<Vec<_>>()
+            });
+            checked.map(|checked| (documents, checked))
         };
-        offload::elsewhere(work).await
+        offload::elsewhere(work).await?
     }
 }
 
-/// Refuses to go on after `end`.
-fn until(end: Instant) -> Result<(), Interruption> {
-    if Instant::now() < end { Ok(()) } else { Err(Interruption::TimeOver) }
+/// How checks on blocking threads are bounded.
+#[derive(Clone)]
+struct CheckBounds {
+    /// How long the check of what one call writes may take.
+    time: Duration,
+    processor: Arc<Processor>,
+}
+
+impl CheckBounds {
+    /// Runs `work` within the bounds. Blocks.
+    fn run<T>(&self, work: impl FnOnce(&Fuel<'_>) -> T) -> Result<T> {
+        let end = Instant::now() + self.time;
+        let is_over = || if Instant::now() < end { Ok(()) } else { Err(Interruption::TimeOver) };
+        let slot = self.processor.enter(&is_over)?;
+        let must_stop = || slot.give_way(&is_over).and_then(|()| is_over());
+        Ok(work(&Fuel::new(&must_stop)))
+    }
 }
 
 /// Fuel for work on an async thread.
