@@ -146,11 +146,12 @@ async fn import_into_every_placement_restores_export() {
         assert!(data(&again) == data(&archive), "{placement:?} has other data");
         let numbers = usage(&owner, &made["id"]).await;
         assert_eq!(numbers, usage(&acme.owner, &acme.body["id"]).await);
-        // The index serves, and is unique.
+        // The index serves, and is unique; so does the schema.
         let orders = format!("{location}/collections/orders/documents");
-        let taken = owner.post(&orders, &json!({ "_id": 3, "email": "x" })).await;
+        let taken = owner.post(&orders, &json!({ "_id": 3, "email": "x", "note": "" })).await;
         taken.refused("document_exists");
-        owner.post(&orders, &json!({ "_id": "new", "email": "x" })).await.created();
+        owner.post(&orders, &json!({ "_id": "new", "email": "x", "note": "" })).await.created();
+        owner.post(&orders, &json!({ "_id": "newer" })).await.refused("schema_violation");
     }
     assert!(data(&export(&acme.owner, &acme.path()).await) == data(&archive), "the original has changed");
     Snapshot::sound(app.test_env());
