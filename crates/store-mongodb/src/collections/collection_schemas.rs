@@ -72,8 +72,7 @@ impl CollectionSchemas {
     }
 
     async fn read(&self, handle: &mut CollectionHandle<'_>) -> EngineResult<Option<SchemaDefinition>> {
-        let find = self.records.collection().find_one(of(handle));
-        let Some(found) = self.records.call(find).await? else { return Ok(None) };
+        let Some(found) = self.records.find_document(of(handle)).await? else { return Ok(None) };
         if found.get(COLLECTION) != Some(&handle.identity()) {
             handle.look_up_again().await?;
             if found.get(COLLECTION) != Some(&handle.identity()) {
