@@ -7,7 +7,7 @@
 use super::auth::RequireTenant;
 use super::collections;
 use super::conditional::{IfMatchBody, IfNoneMatchBody};
-use super::documents::NDJSON;
+use super::documents::{NDJSON, ValueFormat};
 use super::extract::{DocumentBody, QueryFields};
 use super::http::Http;
 use super::openapi::Access;
@@ -249,7 +249,7 @@ pub struct CheckTotals {
 /// goes on. Nothing changes.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/schema/check",
     operation_id = "checkCollectionSchema", tag = "Collections",
-    params(RequireTenant<Read>, CollectionPath, CheckQuery),
+    params(RequireTenant<Read>, CollectionPath, ValueFormat, CheckQuery),
     request_body(content = Option<CheckRequest>, content_type = "application/json"),
     responses((status = 200, description = "A line for each document that violates the schema, and at last the totals. \
         Without the totals something was cut off.",
@@ -262,9 +262,10 @@ pub async fn check_schema(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
     CollectionPath(collection): CollectionPath,
-    QueryFields(query): QueryFields,
+    QueryFields(mut query): QueryFields,
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
+    let form = ValueFormat::of(&mut query);
     let CheckQuery { cursor } = query.parse(CheckQuery::from_fields)?;
     let body_bytes = body.0.len();
     let read = move || match body.0.is_empty() {
@@ -276,8 +277,8 @@ pub async fn check_schema(
     let mut check = documents.begin_schema_check(&tenant, &collection, schema, cursor).await?;
     // Until here, and with the first documents, it can be refused.
     let first = documents.continue_schema_check(&tenant, &mut check).await?;
-    let first = first.map(|page| lines(&page)).unwrap_or_default();
-    let running = Some(RunningCheck { http: http.clone(), tenant, check });
+    let first = first.map(|page| lines(&page, form)).unwrap_or_default();
+    let running = Some(RunningCheck { http: http.clone(), tenant, check, form });
     let pages = stream::once(async { first }).chain(stream::unfold(running, next_lines));
     // A page without violations has no line.
     let pages = pages.filter(|lines| std::future::ready(!lines.is_empty()));
@@ -292,13 +293,15 @@ struct RunningCheck {
     http: Arc<Http>,
     tenant: TenantAccess<Read>,
     check: SchemaCheck,
+    form: ValueFormat,
 }
 
 async fn next_lines(running: Option<RunningCheck>) -> Option<(Vec<u8>, Option<RunningCheck>)> {
     let mut running = running?;
-    let RunningCheck { http, tenant, check } = &mut running;
+    let RunningCheck { http, tenant, check, form } = &mut running;
+    let form = *form;
     match http.app.documents.continue_schema_check(tenant, check).await {
-        Ok(page) => Some((lines(&page?), Some(running))),
+        Ok(page) => Some((lines(&page?, form), Some(running))),
         Err(error) => {
             if let Some(cause) = error.cause() {
                 let (code, organization) = (error.code().code(), tenant.organization().id);
@@ -313,9 +316,9 @@ async fn next_lines(running: Option<RunningCheck>) -> Option<(Vec<u8>, Option<Ru
     }
 }
 
-fn lines(page: &SchemaCheckPage) -> Vec<u8> {
+fn lines(page: &SchemaCheckPage, form: ValueFormat) -> Vec<u8> {
     let mut out = Vec::with_capacity(256 * page.violating.len());
-    page.violating.iter().for_each(|document| write_violating(document, &mut out));
+    page.violating.iter().for_each(|document| write_violating(document, form, &mut out));
     if let Some(totals) = &page.totals {
         let (checked, violating) = (totals.checked, totals.violating);
         let totals = CheckTotals { checked, violating, next_cursor: totals.next_cursor.clone() };
@@ -325,9 +328,9 @@ fn lines(page: &SchemaCheckPage) -> Vec<u8> {
 }
 
 /// Writes a [`ViolatingLine`] directly as bytes: `serde_json` would round an `_id`.
-fn write_violating(document: &ViolatingDocument, out: &mut Vec<u8>) {
+fn write_violating(document: &ViolatingDocument, form: ValueFormat, out: &mut Vec<u8>) {
     out.extend(b"{\"_id\":");
-    write_value_json(document.id.as_raw_bson_ref(), out);
+    write_value_json(document.id.as_raw_bson_ref(), form.0, out);
     out.extend(b",\"errors\":");
     let errors: Vec<FieldProblem> = document.errors.iter().map(FieldProblem::from).collect();
     // Serializing plain text cannot fail.

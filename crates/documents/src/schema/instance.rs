@@ -1,7 +1,7 @@
 //! How a schema sees the values of a document: as the API answers them.
 
 use super::number::Number;
-use crate::document::write_value_json;
+use crate::document::{JsonFormat, write_value_json};
 use crate::fuel::{Fuel, Interruption};
 use bson::raw::CString;
 use bson::{RawArray, RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
@@ -37,7 +37,7 @@ pub fn extended(value: RawBsonRef<'_>, fuel: &Fuel<'_>) -> Result<RawDocumentBuf
     // Written, read and built.
     fuel.spend(500 + 8 * crate::document::size(value) as u64)?;
     let mut json = Vec::new();
-    write_value_json(value, &mut json);
+    write_value_json(value, JsonFormat::Relaxed, &mut json);
     match serde_json::from_slice(&json) {
         Ok(Json::Object(members)) => Ok(document_of(&members)),
         // Every such value is written as an object.
