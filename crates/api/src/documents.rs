@@ -15,7 +15,10 @@ mod schema;
 pub mod updates;
 mod value_format;
 
-pub(crate) use super::auth::RequireTenant;
+pub(crate) use schema::NDJSON;
+pub(crate) use value_format::ValueFormat;
+
+use super::auth::RequireTenant;
 use super::collections;
 use super::conditional::{IfMatchRevision, IfNoneMatchRevision, ReplaceCondition, revision_etag};
 use super::extract::{DocumentBody, QueryFields, media_type};
@@ -31,7 +34,6 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schema::Document;
-pub(crate) use schema::NDJSON;
 use serde::Serialize;
 use std::sync::Arc;
 use tenantry_documents::document::{
@@ -46,7 +48,6 @@ use tenantry_domain::offload;
 use tenantry_domain::permission::Permission;
 use tenantry_domain::{ErrorCode, Result};
 use utoipa::ToSchema;
-pub(crate) use value_format::ValueFormat;
 
 /// Insert a document.
 ///

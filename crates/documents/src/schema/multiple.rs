@@ -43,7 +43,7 @@ pub fn is_multiple(number: Number, unit: Number) -> bool {
     let Ok(shift) = u32::try_from(number.exponent - unit.exponent) else { return false };
     // Both are below 10^20, so their product fits.
     let scale = power_of_ten(shift, unit.mantissa);
-    (number.mantissa % unit.mantissa) * scale % unit.mantissa == 0
+    ((number.mantissa % unit.mantissa) * scale).is_multiple_of(unit.mantissa)
 }
 
 /// `10^exponent` modulo `modulus`.

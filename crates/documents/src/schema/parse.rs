@@ -148,7 +148,7 @@ impl Reader {
             },
             "maximum" => number.bounds.extend(self.number(value).map(|limit| bound(limit, true, false))),
             "exclusiveMaximum" => {
-                number.bounds.extend(self.number(value).map(|limit| bound(limit, true, true)))
+                number.bounds.extend(self.number(value).map(|limit| bound(limit, true, true)));
             }
             "minimum" => number.bounds.extend(self.number(value).map(|limit| bound(limit, false, false))),
             "exclusiveMinimum" => {
