@@ -152,7 +152,7 @@ impl Schemas {
                 Reread::Same => {}
                 Reread::None => checked = documents.iter().map(|_| Ok(Checked::Valid)).collect(),
                 Reread::Other(current) => {
-                    (documents, checked) = current.check_all(documents, &self.bounds).await?
+                    (documents, checked) = current.check_all(documents, &self.bounds).await?;
                 }
             }
         }
