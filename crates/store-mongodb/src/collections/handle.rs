@@ -83,7 +83,7 @@ impl<'a> CollectionHandle<'a> {
     /// What no other collection of the organization ever has: its UUID, or its key in the placement `shared`.
     pub(crate) fn identity(&self) -> Bson {
         match (self.location.uuid, &self.location.shared) {
-            (Some(id), _) => uuid(id).into(),
+            (Some(id), _) => uuid(id),
             (None, Some(shared)) => shared.key.as_str().into(),
             (None, None) => Bson::Null,
         }
