@@ -15,6 +15,9 @@ mod schema;
 pub mod updates;
 mod value_format;
 
+pub(crate) use schema::NDJSON;
+pub(crate) use value_format::ValueFormat;
+
 use super::auth::RequireTenant;
 use super::collections;
 use super::conditional::{IfMatchRevision, IfNoneMatchRevision, ReplaceCondition, revision_etag};
@@ -45,7 +48,6 @@ use tenantry_domain::offload;
 use tenantry_domain::permission::Permission;
 use tenantry_domain::{ErrorCode, Result};
 use utoipa::ToSchema;
-use value_format::ValueFormat;
 
 /// Insert a document.
 ///
@@ -59,7 +61,8 @@ use value_format::ValueFormat;
     responses((status = 201, description = "The document.", body = Document)),
     extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsWrite).refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::DocumentExists,
-        ErrorCode::UniqueViolation, ErrorCode::QuotaExceeded, ErrorCode::DocumentUnreadable
+        ErrorCode::SchemaViolation, ErrorCode::QueryTooSlow, ErrorCode::UniqueViolation, ErrorCode::QuotaExceeded,
+        ErrorCode::DocumentUnreadable
     ]).and(&REPEATABLE)))))]
 pub async fn insert_document(
     State(http): State<Arc<Http>>,

@@ -19,6 +19,7 @@ use tenantry_documents::aggregate::Pipeline;
 use tenantry_documents::document::{diagnosis, json_diagnosis};
 use tenantry_documents::filter::Filter;
 use tenantry_documents::index::PartialFilter;
+use tenantry_documents::schema::Schema;
 use tenantry_domain::organization::QuotaLimit;
 use tenantry_domain::{Error, ErrorCode, FieldError, Result};
 
@@ -30,8 +31,17 @@ const NAME_MAX_CHARS: usize = 100;
 /// The name of the body member and the query parameter that hold a filter.
 const FILTER: &str = "filter";
 /// The members of a body that hold conditions, stages, documents or their values.
-const KEPT_AS_TEXT: [&str; 8] =
-    [FILTER, "partial_filter", "update", "arrayFilters", "pipeline", "operations", "document", "patch"];
+const KEPT_AS_TEXT: [&str; 9] = [
+    FILTER,
+    "partial_filter",
+    "update",
+    "arrayFilters",
+    "pipeline",
+    "operations",
+    "document",
+    "patch",
+    "schema",
+];
 
 /// The members of a JSON object, or the parameters of a query, while they are being read.
 pub struct Fields {
@@ -193,6 +203,23 @@ impl Fields {
 
     fn parse_filter(&mut self, name: &str, text: &str) -> Option<Filter> {
         let parsed = Filter::parse(text, &format!("{}{name}", self.at));
+        self.take(parsed)
+    }
+
+    /// A JSON Schema that may be absent or null.
+    pub fn schema(&mut self, name: &str) -> Option<Schema> {
+        let text: String = self.optional(name, str::parse)?;
+        self.parse_schema(name, &text)
+    }
+
+    /// A required JSON Schema.
+    pub fn required_schema(&mut self, name: &str) -> Option<Schema> {
+        let text: String = self.required(name, str::parse)?;
+        self.parse_schema(name, &text)
+    }
+
+    fn parse_schema(&mut self, name: &str, text: &str) -> Option<Schema> {
+        let parsed = Schema::parse(text, &format!("{}{name}", self.at));
         self.take(parsed)
     }
 

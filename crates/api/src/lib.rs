@@ -11,6 +11,7 @@ mod auth;
 mod authorization_server;
 mod body_budget;
 mod classic;
+mod collection_schemas;
 mod collections;
 mod conditional;
 mod cursor;

@@ -27,6 +27,7 @@
 //! | `flag` | a boolean that may be absent |
 //! | `filter`, `required_filter`, `partial_filter` | a filter: an object in a body, text in a query |
 //! | `pipeline` | a pipeline: a list of objects in a body |
+//! | `schema`, `required_schema` | a JSON Schema: an object in a body |
 //! | `limit` | a limit of a quota: a number, absent, or null for none |
 //! | `object(Name)` | an object that may be absent, declared by the same macro |
 //!
@@ -123,6 +124,12 @@ macro_rules! request_fields {
         $crate::request_fields::request_fields! { @push
             $head $done $member [value_type = Object] [value_type = String] [?] $rest
         }
+    };
+    (@schema $head:tt $done:tt $member:tt $rest:tt) => {
+        $crate::request_fields::request_fields! { @filter $head $done $member $rest }
+    };
+    (@required_schema $head:tt $done:tt $member:tt $rest:tt) => {
+        $crate::request_fields::request_fields! { @required_filter $head $done $member $rest }
     };
     (@pipeline $head:tt $done:tt $member:tt $rest:tt) => {
         $crate::request_fields::request_fields! { @push

@@ -13,10 +13,10 @@ use super::readiness::Readiness;
 use super::request_id::RequestIds;
 use super::settings::Settings;
 use super::{
-    account_links, api_keys, archives, audit, authorization_server, classic, collections, docs, documents,
-    extract, health, idempotency, identities, indexes, invitations, mailed_links, malformed, me, members,
-    openapi, operations, organizations, own_sessions, password_reset, rate_limit, request_id, responses,
-    roles, sessions, signing_keys, tokens, usage,
+    account_links, api_keys, archives, audit, authorization_server, classic, collection_schemas, collections,
+    docs, documents, extract, health, idempotency, identities, indexes, invitations, mailed_links, malformed,
+    me, members, openapi, operations, organizations, own_sessions, password_reset, rate_limit, request_id,
+    responses, roles, sessions, signing_keys, tokens, usage,
 };
 use crate::error_codes;
 use axum::body::Bytes;
@@ -164,6 +164,12 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(usage::get_usage))
         .routes(routes!(indexes::list_indexes, indexes::create_index))
         .routes(routes!(indexes::get_index, indexes::delete_index))
+        .routes(routes!(
+            collection_schemas::get_schema,
+            collection_schemas::set_schema,
+            collection_schemas::delete_schema
+        ))
+        .routes(routes!(collection_schemas::check_schema))
         // Documents
         .routes(routes!(
             documents::query::list_documents,

@@ -19,7 +19,7 @@ mod index_keys;
 mod json;
 pub mod json_diagnosis;
 pub mod key;
-mod number;
+pub(crate) mod number;
 pub mod order;
 mod patch;
 mod path;

@@ -28,6 +28,8 @@ pub use position::MatchedPosition;
 pub use price::FilterPrice;
 pub use syntax::Filter;
 
+pub(crate) use pattern::Pattern;
+
 use crate::document::{ExtendedJsonReader, Json, Members, Path};
 use crate::error::Result;
 use crate::fuel::{Fuel, Interruption};

@@ -15,6 +15,7 @@ pub mod index;
 pub mod limits;
 pub mod projection;
 pub mod query;
+pub mod schema;
 pub mod sort;
 pub mod update;
 

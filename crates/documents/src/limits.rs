@@ -87,6 +87,21 @@ pub const AGGREGATE_DOCUMENT_MAX_BYTES: usize = 16 << 20;
 pub const AGGREGATE_MAX_RESULTS: usize = 10_000;
 /// Bytes of all results of an aggregate as BSON.
 pub const AGGREGATE_RESULTS_MAX_BYTES: usize = 4 << 20;
+/// Bytes of the schema of a collection, as JSON.
+pub const SCHEMA_MAX_BYTES: usize = 64 << 10;
+/// Subschemas of a schema.
+pub const SCHEMA_MAX_NODES: usize = 2000;
+/// Patterns of a schema, of `pattern` and `patternProperties`.
+pub const SCHEMA_MAX_PATTERNS: usize = 100;
+/// States of all patterns of a schema when compiled.
+pub const SCHEMA_MAX_STATES: usize = 20_000;
+/// Subschemas that a check evaluates within one another: a document has at most [`DOCUMENT_MAX_LEVELS`] levels, each
+/// of which a recursive schema may need some for.
+pub const SCHEMA_MAX_EVALUATION_LEVELS: usize = 400;
+/// Violations of a schema that are named for a document.
+pub const SCHEMA_VIOLATIONS_MAX_NAMED: usize = 100;
+/// Bytes of these: pointers have the names of fields, which may be long.
+pub const SCHEMA_VIOLATIONS_MAX_BYTES: usize = 32 << 10;
 /// Paths of an update, of all operators together.
 pub const UPDATE_MAX_PATHS: usize = 1000;
 /// Fields of the `$sort` of a `$push`.

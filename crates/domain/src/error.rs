@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 pub use tenantry_documents::FieldError;
+use tenantry_documents::schema::Violations;
 
 /// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -102,6 +103,7 @@ macro_rules! error_table {
 error_table! {
     InvalidInput, "invalid_input", Invalid, "The request has invalid fields.", "Correct each field that `errors` names and send the request again.";
     InvalidJson, "invalid_json", Invalid, "The body is not the JSON object this request takes.", "Send one JSON object in UTF-8, without duplicate keys.";
+    SchemaViolation, "schema_violation", Invalid, "The document violates the schema of its collection.", "Correct each value that `errors` names, or have the schema changed.";
     QueryTooSlow, "query_too_slow", Invalid, "The query did not end in the time it may take.", "Make an index for it, or ask for less.";
     ArchiveInvalid, "archive_invalid", Invalid, "The archive is damaged or incomplete.", "Nothing was imported. Export it again, or check how it was copied; `detail` says what is wrong.";
     TokenMissing, "token_missing", Unauthenticated, "This request needs an access token.", "Sign in first.";
@@ -136,6 +138,7 @@ error_table! {
     KeyNotFound, "key_not_found", NotFound, "There is no such key.", "Check the id against the list of keys.";
     SigningKeyNotFound, "signing_key_not_found", NotFound, "There is no such signing key.", "Check the id against the list of signing keys.";
     IndexNotFound, "index_not_found", NotFound, "The collection has no such index.", "Check the name against the list of indexes.";
+    SchemaNotFound, "schema_not_found", NotFound, "The collection has no schema.", "Set one, if documents should be checked.";
     InvitationNotFound, "invitation_not_found", NotFound, "The organization has no such invitation.", "Check the id against the list of invitations: one that was used is gone.";
     InvitationInvalid, "invitation_invalid", NotFound, "The invitation is good no more.", "It was used, renewed or revoked, or has expired: ask for another one.";
     SessionNotFound, "session_not_found", NotFound, "The account has no such session.", "Check the id against the list of sessions: one that has ended is gone.";
@@ -232,6 +235,20 @@ impl Error {
     #[must_use]
     pub fn invalid_field(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::invalid(vec![FieldError { pointer: pointer.into(), detail: detail.into() }])
+    }
+
+    /// A document that violates the schema of its collection, with everything that is wrong with it.
+    #[must_use]
+    pub fn schema_violation(violations: Violations) -> Self {
+        let (total, unnamed) = (violations.total, violations.unnamed());
+        let error = Self { fields: violations.named, ..Self::new(ErrorCode::SchemaViolation) };
+        if unnamed == 0 {
+            return error;
+        }
+        let named = total - unnamed;
+        error.detail(format!(
+            "The document violates the schema of its collection in {total} places; `errors` names the first {named}."
+        ))
     }
 
     /// A defect or an unexpected failure: `cause` goes to the log, never to the caller.

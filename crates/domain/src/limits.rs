@@ -196,6 +196,14 @@ pub const IMPORT_MEMBERS_AT_ONCE: usize = 64;
 pub const ARCHIVE_PAGE_DOCUMENTS: u32 = 500;
 /// Bytes of documents after which such a page ends: as JSON they are about three times as large.
 pub const ARCHIVE_PAGE_BYTES: usize = 1 << 20;
+/// Bytes of all schemas of collections that are kept ready for checks.
+pub const SCHEMA_CACHE_BYTES: usize = 32 << 20;
+/// How often it is logged, at most, that documents violate schemas that only warn.
+pub const SCHEMA_WARNING_INTERVAL: Duration = Duration::from_secs(60);
+/// How long one request checks the documents of a collection by a schema; then it says where to go on.
+pub const SCHEMA_CHECK_TIME: Duration = Duration::from_secs(60);
+/// Documents that are read at once for that.
+pub const SCHEMA_CHECK_PAGE_DOCUMENTS: u32 = 100;
 /// Documents that an update by filter reads at once.
 pub const UPDATE_PAGE_DOCUMENTS: u32 = 16;
 /// Documents that one update by filter changes at the same time.

@@ -30,5 +30,7 @@ pub const MAILS_TRIED_AGAIN: &str = "mails_tried_again_total";
 pub const MAILS_DROPPED: &str = "mails_dropped_total";
 /// The values of `reason`.
 pub const MAIL_DROP_REASONS: [&str; 4] = ["refused", "expired", "outdated", "unreadable"];
+/// Documents written although they violate the schema of their collection, which only warns.
+pub const SCHEMA_WARNINGS: &str = "schema_warnings_total";
 /// Documents removed because they had expired.
 pub const DOCUMENTS_EXPIRED: &str = "documents_expired_total";

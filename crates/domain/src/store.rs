@@ -32,7 +32,7 @@ mod named_containers;
 pub use api_keys::ApiKeys;
 pub use audit::{AppendOutcome, Audit, AuditQuery};
 pub use batch::{BatchChange, BatchStep, operation_pointer};
-pub use collections::{CollectionInfo, Collections};
+pub use collections::{CollectionInfo, Collections, SchemaChange};
 pub use documents::Documents;
 pub use expiries::{Expiries, Expiry};
 pub use identities::Identities;

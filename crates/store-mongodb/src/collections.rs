@@ -7,6 +7,7 @@
 //! Programs of the organization create and drop collections and indexes too. So where the server can be asked, it is
 //! asked: no list of ours is complete.
 
+pub(crate) mod collection_schemas;
 pub(crate) mod command;
 pub(crate) mod handle;
 pub(crate) mod index_build;
@@ -29,15 +30,20 @@ use crate::placements::Placements;
 use crate::quota::Quotas;
 use crate::quota::claim_age::ClaimAge;
 use async_trait::async_trait;
+use collection_schemas::CollectionSchemas;
 use handle::CollectionHandle;
 use index_build::IndexPlan;
 use index_cache::IndexCache;
+use std::sync::Arc;
+use std::time::Duration;
 use tenantry_documents::document::EntryBudget;
 use tenantry_documents::index::{Index, IndexName};
+use tenantry_documents::schema::SchemaDefinition;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::error::{Error, ErrorCode, Result};
+use tenantry_domain::limits::RECENT_READ_MAX_AGE;
 use tenantry_domain::organization::{Organization, Usage};
-use tenantry_domain::store::{self, CollectionInfo, InsertOutcome};
+use tenantry_domain::store::{self, CollectionInfo, InsertOutcome, SchemaChange};
 
 /// How often the creation of an index is tried while others change the indexes of the collection.
 const MAX_ATTEMPTS: u32 = 5;
@@ -48,6 +54,7 @@ pub(crate) struct Collections {
     capacity: Capacity,
     quotas: Quotas,
     indexes: IndexCache,
+    schemas: CollectionSchemas,
 }
 
 impl Collections {
@@ -56,8 +63,9 @@ impl Collections {
         capacity: Capacity,
         quotas: Quotas,
         indexes: IndexCache,
+        schemas: CollectionSchemas,
     ) -> Self {
-        Self { placements, capacity, quotas, indexes }
+        Self { placements, capacity, quotas, indexes, schemas }
     }
 
     /// Claims a collection, and creates it.
@@ -177,7 +185,15 @@ impl store::Collections for Collections {
             return Err(ErrorCode::CollectionIsDefault.into());
         }
         let was_there = match self.placements.resolve(organization, name).await {
-            Ok(mut handle) => self.placements.of(organization).drop_collection(&mut handle).await?,
+            Ok(mut handle) => {
+                let was_there = self.placements.of(organization).drop_collection(&mut handle).await?;
+                // If that fails, the schema stays without a collection, and no other one ever has it.
+                if let Err(failure) = self.schemas.delete(&handle).await {
+                    let error = Error::from(failure);
+                    tracing::warn!(organization = %organization.id, %error, "the schema of a dropped collection stays");
+                }
+                was_there
+            }
             Err(failure) if failure.is_missing_collection() => false,
             Err(failure) => return Err(failure.into()),
         };
@@ -227,6 +243,46 @@ impl store::Collections for Collections {
             self.quotas.usage.invalidate(organization).await;
         }
         Ok(was_there)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
+    async fn get_schema(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+    ) -> Result<Option<Arc<SchemaDefinition>>> {
+        let mut handle = self.placements.resolve(organization, name).await?;
+        handle.look_up_again().await?;
+        Ok(self.schemas.get(&mut handle).await?)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
+    async fn get_recent_schema(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+    ) -> Result<Option<Arc<SchemaDefinition>>> {
+        match self.schemas.recent(organization.id, name) {
+            Some(schema) => Ok(schema),
+            // By the UUID that is cached: nothing is refused because of a schema before it was read again.
+            None => Ok(self.schemas.get(&mut self.placements.resolve(organization, name).await?).await?),
+        }
+    }
+
+    fn schema_delay(&self) -> Duration {
+        RECENT_READ_MAX_AGE
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
+    async fn set_schema(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+        schema: Option<&SchemaDefinition>,
+        expected: Option<&SchemaDefinition>,
+    ) -> Result<SchemaChange> {
+        let mut handle = self.placements.resolve(organization, name).await?;
+        Ok(self.schemas.set(&mut handle, schema, expected).await?)
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]

@@ -7,6 +7,7 @@ pub(crate) mod metadata;
 pub(crate) mod namespace;
 pub(crate) mod uuid_support;
 
+use crate::collections::collection_schemas::CollectionSchemas;
 use crate::placements::Placements;
 use crate::quota::usage::UsageRecords;
 use async_trait::async_trait;
@@ -31,6 +32,7 @@ pub(crate) struct Containers {
     policy: PlacementPolicy,
     /// The usage record of an organization is removed with its container.
     usage: UsageRecords,
+    schemas: CollectionSchemas,
 }
 
 impl Containers {
@@ -39,8 +41,9 @@ impl Containers {
         capacity: Capacity,
         policy: PlacementPolicy,
         usage: UsageRecords,
+        schemas: CollectionSchemas,
     ) -> Self {
-        Self { placements, capacity, policy, usage }
+        Self { placements, capacity, policy, usage, schemas }
     }
 }
 
@@ -77,6 +80,7 @@ impl store::Containers for Containers {
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn drop_container(&self, organization: &Organization) -> Result<()> {
         self.placements.of(organization).drop_container(organization).await?;
+        self.schemas.delete_all_of(organization.id).await?;
         self.usage.delete(organization.id).await?;
         Ok(())
     }

@@ -5,8 +5,8 @@ pub(crate) mod stored_collection;
 use crate::connection::Connection;
 use crate::engine_error::EngineResult;
 use crate::names::{
-    ACCOUNTS, API_KEYS, AUDIT_ENTRIES, AUDIT_OUTBOX, EXPIRIES, IDENTITIES, INVITATIONS, MAILS, OPERATIONS,
-    ORGANIZATIONS, SESSIONS,
+    ACCOUNTS, API_KEYS, AUDIT_ENTRIES, AUDIT_OUTBOX, COLLECTION_SCHEMAS, EXPIRIES, IDENTITIES, INVITATIONS,
+    MAILS, OPERATIONS, ORGANIZATIONS, SESSIONS,
 };
 use crate::placements::Placements;
 use crate::record_codec::object_id;
@@ -43,6 +43,7 @@ pub(crate) struct FullScan {
     mails: Records,
     identities: Records,
     expiries: Records,
+    schemas: Records,
     operations: Records,
     audit_outbox: Records,
     audit_entries: Records,
@@ -61,6 +62,7 @@ impl FullScan {
             mails: Records::new(connection, MAILS),
             identities: Records::new(connection, IDENTITIES),
             expiries: Records::new(connection, EXPIRIES),
+            schemas: Records::new(connection, COLLECTION_SCHEMAS),
             operations: Records::new(connection, OPERATIONS),
             audit_outbox: Records::new(connection, AUDIT_OUTBOX),
             audit_entries: Records::new(connection, AUDIT_ENTRIES),
@@ -140,6 +142,7 @@ impl full_scan::FullScan for FullScan {
     async fn clear_records(&self) -> Result<()> {
         let Self { sessions, api_keys, invitations, operations, accounts, organizations, .. } = self;
         let (identities, mails, expiries) = (&self.identities, &self.mails, &self.expiries);
+        let schemas = &self.schemas;
         let (outbox, entries) = (&self.audit_outbox, &self.audit_entries);
         for records in [
             sessions,
@@ -148,6 +151,7 @@ impl full_scan::FullScan for FullScan {
             identities,
             mails,
             expiries,
+            schemas,
             operations,
             outbox,
             entries,

@@ -53,6 +53,7 @@ use api_keys::ApiKeys;
 use audit::Audit;
 use client::Server;
 use collections::Collections;
+use collections::collection_schemas::CollectionSchemas;
 use collections::index_cache::IndexCache;
 use connection::{Connection, WeakConnection};
 use containers::capacity::Capacity;
@@ -119,11 +120,13 @@ impl MongoDb {
         let placements = Placements::new(&connection, &organizations, &options.tenant_prefix);
         let quotas = Quotas::new(usage.clone(), &placements);
         let indexes = IndexCache::new(placements.clone());
+        let schemas = CollectionSchemas::new(&connection);
         let capacity = Capacity::new(connection.server(), options.max_namespaces);
         let policy =
             PlacementPolicy { usual: options.placement, shared_at_capacity: options.shared_at_capacity };
         let documents = Documents::new(placements.clone(), &quotas, indexes.clone());
-        let containers = Containers::new(placements.clone(), capacity.clone(), policy, usage.clone());
+        let containers =
+            Containers::new(placements.clone(), capacity.clone(), policy, usage.clone(), schemas.clone());
         let store = Store {
             organizations: Arc::new(Organizations::new(organizations.clone(), usage.clone())),
             accounts: Arc::new(Accounts::new(&connection)),
@@ -136,7 +139,7 @@ impl MongoDb {
             operations: Arc::new(Operations::new(&connection)),
             audit: Arc::new(Audit::new(&connection)),
             containers: Arc::new(containers),
-            collections: Arc::new(Collections::new(placements.clone(), capacity, quotas, indexes)),
+            collections: Arc::new(Collections::new(placements.clone(), capacity, quotas, indexes, schemas)),
             documents: Arc::new(documents),
             idempotency_keys: Arc::new(IdempotencyKeys::new(&connection)),
             rate_limits: Arc::new(RateLimits::new(&connection)),

@@ -16,6 +16,8 @@ pub(crate) const INVITATIONS: &str = "invitations";
 pub(crate) const MAILS: &str = "mails";
 /// Collections in which documents may expire.
 pub(crate) const EXPIRIES: &str = "expiries";
+/// The schemas of collections.
+pub(crate) const COLLECTION_SCHEMAS: &str = "collection_schemas";
 /// The log of finished operations.
 pub(crate) const OPERATIONS: &str = "operations";
 /// Events of the audit trail that ride in no other document and are in no chain yet.
@@ -57,6 +59,8 @@ pub(crate) const MAILS_DUE: &str = "mails_due";
 pub(crate) const IDENTITIES_BY_SLOT: &str = "identities_by_slot";
 /// Expiries, those first that are due first.
 pub(crate) const EXPIRIES_DUE: &str = "expiries_due";
+/// The schemas of the collections of one organization.
+pub(crate) const COLLECTION_SCHEMAS_OF: &str = "collection_schemas_of";
 /// The invitations of one organization, in the order of their ids.
 pub(crate) const INVITATIONS_OF: &str = "invitations_of";
 /// No two invitations of one organization have the same slot.

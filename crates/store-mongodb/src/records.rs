@@ -62,12 +62,17 @@ impl Records {
 
     /// The record that `filter` matches, if any.
     pub(crate) async fn find_one<T: DeserializeOwned>(&self, filter: Document) -> EngineResult<Option<T>> {
+        let found = self.find_document(filter).await?;
+        found.filter(|document| !document.contains_key(GONE)).map(decode).transpose()
+    }
+
+    /// The document that `filter` matches, if any.
+    pub(crate) async fn find_document(&self, filter: Document) -> EngineResult<Option<Document>> {
         let mut find = self.collection.find_one(filter);
         if self.connection.may_lag() {
             find = find.read_concern(ReadConcern::linearizable()).max_time(self.connection.deadline());
         }
-        let found = self.call(find).await?;
-        found.filter(|document| !document.contains_key(GONE)).map(decode).transpose()
+        self.call(find).await
     }
 
     /// Whether `filter` matches a document.

@@ -18,11 +18,11 @@ use crate::error::OpenError;
 use crate::names::{
     ACCOUNTS, ACCOUNTS_BY_EMAIL, ACCOUNTS_EVENTS, API_KEYS, API_KEYS_BY_SLOT, API_KEYS_EVENTS, API_KEYS_OF,
     AUDIT_ENTRIES, AUDIT_ENTRIES_BY_ACTION, AUDIT_ENTRIES_BY_ACTOR, AUDIT_ENTRIES_BY_EVENT, AUDIT_OUTBOX,
-    AUDIT_OUTBOX_EVENTS, EXPIRIES, EXPIRIES_DUE, IDENTITIES, IDENTITIES_BY_SLOT, IDENTITIES_EVENTS,
-    INSTALLATION, INVITATIONS, INVITATIONS_BY_ADDRESS, INVITATIONS_BY_SLOT, INVITATIONS_EVENTS,
-    INVITATIONS_OF, MAILS, MAILS_DUE, OPERATIONS, OPERATIONS_EVENTS, ORGANIZATIONS, ORGANIZATIONS_BY_STATUS,
-    ORGANIZATIONS_RESERVED, REQUESTS, SESSIONS, SESSIONS_BY_ACCOUNT, SESSIONS_BY_END, SESSIONS_EVENTS,
-    SHARED_DOCUMENTS, THROTTLES, VERSION_ID,
+    AUDIT_OUTBOX_EVENTS, COLLECTION_SCHEMAS, COLLECTION_SCHEMAS_OF, EXPIRIES, EXPIRIES_DUE, IDENTITIES,
+    IDENTITIES_BY_SLOT, IDENTITIES_EVENTS, INSTALLATION, INVITATIONS, INVITATIONS_BY_ADDRESS,
+    INVITATIONS_BY_SLOT, INVITATIONS_EVENTS, INVITATIONS_OF, MAILS, MAILS_DUE, OPERATIONS, OPERATIONS_EVENTS,
+    ORGANIZATIONS, ORGANIZATIONS_BY_STATUS, ORGANIZATIONS_RESERVED, REQUESTS, SESSIONS, SESSIONS_BY_ACCOUNT,
+    SESSIONS_BY_END, SESSIONS_EVENTS, SHARED_DOCUMENTS, THROTTLES, VERSION_ID,
 };
 use mongodb::IndexModel;
 use mongodb::bson::{Bson, Document, doc};
@@ -48,6 +48,7 @@ const STEPS: &[SchemaStep] = &[
     SchemaStep::Indexes(STEP_10),
     SchemaStep::Indexes(STEP_IDENTITIES),
     SchemaStep::Indexes(STEP_EXPIRIES),
+    SchemaStep::Indexes(STEP_COLLECTION_SCHEMAS),
 ];
 
 /// What each step changes, for the page of schema steps.
@@ -64,6 +65,7 @@ pub(super) const STEP_TEXTS: [&str; STEPS.len()] = [
     "the queue of mails",
     "links of accounts to identity providers",
     "collections in which documents expire",
+    "schemas of collections",
 ];
 
 /// What leads from one version to the next.
@@ -307,6 +309,14 @@ const STEP_IDENTITIES: &[Index] = &[
 /// The collections in which documents may expire.
 const STEP_EXPIRIES: &[Index] =
     &[Index { collection: EXPIRIES, name: EXPIRIES_DUE, keys: &["due_at"], kind: IndexKind::Plain }];
+
+/// The schemas of collections. Versions of before do not start with it: they would write without checks.
+const STEP_COLLECTION_SCHEMAS: &[Index] = &[Index {
+    collection: COLLECTION_SCHEMAS,
+    name: COLLECTION_SCHEMAS_OF,
+    keys: &["org_id"],
+    kind: IndexKind::Plain,
+}];
 
 /// Why the schema is not up to date.
 #[derive(Debug)]

@@ -1,9 +1,11 @@
 //! Collections of an organization and their indexes.
 
 pub(super) mod catalog;
+mod collection_schemas;
 mod index_build;
 pub(super) mod index_builds;
 mod indexes;
+pub(super) mod recent_schemas;
 mod records;
 pub(super) mod removal;
 pub(super) mod scope;
@@ -12,13 +14,15 @@ pub(super) mod stored_index;
 use super::Sqlite;
 use super::containers::tenant_db::Container;
 use async_trait::async_trait;
+use scope::Scope;
 use std::sync::Arc;
 use tenantry_documents::document::EntryBudget;
 use tenantry_documents::index::{Index, IndexName};
+use tenantry_documents::schema::SchemaDefinition;
 use tenantry_domain::Result;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::organization::{Organization, Usage};
-use tenantry_domain::store::{CollectionInfo, Collections, InsertOutcome};
+use tenantry_domain::store::{CollectionInfo, Collections, InsertOutcome, SchemaChange};
 
 #[async_trait]
 impl Collections for Sqlite {
@@ -65,7 +69,9 @@ impl Collections for Sqlite {
     async fn delete_collection(&self, organization: &Organization, name: &CollectionName) -> Result<bool> {
         let name = name.clone();
         let container = self.container(organization).await?;
-        let deleted = container.write(move |scope| records::delete(scope, &name)).await?;
+        let deleted = container.write(move |scope| records::delete(scope, &name)).await;
+        container.schemas().invalidate();
+        let deleted = deleted?;
         Ok(clear_later(&container, deleted))
     }
 
@@ -112,6 +118,49 @@ impl Collections for Sqlite {
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
+    async fn get_schema(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+    ) -> Result<Option<Arc<SchemaDefinition>>> {
+        let container = self.container(organization).await?;
+        container.glance(|scope| Ok(scope.collection(name)?.schema.clone())).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
+    async fn get_recent_schema(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+    ) -> Result<Option<Arc<SchemaDefinition>>> {
+        let container = self.container(organization).await?;
+        let changes = match container.schemas().get(name) {
+            Ok(schema) => return Ok(schema),
+            Err(changes) => changes,
+        };
+        let schema = container.glance(|scope| Ok(scope.collection(name)?.schema.clone())).await?;
+        container.schemas().insert(name, schema.clone(), changes);
+        Ok(schema)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
+    async fn set_schema(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+        schema: Option<&SchemaDefinition>,
+        expected: Option<&SchemaDefinition>,
+    ) -> Result<SchemaChange> {
+        let (name, schema, expected) = (name.clone(), schema.cloned(), expected.cloned());
+        let container = self.container(organization).await?;
+        let set =
+            move |scope: Scope<'_>| collection_schemas::set(scope, &name, schema.as_ref(), expected.as_ref());
+        let change = container.write(set).await;
+        container.schemas().invalidate();
+        change
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn get_usage(&self, organization: &Organization) -> Result<Usage> {
         let container = self.container(organization).await?;
         container.scan(|scope| records::usage(scope.connection)).await
@@ -129,11 +178,12 @@ fn clear_later(container: &Arc<Container>, removed: Option<bool>) -> bool {
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::statement::Statement;
-    use super::{catalog, index_build, indexes, records, removal, scope};
+    use super::{catalog, collection_schemas, index_build, indexes, records, removal, scope};
 
-    pub(crate) const STATEMENTS: [&[Statement]; 6] = [
+    pub(crate) const STATEMENTS: [&[Statement]; 7] = [
         index_build::STATEMENTS,
         catalog::STATEMENTS,
+        collection_schemas::STATEMENTS,
         scope::STATEMENTS,
         indexes::STATEMENTS,
         records::STATEMENTS,

@@ -34,7 +34,7 @@ use tenantry_domain::{ErrorCode, Result};
     request_body = BatchRequest,
     responses((status = 200, description = "All operations were carried out.", body = BatchResponse)),
     extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsWrite).refuses(&DOCUMENT_CHANGE)
-        .and(&REPEATABLE).and(&[ErrorCode::DocumentExists, ErrorCode::QueryTooSlow, ErrorCode::BatchesUnsupported,
+        .and(&REPEATABLE).and(&[ErrorCode::DocumentExists, ErrorCode::BatchesUnsupported,
             ErrorCode::IdempotencyOutcomeUnknown])))))]
 pub async fn run_batch(
     State(http): State<Arc<Http>>,

@@ -88,7 +88,7 @@ pub struct DeletedDocumentResponse {
         (status = 200, description = "What was done. `ETag` is that of the document.", body = UpdateResponse),
         (status = 201, description = "The document was inserted.", body = UpdateResponse)),
     extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsWrite).refuses(&DOCUMENT_CHANGE)
-        .and(&REPEATABLE).and(&[ErrorCode::QueryTooSlow, ErrorCode::IdempotencyOutcomeUnknown])))))]
+        .and(&REPEATABLE).and(&[ErrorCode::IdempotencyOutcomeUnknown])))))]
 pub async fn update_document(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Write>,
@@ -141,8 +141,8 @@ async fn update_one(
         (status = 200, description = "What was done.", body = UpdateResponse),
         (status = 201, description = "A document was inserted.", body = UpdateResponse)),
     extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsWrite).refuses(&[
-        ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::DocumentExists, ErrorCode::UniqueViolation,
-        ErrorCode::QuotaExceeded, ErrorCode::DocumentBusy, ErrorCode::DocumentUnreadable, ErrorCode::QueryTooSlow,
+        ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::DocumentExists,
+        ErrorCode::SchemaViolation, ErrorCode::UniqueViolation, ErrorCode::QuotaExceeded, ErrorCode::DocumentBusy, ErrorCode::DocumentUnreadable, ErrorCode::QueryTooSlow,
         ErrorCode::IdempotencyOutcomeUnknown
     ]).and(&REPEATABLE)))))]
 pub async fn update_documents(

@@ -38,10 +38,12 @@ pub const REPEATABLE: [ErrorCode; 3] =
 pub const QUERY: [ErrorCode; 4] =
     [E::InvalidInput, E::CollectionNotFound, E::QueryTooSlow, E::DocumentUnreadable];
 /// The errors of a change to a document.
-pub const DOCUMENT_CHANGE: [ErrorCode; 8] = [
+pub const DOCUMENT_CHANGE: [ErrorCode; 10] = [
     E::RoleInsufficient,
     E::CollectionNotFound,
     E::DocumentNotFound,
+    E::SchemaViolation,
+    E::QueryTooSlow,
     E::UniqueViolation,
     E::QuotaExceeded,
     E::VersionMismatch,

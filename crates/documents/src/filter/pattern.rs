@@ -52,13 +52,24 @@ impl Pattern {
     /// # Errors
     /// The sentence that says what is not allowed.
     pub fn parse(text: &str, options: &str) -> Result<Self, String> {
+        Self::parse_with(text, options, PatternOptions::parse(options)?)
+    }
+
+    /// Takes `text` as a pattern of JSON Schema, without options: `$` is the end of the text alone.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_exact(text: &str) -> Result<Self, String> {
+        Self::parse_with(text, "", PatternOptions { ends_exactly: true, ..PatternOptions::default() })
+    }
+
+    fn parse_with(text: &str, options: &str, options_set: PatternOptions) -> Result<Self, String> {
         if text.len() > REGEX_MAX_BYTES {
             return Err(format!("The pattern may have at most {REGEX_MAX_BYTES} bytes."));
         }
         if text.contains('\0') {
             return Err("The pattern must not contain NUL.".into());
         }
-        let options_set = PatternOptions::parse(options)?;
         if options_set.x && text.chars().any(|c| !c.is_ascii() && is_ignored(c)) {
             return refuse("white space outside ASCII together with the option `x`");
         }
@@ -132,6 +143,14 @@ impl Pattern {
         self.required.as_deref()
     }
 
+    /// Whether it matches anywhere in `text`.
+    ///
+    /// # Errors
+    /// That there is not enough fuel to find out.
+    pub fn is_match(&self, text: &str, fuel: &Fuel<'_>) -> Result<bool, Interruption> {
+        self.automaton.is_match(text, fuel)
+    }
+
     /// Whether `value` is a string that matches, or this very pattern.
     ///
     /// # Errors
@@ -153,6 +172,8 @@ struct PatternOptions {
     m: bool,
     s: bool,
     x: bool,
+    /// Not an option of MongoDB's: `$` does not match before a line feed that ends the text.
+    ends_exactly: bool,
 }
 
 impl PatternOptions {
@@ -317,6 +338,7 @@ impl Translator<'_> {
             }
             AssertionKind::StartLine | AssertionKind::StartText => self.out.push_str(r"\A"),
             AssertionKind::EndLine if self.options.m => self.out.push('$'),
+            AssertionKind::EndLine if self.options.ends_exactly => self.out.push_str(r"\z"),
             AssertionKind::EndLine if place.tail && !place.repeated => self.out.push_str(r"\n?\z"),
             AssertionKind::EndLine => return refuse("a `$` that is not at its end"),
             AssertionKind::EndText => self.out.push_str(r"\z"),

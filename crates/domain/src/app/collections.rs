@@ -7,10 +7,11 @@ use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
 use crate::organization::Usage;
 use crate::page::{Page, PageLimit};
-use crate::store::{self, CollectionInfo, InsertOutcome, Store};
+use crate::store::{self, CollectionInfo, InsertOutcome, SchemaChange, Store};
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_documents::index::{Index, IndexName};
+use tenantry_documents::schema::SchemaDefinition;
 use tracing::Instrument;
 
 /// The state of a requested index.
@@ -188,6 +189,73 @@ impl Collections {
         match self.collections.delete_index(tenant.organization(), collection, name).await? {
             true => Ok(()),
             false => Err(ErrorCode::IndexNotFound.into()),
+        }
+    }
+
+    /// The schema of a collection.
+    ///
+    /// # Errors
+    /// `collection_not_found`, `schema_not_found`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
+    pub async fn get_schema(
+        &self,
+        tenant: &TenantAccess<Read>,
+        collection: &CollectionName,
+    ) -> Result<Arc<SchemaDefinition>> {
+        let schema = self.collections.get_schema(tenant.organization(), collection).await?;
+        schema.ok_or_else(|| ErrorCode::SchemaNotFound.into())
+    }
+
+    /// Gives a collection a schema, in place of `expected` or of any other. Every write that begins after this has
+    /// returned is checked by it, on every instance. Returns whether there was one before.
+    ///
+    /// # Errors
+    /// `collection_not_found`, `version_mismatch`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
+    pub async fn set_schema(
+        &self,
+        tenant: &TenantAccess<Shape>,
+        collection: &CollectionName,
+        schema: &SchemaDefinition,
+        expected: Option<&SchemaDefinition>,
+    ) -> Result<bool> {
+        // As for a collection.
+        let tenant = self.auth.renew(tenant).await?;
+        self.change_schema(&tenant, collection, Some(schema), expected).await
+    }
+
+    /// Removes the schema of a collection.
+    ///
+    /// # Errors
+    /// `collection_not_found`, `schema_not_found`, `version_mismatch`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
+    pub async fn delete_schema(
+        &self,
+        tenant: &TenantAccess<Shape>,
+        collection: &CollectionName,
+        expected: Option<&SchemaDefinition>,
+    ) -> Result<()> {
+        match self.change_schema(tenant, collection, None, expected).await? {
+            true => Ok(()),
+            false => Err(ErrorCode::SchemaNotFound.into()),
+        }
+    }
+
+    async fn change_schema(
+        &self,
+        tenant: &TenantAccess<Shape>,
+        collection: &CollectionName,
+        schema: Option<&SchemaDefinition>,
+        expected: Option<&SchemaDefinition>,
+    ) -> Result<bool> {
+        let organization = tenant.organization();
+        match self.collections.set_schema(organization, collection, schema, expected).await? {
+            SchemaChange::Stale => Err(ErrorCode::VersionMismatch.into()),
+            SchemaChange::Done { was_there } => {
+                // Until then, other instances may go by the schema they have read before.
+                tokio::time::sleep(self.collections.schema_delay()).await;
+                Ok(was_there)
+            }
         }
     }
 

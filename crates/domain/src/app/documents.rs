@@ -8,11 +8,14 @@ mod cursor;
 mod document_locks;
 mod line_ids;
 mod queries;
+mod schema_check;
+mod schemas;
 mod updates;
 
 pub use batch::{BatchAction, BatchCheck, BatchEffect, BatchOperation, BatchResult, KeyedBatch};
 pub use cursor::PageRequest;
 pub use queries::DocumentPage;
+pub use schema_check::{SchemaCheck, SchemaCheckPage, SchemaCheckTotals, ViolatingDocument};
 pub use updates::{KeyedUpdate, UpdateManyResult, UpdateOne, UpdateRequest, UpdateResult};
 
 use super::auth::Auth;
@@ -27,12 +30,14 @@ use crate::limits::OPERATION_WAIT;
 use crate::mac_keys::MacKeys;
 use crate::offload;
 use crate::organization::Organization;
+use crate::processor::Processor;
 use crate::store::{self, Store, UpdateOutcome};
 use bson::oid::ObjectId;
 use bson::{RawDocument, RawDocumentBuf};
 use document_locks::DocumentLocks;
 use jiff::Timestamp;
 use line_ids::derive_line_id;
+use schemas::{Schemas, is_violation};
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_documents::document::{DocumentId, MergePatch, NewDocument, Revision, StoredDocument};
@@ -70,6 +75,8 @@ pub enum LineOutcome {
 /// Documents of organizations.
 pub struct Documents {
     documents: Arc<dyn store::Documents>,
+    /// The schemas by which writes are checked.
+    schemas: Schemas,
     auth: Arc<Auth>,
     /// Authenticate cursors, and make the ids of lines.
     mac_keys: MacKeys,
@@ -82,6 +89,8 @@ pub struct Documents {
     locks: DocumentLocks,
     /// For the ids of documents.
     drawn: DrawnEntropy,
+    /// For checks of whole collections.
+    processor: Arc<Processor>,
 }
 
 impl Documents {
@@ -92,8 +101,10 @@ impl Documents {
         policy: &Policy,
         sources: &ClockAndEntropy,
     ) -> Self {
+        let processor = Arc::default();
         Self {
             documents: store.documents.clone(),
+            schemas: Schemas::new(&store.collections, policy.query_time, &processor),
             auth: auth.clone(),
             mac_keys,
             max_bytes: policy.document_max_bytes,
@@ -101,6 +112,7 @@ impl Documents {
             sources: sources.clone(),
             locks: DocumentLocks::default(),
             drawn: DrawnEntropy::new(sources.entropy.clone()),
+            processor,
         }
     }
 
@@ -108,7 +120,8 @@ impl Documents {
     /// the same document exists, an earlier try has inserted it.
     ///
     /// # Errors
-    /// `collection_not_found`, `document_exists`, `unique_violation`, `quota_exceeded`, `invalid_input`.
+    /// `collection_not_found`, `document_exists`, `schema_violation`, `query_too_slow`, `unique_violation`,
+    /// `quota_exceeded`, `invalid_input`.
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn insert_document(
         &self,
@@ -121,15 +134,12 @@ impl Documents {
         let tenant = &self.auth.renew(tenant).await?;
         let again = id.is_some();
         let document = self.first_version(document, id);
-        let one = vec![document.clone()];
-        let outcomes = self.documents.insert_documents(tenant.organization(), collection, one).await?;
-        match outcomes.into_iter().next() {
-            Some(Ok(())) => Ok(document),
-            Some(Err(error)) if again && error.code() == ErrorCode::DocumentExists => {
+        match self.insert_one(tenant.organization(), collection, &document).await {
+            Ok(()) => Ok(document),
+            Err(error) if again && may_be_there(&error) => {
                 self.existing_duplicate(tenant, collection, &document).await?.ok_or(error)
             }
-            Some(Err(error)) => Err(error),
-            None => Err(Error::internal("an insert without an outcome")),
+            Err(error) => Err(error),
         }
     }
 
@@ -157,13 +167,20 @@ impl Documents {
             };
             lines.push(self.first_version(document, id));
         }
-        let written =
-            self.documents.insert_documents(tenant.organization(), collection, lines.clone()).await?;
+        let (lines, checked) = self.schemas.check_new(tenant.organization(), collection, lines).await?;
+        let valid = lines.iter().zip(&checked).filter(|(_, checked)| checked.is_ok());
+        let valid: Vec<StoredDocument> = valid.map(|(document, _)| document.clone()).collect();
+        let written = match valid.is_empty() {
+            true => Vec::new(),
+            false => self.documents.insert_documents(tenant.organization(), collection, valid).await?,
+        };
+        let mut written = written.into_iter();
+        let missing = || Err(Error::internal("an insert without an outcome"));
         let mut outcomes = Vec::with_capacity(lines.len());
-        for (document, outcome) in lines.into_iter().zip(written) {
-            outcomes.push(match outcome {
+        for (document, checked) in lines.into_iter().zip(checked) {
+            outcomes.push(match checked.and_then(|()| written.next().unwrap_or_else(missing)) {
                 Ok(()) => LineOutcome::Inserted(document),
-                Err(error) if request.is_some() && error.code() == ErrorCode::DocumentExists => {
+                Err(error) if request.is_some() && may_be_there(&error) => {
                     match self.existing_duplicate(tenant, collection, &document).await? {
                         Some(there) => LineOutcome::Repeated(there),
                         None => LineOutcome::Refused(error),
@@ -173,6 +190,19 @@ impl Documents {
             });
         }
         Ok(outcomes)
+    }
+
+    /// Inserts a document that its collection's schema allows.
+    async fn insert_one(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        document: &StoredDocument,
+    ) -> Result<()> {
+        self.schemas.check(organization, collection, None, &document.body).await?;
+        let one = vec![document.clone()];
+        let outcomes = self.documents.insert_documents(organization, collection, one).await?;
+        outcomes.into_iter().next().ok_or_else(|| Error::internal("an insert without an outcome"))?
     }
 
     /// The stored document with the id of this one, if it is equal, because an earlier try inserted it.
@@ -229,7 +259,8 @@ impl Documents {
     /// Replaces the document of that id.
     ///
     /// # Errors
-    /// `document_not_found`, `version_mismatch`, `unique_violation`, `quota_exceeded`, `invalid_input`.
+    /// `document_not_found`, `version_mismatch`, `schema_violation`, `query_too_slow`, `unique_violation`,
+    /// `quota_exceeded`, `invalid_input`.
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn replace_document(
         &self,
@@ -270,16 +301,13 @@ impl Documents {
         let tenant = &self.auth.renew(tenant).await?;
         let revision = first_revision(self.sources.now());
         let document = StoredDocument { body: document.with_id(|| id.clone()), revision };
-        let one = vec![document.clone()];
-        let outcomes = self.documents.insert_documents(tenant.organization(), collection, one).await?;
-        match outcomes.into_iter().next() {
-            Some(Ok(())) => Ok(document),
-            Some(Err(error)) if error.code() == ErrorCode::DocumentExists => {
+        match self.insert_one(tenant.organization(), collection, &document).await {
+            Ok(()) => Ok(document),
+            Err(error) if error.code() == ErrorCode::DocumentExists => {
                 let detail = "There is a document of this `_id`, and `If-None-Match: *` only creates one.";
                 Err(Error::new(ErrorCode::VersionMismatch).detail(detail))
             }
-            Some(Err(error)) => Err(error),
-            None => Err(Error::internal("an insert without an outcome")),
+            Err(error) => Err(error),
         }
     }
 
@@ -356,8 +384,10 @@ impl Documents {
                 return Err(ErrorCode::VersionMismatch.into());
             }
             let revision = current.revision.next().max(first_revision(self.sources.now()));
-            let (bytes, change, body) = (bytes + current.body.as_bytes().len(), change.clone(), current.body);
+            let (bytes, change, body) =
+                (bytes + current.body.as_bytes().len(), change.clone(), current.body.clone());
             let body = offload::by_size(bytes, move || change(&body)).await??;
+            self.schemas.check(organization, collection, Some(&current.body), &body).await?;
             let next = StoredDocument { body, revision };
             let written =
                 documents.update_document(organization, collection, next.clone(), current.revision).await?;
@@ -400,6 +430,11 @@ impl Documents {
         }
         Ok(id(self.mac_keys.current()))
     }
+}
+
+/// Whether an insert was refused for a reason that does not exclude that an earlier try of it has succeeded.
+fn may_be_there(error: &Error) -> bool {
+    error.code() == ErrorCode::DocumentExists || is_violation(error)
 }
 
 /// The first revision of a new document.

@@ -13,6 +13,7 @@ use crate::organization::{Organization, Placement, Quota};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tenantry_documents::index::{Index, IndexName};
+use tenantry_documents::schema::SchemaDefinition;
 
 /// The name of the format.
 pub const FORMAT: &str = "tenantry-archive";
@@ -139,6 +140,9 @@ pub struct ArchivedCollection {
     /// Its indexes, without the one on the `_id`.
     #[serde(with = "indexes")]
     pub indexes: Vec<Index>,
+    /// Its schema. An earlier version reads a collection without one, and refuses one that has one.
+    #[serde(default, with = "schema", skip_serializing_if = "Option::is_none")]
+    pub schema: Option<SchemaDefinition>,
 }
 
 /// The counts of a collection, after its documents.
@@ -260,5 +264,49 @@ mod indexes {
             })
         };
         Vec::<ArchivedIndex>::deserialize(deserializer)?.into_iter().map(index).collect()
+    }
+}
+
+/// The serialized form of a schema: as JSON, not as a text.
+mod schema {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::value::RawValue;
+    use tenantry_documents::schema::{Schema, SchemaAction, SchemaDefinition, SchemaLevel};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct ArchivedSchema {
+        schema: Box<RawValue>,
+        level: SchemaLevel,
+        action: SchemaAction,
+    }
+
+    pub fn serialize<S: Serializer>(
+        definition: &Option<SchemaDefinition>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        use serde::ser::Error as _;
+        let write = |definition: &SchemaDefinition| {
+            let schema = RawValue::from_string(definition.schema.to_string());
+            let SchemaDefinition { level, action, .. } = *definition;
+            schema.map(|schema| ArchivedSchema { schema, level, action }).map_err(S::Error::custom)
+        };
+        definition.as_ref().map(write).transpose()?.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<SchemaDefinition>, D::Error> {
+        let Some(written) = Option::<ArchivedSchema>::deserialize(deserializer)? else { return Ok(None) };
+        let schema = Schema::parse(written.schema.get(), "").map_err(|error| {
+            let first = error.fields().first().map(|field| format!("{} {}", field.pointer, field.detail));
+            D::Error::custom(format!("the schema cannot be: {}", first.unwrap_or_default()))
+        })?;
+        Ok(Some(SchemaDefinition {
+            schema: schema.text().into(),
+            level: written.level,
+            action: written.action,
+        }))
     }
 }

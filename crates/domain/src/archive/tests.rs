@@ -16,6 +16,7 @@ use bson::{RawDocumentBuf, rawdoc};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use tenantry_documents::index::{Index, IndexName};
+use tenantry_documents::schema::{SchemaAction, SchemaDefinition, SchemaLevel};
 
 const HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$TlpTz4yY6LFLJWktAC/GCw$f6P/glxd5eIliZoV4YyIg6G7HqqJtoZIczhb+gYDVtA";
@@ -45,6 +46,7 @@ fn collection(name: &str, indexes: &[(&str, &str)]) -> ArchivedCollection {
     ArchivedCollection {
         name: CollectionName::parse(name).unwrap(),
         indexes: indexes.iter().map(index).collect(),
+        schema: None,
     }
 }
 
@@ -114,6 +116,32 @@ fn with(from: &str, to: &str) -> Vec<u8> {
     let text = String::from_utf8(whole()).unwrap();
     assert!(text.contains(from), "{from} is not in it");
     text.replacen(from, to, 1).into_bytes()
+}
+
+#[test]
+fn archived_schema_round_trips_and_is_read_as_a_schema() {
+    let schema = SchemaDefinition {
+        schema: r##"{"$ref":"#/$defs/a","$defs":{"a":{"const":1.50}}}"##.into(),
+        level: SchemaLevel::Moderate,
+        action: SchemaAction::Warn,
+    };
+    let mut out = Vec::new();
+    let mut writer =
+        ArchiveWriter::begin(Manifest::new(Timestamp::UNIX_EPOCH), organization(), &mut out).unwrap();
+    let with_schema = ArchivedCollection { schema: Some(schema), ..collection("documents", &[]) };
+    writer.collection(with_schema.clone(), &mut out).unwrap();
+    writer.end_collection(&mut out).unwrap();
+    writer.end(Vec::new(), &mut out).unwrap();
+    let items = read(&out).unwrap();
+    assert!(items.iter().any(|item| matches!(item, ArchiveItem::Collection(found) if *found == with_schema)));
+    assert!(String::from_utf8(out).unwrap().contains(r##""schema":{"schema":{"$ref":"#/$defs/a","##));
+
+    let field = |schema: &str| {
+        format!(r#""indexes":[],"schema":{{"schema":{schema},"level":"strict","action":"error"}}}}"#)
+    };
+    let bad = with(r#""indexes":[]}"#, &field(r#"{"type":"text"}"#));
+    assert!(refused(&bad).contains("/type"), "{}", refused(&bad));
+    refused(&with(r#""indexes":[]}"#, &field("3")));
 }
 
 #[test]

@@ -5,7 +5,10 @@ use crate::collection::CollectionName;
 use crate::error::Result;
 use crate::organization::{Organization, Usage};
 use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
 use tenantry_documents::index::{Index, IndexName};
+use tenantry_documents::schema::SchemaDefinition;
 
 /// The current state of a collection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,19 @@ pub struct CollectionInfo {
     pub bytes: u64,
     /// How many indexes it has, without the one on the `_id`.
     pub indexes: u32,
+}
+
+/// Whether the schema of a collection was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum SchemaChange {
+    /// It was.
+    Done {
+        /// Whether the collection had one before.
+        was_there: bool,
+    },
+    /// The collection has another one than expected, or none.
+    Stale,
 }
 
 /// The collections of organizations. The one called [`CollectionName::DEFAULT`] always exists.
@@ -90,6 +106,38 @@ pub trait Collections: Send + Sync {
         name: &CollectionName,
         index: &IndexName,
     ) -> Result<bool>;
+
+    /// The schema of the collection. `collection_not_found`.
+    async fn get_schema(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+    ) -> Result<Option<Arc<SchemaDefinition>>>;
+
+    /// Like [`Self::get_schema`], but may return a recent one: as it was up to [`Self::schema_delay`] before.
+    async fn get_recent_schema(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+    ) -> Result<Option<Arc<SchemaDefinition>>> {
+        self.get_schema(organization, name).await
+    }
+
+    /// How long after a change of a schema recent reads in other processes may return the earlier one; in this process
+    /// they never do.
+    fn schema_delay(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Sets the schema of the collection, or removes it; if one is expected, only if the collection has that one. It ends
+    /// with the collection: another one of the same name never has it. `collection_not_found`.
+    async fn set_schema(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+        schema: Option<&SchemaDefinition>,
+        expected: Option<&SchemaDefinition>,
+    ) -> Result<SchemaChange>;
 
     /// The current usage of the organization. Bytes are those of the documents as BSON, without what engines
     /// add. If there is no quota for the bytes of index entries and counting takes long, that number may be

@@ -19,11 +19,12 @@ use super::index_definition::caller_name;
 use super::location::{CollectionLocation, CollectionLocator};
 use super::shared_collection::SharedCollection;
 use crate::connection::Connection;
+use crate::containers::namespace::uuid;
 use crate::documents::index_entries::EntrySum;
 use crate::documents::layout::DocumentLayout;
 use crate::engine_error::{EngineError, EngineResult, NAMESPACE_NOT_FOUND};
 use bson::RawDocument;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use std::time::Duration;
 use tenantry_documents::index::IndexName;
 use tenantry_domain::collection::CollectionName;
@@ -71,6 +72,21 @@ impl<'a> CollectionHandle<'a> {
     pub(crate) async fn refresh(&mut self) -> EngineResult<()> {
         self.location = locate(self.locator, self.organization, self.name).await?;
         Ok(())
+    }
+
+    /// Looks the collection up where nothing of it is cached.
+    pub(crate) async fn look_up_again(&mut self) -> EngineResult<()> {
+        self.locator.invalidate_uuid(self.organization.id, self.name);
+        self.refresh().await
+    }
+
+    /// What no other collection of the organization ever has: its UUID, or its key in the placement `shared`.
+    pub(crate) fn identity(&self) -> Bson {
+        match (self.location.uuid, &self.location.shared) {
+            (Some(id), _) => uuid(id),
+            (None, Some(shared)) => shared.key.as_str().into(),
+            (None, None) => Bson::Null,
+        }
     }
 
     pub(crate) fn connection(&self) -> &'a Connection {

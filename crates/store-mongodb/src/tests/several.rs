@@ -4,15 +4,17 @@ use super::{Fixture, samples};
 use mongodb::Collection;
 use mongodb::bson::{Document, doc};
 use std::time::Duration;
+use tenantry_documents::schema::{SchemaAction, SchemaDefinition, SchemaLevel};
 use tenantry_domain::ErrorCode;
 use tenantry_domain::clock::after;
+use tenantry_domain::collection::CollectionName;
 use tenantry_domain::idempotency::{IdempotencyClaim, IdempotencyKey, IdempotencyRecord, KeyHolder};
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::operation::OperationArguments;
 use tenantry_domain::organization::{Naming, Organization, Placement};
 use tenantry_domain::rate_limit::{RateLimit, RateLimitDecision, RateLimitKey};
 use tenantry_domain::store::CleanupReport;
-use tenantry_domain::store::{InsertOutcome, NewContainer, Store, UpdateOutcome};
+use tenantry_domain::store::{InsertOutcome, NewContainer, SchemaChange, Store, UpdateOutcome};
 use tokio::task::JoinSet;
 
 fn new_container(organization: &Organization, fence: u32) -> NewContainer {
@@ -82,6 +84,49 @@ impl Fixture {
 
 fn document(number: u8) -> Document {
     doc! { "_id": "of", "number": i32::from(number) }
+}
+
+/// The other instance has cached the UUID of the collection that was dropped, and that it had no schema.
+#[tokio::test]
+async fn schema_is_found_after_another_instance_remade_its_collection() {
+    let fixture = Fixture::new().await;
+    let (first, second) = (fixture.open_store().await, fixture.open_store().await);
+    let acme = fixture.organization(&first, 1, "Acme").await;
+    let orders = CollectionName::parse("orders").unwrap();
+    let create = async || {
+        assert_eq!(first.collections.insert_collection(&acme, &orders).await.unwrap(), InsertOutcome::New);
+    };
+    create().await;
+    assert_eq!(second.collections.get_recent_schema(&acme, &orders).await.unwrap(), None);
+    assert!(first.collections.delete_collection(&acme, &orders).await.unwrap());
+    create().await;
+    let schema =
+        SchemaDefinition { schema: "{}".into(), level: SchemaLevel::Strict, action: SchemaAction::Error };
+    let set =
+        async |store: &Store, schema: Option<&SchemaDefinition>, expected: Option<&SchemaDefinition>| {
+            store.collections.set_schema(&acme, &orders, schema, expected).await.unwrap()
+        };
+    let get = async || second.collections.get_schema(&acme, &orders).await.unwrap();
+    assert_eq!(set(&first, Some(&schema), None).await, SchemaChange::Done { was_there: false });
+    assert_eq!(get().await.as_deref(), Some(&schema));
+    // What it has read before is good for as long as a change waits.
+    let other = SchemaDefinition { schema: "true".into(), ..schema.clone() };
+    assert_eq!(set(&first, Some(&other), Some(&schema)).await, SchemaChange::Done { was_there: true });
+    tokio::time::sleep(first.collections.schema_delay()).await;
+    let recent = second.collections.get_recent_schema(&acme, &orders).await.unwrap();
+    assert_eq!(recent.as_deref(), Some(&other));
+
+    // A program drops the collection and makes another one of the name: it has none, and the record is gone.
+    let name = format!("{}.orders", acme.naming.namespace);
+    fixture.database().collection::<Document>(&name).drop().await.unwrap();
+    fixture.database().create_collection(&name).await.unwrap();
+    assert_eq!(get().await, None);
+    assert_eq!(fixture.collection("collection_schemas").count_documents(doc! {}).await.unwrap(), 0);
+
+    assert_eq!(set(&second, Some(&schema), None).await, SchemaChange::Done { was_there: false });
+    first.containers.drop_container(&acme).await.unwrap();
+    assert_eq!(fixture.collection("collection_schemas").count_documents(doc! {}).await.unwrap(), 0);
+    fixture.remove().await;
 }
 
 #[tokio::test]

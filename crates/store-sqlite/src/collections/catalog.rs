@@ -14,6 +14,7 @@ use rusqlite::Connection;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use tenantry_documents::index::IndexName;
+use tenantry_documents::schema::SchemaDefinition;
 use tenantry_domain::collection::CollectionName;
 
 statements! {
@@ -41,6 +42,7 @@ pub(crate) struct Collection {
     pub(crate) number: Option<i64>,
     /// In the order of their creation.
     pub(crate) indexes: Vec<StoredIndex>,
+    pub(crate) schema: Option<Arc<SchemaDefinition>>,
 }
 
 /// Notes that collections or indexes have changed, so that nobody goes by what was remembered of them before.

@@ -11,12 +11,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use tenantry_documents::document::KeyFormat;
 use tenantry_documents::index::{Index, IndexName, StoredOptions};
+use tenantry_documents::schema::SchemaDefinition;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::{Error, ErrorCode, Result};
 
 statements! {
     STAMP = "SELECT stamp FROM catalog WHERE id = 1";
-    FIND = "SELECT id FROM collections WHERE name = ?1";
+    FIND = "SELECT id, schema FROM collections WHERE name = ?1";
     ADD = "INSERT INTO collections (name) VALUES (?1) RETURNING id";
     ADD_COUNTS = "INSERT INTO collection_counts (collection, documents, bytes) VALUES (?1, 0, 0)";
     INDEXES = "SELECT id, name, keys, is_unique, is_multikey, cut, options FROM indexes WHERE collection = ?1";
@@ -59,16 +60,18 @@ impl Scope<'_> {
     }
 
     fn load(self, name: &CollectionName) -> EngineResult<Collection> {
-        let Some(number) = FIND.first(self.connection, [name.as_str()], |row| row.get(0))? else {
+        let found = FIND.first(self.connection, [name.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let Some((number, schema)): Option<(i64, Option<String>)> = found else {
             return match name.is_default() {
-                true => Ok(Collection { number: None, indexes: Vec::new() }),
+                true => Ok(Collection { number: None, indexes: Vec::new(), schema: None }),
                 false => Err(Error::new(ErrorCode::CollectionNotFound).into()),
             };
         };
         let rows = INDEXES.all(self.connection, [number], |row| Ok(stored_index(row)))?;
         let mut indexes = rows.into_iter().collect::<EngineResult<Vec<_>>>()?;
         indexes.sort_by_key(|index| index.number);
-        Ok(Collection { number: Some(number), indexes })
+        let schema = schema.map(|json| SchemaDefinition::of_json(&json)).transpose()?.map(Arc::new);
+        Ok(Collection { number: Some(number), indexes, schema })
     }
 
     /// The collection of that name and its number. The one that is always there gets its number now.

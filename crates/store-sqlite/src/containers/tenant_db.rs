@@ -7,6 +7,7 @@ use super::space;
 use super::tenant_schema;
 use crate::collections::catalog::Catalog;
 use crate::collections::index_builds::IndexBuilds;
+use crate::collections::recent_schemas::RecentSchemas;
 use crate::collections::removal;
 use crate::collections::scope::Scope;
 use crate::connection;
@@ -22,6 +23,7 @@ pub(crate) struct Container {
     queue: Queue,
     readers: Readers,
     catalog: Catalog,
+    schemas: RecentSchemas,
     close_signal: CloseSignal,
 }
 
@@ -51,6 +53,7 @@ impl Container {
             queue: Queue::new(file.clone(), writer),
             readers: Readers::new(file),
             catalog: Catalog::default(),
+            schemas: RecentSchemas::default(),
             close_signal: CloseSignal::default(),
         };
         Ok((container, has_remains))
@@ -63,6 +66,11 @@ impl Container {
     /// The indexes that are being built.
     pub(crate) const fn builds(&self) -> &IndexBuilds {
         &self.catalog.builds
+    }
+
+    /// The schemas of its collections, as far as they are in memory.
+    pub(crate) const fn schemas(&self) -> &RecentSchemas {
+        &self.schemas
     }
 
     /// Runs `work` in a transaction and returns its result once that is durable. The work is done even if the

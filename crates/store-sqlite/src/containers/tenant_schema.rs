@@ -23,7 +23,7 @@ const METADATA_VERSION: &str = "1.0";
 const APPLICATION_ID: i64 = 0x544e_5443;
 
 /// Step n leads from version n to n + 1. Containers of the first version say 0.
-const STEPS: &[&str] = &[STEP_1, STEP_2, STEP_3, STEP_4];
+const STEPS: &[&str] = &[STEP_1, STEP_2, STEP_3, STEP_4, STEP_5];
 
 /// The newest version this program knows.
 const NEWEST_VERSION: i64 = STEPS.len() as i64;
@@ -187,6 +187,12 @@ const STEP_4: &str = "
 ALTER TABLE indexes ADD COLUMN options TEXT;
 ";
 
+/// The schema of a collection with its level and action, as JSON. A version that does not know of it would write without
+/// checks.
+const STEP_5: &str = "
+ALTER TABLE collections ADD COLUMN schema TEXT;
+";
+
 statements! {
     SET_METADATA = "INSERT INTO metadata (name, value) VALUES (?1, ?2) \
         ON CONFLICT (name) DO UPDATE SET value = excluded.value";
@@ -230,6 +236,7 @@ pub(crate) const STEP_TEXTS: [&str; STEPS.len()] = [
     "counts of each collection; indexes and their entries",
     "the size of each index",
     "options of an index: sparse, partial, expiry",
+    "schemas of collections",
 ];
 
 /// Upgrades the container of that organization as opening it does; the versions before and after.

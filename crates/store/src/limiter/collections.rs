@@ -4,11 +4,13 @@ use super::tenant::TenantLimiter;
 use super::write::Writes;
 use async_trait::async_trait;
 use std::sync::Arc;
+use std::time::Duration;
 use tenantry_documents::index::{Index, IndexName};
+use tenantry_documents::schema::SchemaDefinition;
 use tenantry_domain::Result;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::organization::{Organization, Usage};
-use tenantry_domain::store::{CollectionInfo, Collections, InsertOutcome};
+use tenantry_domain::store::{CollectionInfo, Collections, InsertOutcome, SchemaChange};
 
 /// See [`super`].
 pub(super) struct LimitedCollections {
@@ -99,6 +101,43 @@ impl Collections for LimitedCollections {
         let (inner, organization, name, index) =
             (self.inner.clone(), organization.clone(), name.clone(), index.clone());
         self.writes.run(permit, async move { inner.delete_index(&organization, &name, &index).await }).await
+    }
+
+    async fn get_schema(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+    ) -> Result<Option<Arc<SchemaDefinition>>> {
+        let _permit = self.limiter.acquire_read(organization.id).await?;
+        self.inner.get_schema(organization, name).await
+    }
+
+    async fn get_recent_schema(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+    ) -> Result<Option<Arc<SchemaDefinition>>> {
+        // Without a permit: it is cached, or one short read; the write that it is for has its own.
+        self.inner.get_recent_schema(organization, name).await
+    }
+
+    fn schema_delay(&self) -> Duration {
+        self.inner.schema_delay()
+    }
+
+    async fn set_schema(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+        schema: Option<&SchemaDefinition>,
+        expected: Option<&SchemaDefinition>,
+    ) -> Result<SchemaChange> {
+        let permit = self.limiter.acquire_write(organization.id).await?;
+        let (inner, organization, name) = (self.inner.clone(), organization.clone(), name.clone());
+        let (schema, expected) = (schema.cloned(), expected.cloned());
+        let set =
+            async move { inner.set_schema(&organization, &name, schema.as_ref(), expected.as_ref()).await };
+        self.writes.run(permit, set).await
     }
 
     async fn get_usage(&self, organization: &Organization) -> Result<Usage> {

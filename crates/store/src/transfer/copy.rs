@@ -122,6 +122,9 @@ async fn collections(
         after = Some(last.name.clone());
         for CollectionInfo { name, .. } in page {
             let _ = to.insert_collection(&copied, &name).await?;
+            if let Some(schema) = from.get_schema(organization, &name).await? {
+                let _ = to.set_schema(&copied, &name, Some(&schema), None).await?;
+            }
             for index in from.list_indexes(organization, &name).await? {
                 if index.expire_after_seconds.is_some() {
                     // It is due when the target is first used.

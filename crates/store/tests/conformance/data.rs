@@ -1,6 +1,7 @@
 //! What a store owes an organization's own data: collections, documents, indexes, quotas.
 
 mod batches;
+mod collection_schemas;
 mod collections;
 mod documents;
 mod explanations;

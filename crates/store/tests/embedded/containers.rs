@@ -47,7 +47,7 @@ async fn container_is_a_database_file_named_by_id() {
     assert_eq!(metadata("organization_id"), name);
     assert_eq!(metadata("created_at"), "1970-01-01T00:00:00Z");
     assert_eq!(metadata("schema_version"), "1.0");
-    container.execute_batch("INSERT INTO collections VALUES (1, 'notes')").unwrap();
+    container.execute_batch("INSERT INTO collections (id, name) VALUES (1, 'notes')").unwrap();
     container.execute_batch("INSERT INTO documents VALUES (1, 1, x'61', 1, x'0500000000')").unwrap();
     container.close().unwrap();
     assert_eq!(opened.store.containers.count_documents(&organization).await.unwrap(), 1);

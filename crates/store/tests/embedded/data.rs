@@ -129,6 +129,7 @@ DROP TABLE index_sizes;
 DROP TABLE indexes;
 DROP TABLE catalog;
 DROP TABLE collection_counts;
+ALTER TABLE collections DROP COLUMN schema;
 CREATE TRIGGER document_added AFTER INSERT ON documents BEGIN
     UPDATE document_count SET documents = documents + 1 WHERE id = 1;
 END;
@@ -178,7 +179,8 @@ async fn container_of_second_version_keeps_its_indexes() {
     let old = Connection::open(&file).unwrap();
     old.execute_batch(
         "DROP TABLE index_sizes; ALTER TABLE indexes DROP COLUMN cut;
-         ALTER TABLE indexes DROP COLUMN options; PRAGMA user_version = 2",
+         ALTER TABLE indexes DROP COLUMN options; ALTER TABLE collections DROP COLUMN schema;
+         PRAGMA user_version = 2",
     )
     .unwrap();
     old.close().unwrap();

@@ -14,7 +14,8 @@ use tenantry_api::metrics::{
 use tenantry_domain::metrics::{
     DOCUMENTS_EXPIRED, MAIL_DROP_REASONS, MAILS_DROPPED, MAILS_SENT, MAILS_TRIED_AGAIN, MAILS_WAITING,
     OPERATION_RECOVERIES, OPERATIONS, ORGANIZATION_TURN_WAITS, PASSWORD_HASH_DURATION, QUERY_STARTS,
-    QUERY_THREADS, STORE_CACHE_INVALIDATIONS, STORE_CHANGE_STREAM_ALIVE, STORE_WRITE_BATCH_SIZE,
+    QUERY_THREADS, SCHEMA_WARNINGS, STORE_CACHE_INVALIDATIONS, STORE_CHANGE_STREAM_ALIVE,
+    STORE_WRITE_BATCH_SIZE,
 };
 use tenantry_domain::operation::{OperationKind, OperationState};
 
@@ -149,6 +150,12 @@ pub const METRICS: &[Metric] = &[
         Counter,
         Unit::Count,
         "Queries of documents that no index serves and that examined more than `FULL_SCAN_NOTICE`.",
+    ),
+    metric(
+        SCHEMA_WARNINGS,
+        Counter,
+        Unit::Count,
+        "Documents written although they violate the schema of their collection, which only warns.",
     ),
     metric(DOCUMENTS_EXPIRED, Counter, Unit::Count, "Documents removed because they had expired."),
     metric(

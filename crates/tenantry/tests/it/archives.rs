@@ -62,6 +62,12 @@ async fn filled(app: &App, name: &str) -> Organization {
     ] {
         acme.owner.post(&format!("{}/orders/indexes", acme.collections()), &index).await.created();
     }
+    // Many of the documents violate it: they were there before.
+    let schema = json!({
+        "schema": { "$ref": "#/$defs/order", "$defs": { "order": { "required": ["note"], "title": "\"\u{1F600}" } } },
+        "level": "moderate",
+    });
+    acme.owner.put(&format!("{}/orders/schema", acme.collections()), &schema).await.created();
     acme
 }
 
@@ -140,11 +146,12 @@ async fn import_into_every_placement_restores_export() {
         assert!(data(&again) == data(&archive), "{placement:?} has other data");
         let numbers = usage(&owner, &made["id"]).await;
         assert_eq!(numbers, usage(&acme.owner, &acme.body["id"]).await);
-        // The index serves, and is unique.
+        // The index serves, and is unique; so does the schema.
         let orders = format!("{location}/collections/orders/documents");
-        let taken = owner.post(&orders, &json!({ "_id": 3, "email": "x" })).await;
+        let taken = owner.post(&orders, &json!({ "_id": 3, "email": "x", "note": "" })).await;
         taken.refused("document_exists");
-        owner.post(&orders, &json!({ "_id": "new", "email": "x" })).await.created();
+        owner.post(&orders, &json!({ "_id": "new", "email": "x", "note": "" })).await.created();
+        owner.post(&orders, &json!({ "_id": "newer" })).await.refused("schema_violation");
     }
     assert!(data(&export(&acme.owner, &acme.path()).await) == data(&archive), "the original has changed");
     Snapshot::sound(app.test_env());
@@ -308,7 +315,9 @@ fn crafted_of(name: &str, documents: &[bson::RawDocumentBuf], unique: &[&str]) -
     let mut writer =
         ArchiveWriter::begin(Manifest::new(Timestamp::UNIX_EPOCH), organization, &mut out).unwrap();
     let indexes = unique.iter().map(|keys| Index::parse(None, keys, true).unwrap()).collect();
-    writer.collection(ArchivedCollection { name: CollectionName::default(), indexes }, &mut out).unwrap();
+    writer
+        .collection(ArchivedCollection { name: CollectionName::default(), indexes, schema: None }, &mut out)
+        .unwrap();
     for document in documents {
         writer.document(document, &mut out);
     }

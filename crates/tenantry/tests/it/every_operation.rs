@@ -158,6 +158,7 @@ impl Operation {
             "issueToken" => json!({ "permissions": ["documents:read"] }),
             "createCollection" => json!({ "name": target.fresh }),
             "createIndex" => json!({ "keys": "a,-b" }),
+            "setCollectionSchema" | "checkCollectionSchema" => json!({ "schema": { "required": ["b"] } }),
             "queryDocuments" | "countMatchingDocuments" => json!({ "filter": { "a": 1 } }),
             "deleteMatchingDocuments" | "findOneAndDelete" => json!({ "filter": {} }),
             "aggregateDocuments" => json!({ "pipeline": [{ "$group": { "_id": "$a" } }] }),
@@ -218,6 +219,7 @@ async fn fill(owner: &Client, path: &str) {
     let path = format!("{path}/collections/{COLLECTION}");
     owner.post(&format!("{path}/documents"), &json!({ "_id": DOCUMENT, "a": 1 })).await.created();
     owner.post(&format!("{path}/indexes"), &json!({ "keys": "a" })).await.created();
+    owner.put(&format!("{path}/schema"), &json!({ "schema": { "required": ["a"] } })).await.created();
 }
 
 /// Invites somebody; the id of the invitation.
@@ -543,7 +545,7 @@ impl Scene {
             owner.get(&format!("{path}/invitations")).await.ok(),
             owner.get(&format!("{path}/roles")).await.ok(),
         ];
-        for what in ["documents", "indexes"] {
+        for what in ["documents", "indexes", "schema"] {
             all.push(owner.get(&format!("{path}/collections/{COLLECTION}/{what}")).await.ok());
         }
         all

@@ -60,6 +60,9 @@ impl Home {
                 .post(&format!("{base}/indexes"), &json!({ "keys": "n", "name": self.index }))
                 .await
                 .created();
+            let schema =
+                json!({ "schema": { "title": self.canary, "required": ["_id"] }, "level": "moderate" });
+            owner.put(&format!("{base}/schema"), &schema).await.created();
             for number in 0..3 {
                 let id =
                     if number == 0 { self.document.clone() } else { format!("{}{number}", self.document) };
@@ -86,6 +89,7 @@ impl Home {
             let base = format!("{path}/collections/{collection}");
             contents.push(owner.get(&format!("{base}/documents")).await.ok());
             contents.push(owner.get(&format!("{base}/indexes")).await.ok());
+            contents.push(owner.get(&format!("{base}/schema")).await.ok());
         }
         contents
     }
@@ -234,6 +238,8 @@ impl Route {
                 { "op": "check", "collection": things.collection, "id": things.document, "exists": true },
                 { "op": "patch", "collection": "documents", "id": things.document, "patch": { "org_id": id } },
                 { "op": "delete", "collection": "documents", "id": things.document }], "org_id": id }),
+            json!({ "schema": { "properties": { "org_id": { "const": id } }, "required": ["document"] }, "action": "warn" }),
+            json!({ "schema": { "$ref": format!("/v1/organizations/{id}/collections/{}/schema", things.collection) } }),
             json!({ "name": things.collection, "keys": "n", "organization": id, "organization_id": id }),
             json!({ "organization_name": things.organization.name(), "org_id": id, "id": id }),
         ]

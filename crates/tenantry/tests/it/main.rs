@@ -17,6 +17,7 @@ mod bulk_kill;
 mod canaries;
 mod checker;
 mod classic;
+mod collection_schemas;
 mod collections;
 mod concurrency;
 #[cfg(feature = "crash-points")]

@@ -134,6 +134,29 @@ async fn tour_of_indexes_goes_on_with_that_of_documents() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tour_of_schemas_goes_on_with_that_of_documents() {
+    let app = App::start().await;
+    let tour = block("docs/documents.md", "# An organization of its own");
+    let variables = tour.split("# A collection, and an index").next().unwrap();
+    let schemas = block("docs/documents.md", "# People have a name");
+    let printed = run(&format!("{variables}{schemas}"), app.address()).await;
+    let answers: Vec<Value> = printed
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let [_, _, schema, ada, refused, violating, totals] = &answers[..] else { panic!("{answers:?}") };
+    assert_eq!((&schema["level"], &ada["_id"]), (&"strict".into(), &"ada".into()));
+    let errors = refused["errors"].as_array().unwrap();
+    let pointers: Vec<&str> = errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect();
+    assert_eq!(
+        (&refused["code"], &pointers[..]),
+        (&"schema_violation".into(), &["/age", "/age", "/name"][..])
+    );
+    assert_eq!((&violating["errors"][0]["pointer"], &totals["violating"]), (&"/mail".into(), &1.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn backend_in_readme_reaches_documents_of_two_organizations() {
     let app = App::start().await;
     let commands = block("README.md", "# The operator makes a service key");

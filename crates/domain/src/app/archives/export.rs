@@ -203,7 +203,11 @@ impl Export {
                 Err(error) if is_dropped(&error, &name) => continue,
                 indexes => indexes?,
             };
-            writer.collection(ArchivedCollection { name: name.clone(), indexes }, out)?;
+            let schema = match self.exporter.collections.get_schema(&organization, &name).await {
+                Err(error) if is_dropped(&error, &name) => continue,
+                schema => schema?.as_deref().cloned(),
+            };
+            writer.collection(ArchivedCollection { name: name.clone(), indexes, schema }, out)?;
             return Ok(ExportPosition::Within(writer, name, None));
         }
         Ok(ExportPosition::Trails(writer, self.trails(&organization).await?))

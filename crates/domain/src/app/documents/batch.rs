@@ -12,6 +12,7 @@ mod request;
 pub use request::{BatchAction, BatchCheck, BatchEffect, BatchOperation, BatchResult, KeyedBatch};
 
 use super::document_locks::DocumentLock;
+use super::schemas::{Reread, is_violation};
 use super::{Documents, first_revision};
 use crate::app::tenant::{TenantAccess, Write};
 use crate::error::{ErrorCode, Result};
@@ -23,7 +24,7 @@ use crate::organization::Organization;
 use crate::store::operation_pointer;
 use futures_util::StreamExt;
 use moment::{Moment, too_large};
-use plan::{BatchPlan, ReadDocuments};
+use plan::{BatchPlan, BatchSchemas, ReadDocuments};
 use request::DocumentKey;
 use std::sync::Arc;
 use tenantry_documents::document::{DocumentId, Revision};
@@ -34,8 +35,8 @@ impl Documents {
     ///
     /// # Errors
     /// With the pointer of the operation, as of a single change: `collection_not_found`, `document_not_found`,
-    /// `document_exists`, `version_mismatch` (also for a check that fails), `unique_violation`, `quota_exceeded`,
-    /// `invalid_input`, `query_too_slow`. Of the whole: `document_busy`, `batches_unsupported`,
+    /// `document_exists`, `version_mismatch` (also for a check that fails), `schema_violation`, `unique_violation`,
+    /// `quota_exceeded`, `invalid_input`, `query_too_slow`. Of the whole: `document_busy`, `batches_unsupported`,
     /// `idempotency_outcome_unknown`.
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn run_batch(
@@ -55,11 +56,19 @@ impl Documents {
         let _locks = self.lock_all(organization, &wanted).await?;
         let began = Instant::now();
         while began.elapsed() < OPERATION_WAIT {
+            let schemas = self.schemas_of(organization, &operations).await?;
             let read = self.read_all(organization, &operations, &wanted).await?;
-            let plan = self.plan(&operations, read, keyed).await?;
+            let plan = match self.plan(&operations, read, &schemas, keyed).await {
+                // By the schemas of before.
+                Err(error) if is_violation(&error) && self.have_changed(organization, &schemas).await? => {
+                    continue;
+                }
+                plan => plan?,
+            };
             if plan.is_done || plan.steps.is_empty() {
                 return Ok(plan.results);
             }
+            self.schemas.warn(organization, plan.warned);
             let written = self.documents.write_batch(organization, plan.steps, self.query_time).await;
             match written {
                 Ok(()) => return Ok(plan.results),
@@ -130,11 +139,40 @@ impl Documents {
         Ok(found)
     }
 
+    /// The schemas of the collections of the operations that write.
+    async fn schemas_of(
+        &self,
+        organization: &Organization,
+        operations: &[BatchOperation],
+    ) -> Result<BatchSchemas> {
+        let mut schemas = BatchSchemas::new();
+        for (place, operation) in operations.iter().enumerate().filter(|(_, operation)| operation.stores()) {
+            if !schemas.contains_key(&operation.collection) {
+                let schema = self.schemas.get(organization, &operation.collection).await;
+                let schema = schema.map_err(|error| error.below(&operation_pointer(place)))?;
+                schemas.insert(operation.collection.clone(), schema);
+            }
+        }
+        Ok(schemas)
+    }
+
+    /// Whether one of the schemas is not that of its collection any more.
+    async fn have_changed(&self, organization: &Organization, schemas: &BatchSchemas) -> Result<bool> {
+        for (collection, schema) in schemas {
+            let Some(schema) = schema else { continue };
+            if !matches!(self.schemas.changed(organization, collection, schema).await?, Reread::Same) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Carries the operations out on the documents that were read.
     async fn plan(
         &self,
         operations: &Arc<Vec<BatchOperation>>,
         read: ReadDocuments,
+        schemas: &BatchSchemas,
         keyed: Option<KeyedBatch>,
     ) -> Result<BatchPlan> {
         let now = self.sources.now();
@@ -147,9 +185,12 @@ impl Documents {
             ends: std::time::Instant::now() + self.query_time,
         };
         let bytes: usize = operations.iter().map(BatchOperation::bytes).sum::<usize>() + read.bytes();
-        let is_short = bytes <= INLINE_MAX_BYTES && operations.iter().all(BatchOperation::is_short);
-        let operations = operations.clone();
-        let work = move || BatchPlan::new(&operations, read, moment, keyed);
+        // What a check costs is not known before.
+        let has_schema = schemas.values().any(Option::is_some);
+        let is_short =
+            !has_schema && bytes <= INLINE_MAX_BYTES && operations.iter().all(BatchOperation::is_short);
+        let (operations, schemas) = (operations.clone(), schemas.clone());
+        let work = move || BatchPlan::new(&operations, read, &schemas, moment, keyed);
         if is_short { work() } else { offload::elsewhere(work).await? }
     }
 

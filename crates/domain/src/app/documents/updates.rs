@@ -36,8 +36,8 @@ impl Documents {
     /// Updates the document of that id; with `upsert`, inserts it if there is none.
     ///
     /// # Errors
-    /// `document_not_found`, `version_mismatch`, `unique_violation`, `quota_exceeded`, `document_busy`; `invalid_input` if
-    /// the update cannot be applied to the document; `query_too_slow`.
+    /// `document_not_found`, `version_mismatch`, `schema_violation`, `unique_violation`, `quota_exceeded`,
+    /// `document_busy`; `invalid_input` if the update cannot be applied to the document; `query_too_slow`.
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn update_document(
         &self,

@@ -241,7 +241,14 @@ impl ImportProgress<'_> {
     async fn end_collection(&mut self) -> Result<(), Interrupted> {
         self.flush().await?;
         let name = self.collection_name()?;
-        let indexes = self.into.take().map(|collection| collection.indexes).unwrap_or_default();
+        let Some(ArchivedCollection { indexes, schema, .. }) = self.into.take() else { return Ok(()) };
+        // After the documents: they are restored as they were, also those that were there before the schema.
+        if let Some(schema) = schema {
+            let (loader, organization) = (self.loader, self.organization.clone());
+            let set =
+                async { loader.collections.set_schema(&organization, &name, Some(&schema), None).await };
+            let _ = self.hold(set).await??;
+        }
         for index in indexes {
             let (loader, organization) = (self.loader, self.organization.clone());
             let made = async {

@@ -115,7 +115,11 @@ fn collection_quota_is_never_exceeded() {
 }
 
 /// Brings the container under another name, as a rename does.
-async fn rename(subject: &crate::engines::Subject, organization: &Organization, to: &str) -> Organization {
+pub(super) async fn rename(
+    subject: &crate::engines::Subject,
+    organization: &Organization,
+    to: &str,
+) -> Organization {
     let naming = crate::given::naming(to);
     subject.store.containers.rename_container(organization, &naming.namespace).await.unwrap();
     let renamed = Organization {

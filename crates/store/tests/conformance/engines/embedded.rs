@@ -94,7 +94,7 @@ impl Running for RunningEmbedded {
         let file = container_file(self.directory.path(), organization.id);
         let mut connection = Connection::open(file).unwrap();
         let transaction = connection.transaction().unwrap();
-        transaction.execute("INSERT OR IGNORE INTO collections VALUES (1, 'notes')", []).unwrap();
+        transaction.execute("INSERT OR IGNORE INTO collections (id, name) VALUES (1, 'notes')", []).unwrap();
         let there: u32 =
             transaction.query_row("SELECT count(*) FROM documents", [], |row| row.get(0)).unwrap();
         for number in there + 1..=there + documents {

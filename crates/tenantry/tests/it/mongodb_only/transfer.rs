@@ -90,6 +90,8 @@ async fn embedded() -> App {
             .await
             .created();
     }
+    let schema = json!({ "schema": { "required": ["number"] }, "action": "warn" });
+    owner.put("/v1/organizations/acme/collections/orders/schema", &schema).await.created();
     let rename = json!({ "organization_name": "Acme Global" });
     with_access(&app, &acme).put("/org/update", &rename).await.ok();
     app.operator().post_empty("/v1/organizations/beta/suspend").await.ok();
@@ -97,7 +99,7 @@ async fn embedded() -> App {
     app
 }
 
-/// The collections of Acme and their indexes.
+/// The collections of Acme, their indexes and schemas.
 async fn shape(app: &App, id: &str) -> Vec<Value> {
     let owner = with_access(app, &sign_in(app, "owner@acme.example").await);
     let path = format!("/v1/organizations/{id}/collections");
@@ -106,7 +108,14 @@ async fn shape(app: &App, id: &str) -> Vec<Value> {
     for collection in items(&listed) {
         let name = &collection["name"];
         let indexes = owner.get(&format!("{path}/{}/indexes", name.as_str().unwrap())).await.ok();
-        shape.push(json!([name, collection["documents"], indexes["items"]]));
+        let schema = owner.get(&format!("{path}/{}/schema", name.as_str().unwrap())).await.json();
+        shape.push(json!([
+            name,
+            collection["documents"],
+            indexes["items"],
+            schema["schema"],
+            schema["action"]
+        ]));
     }
     shape
 }

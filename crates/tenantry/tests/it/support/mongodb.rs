@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
 /// The collections of the service's own records.
-pub const RECORDS: [&str; 15] = [
+pub const RECORDS: [&str; 16] = [
     "organizations",
     "accounts",
     "sessions",
@@ -21,6 +21,7 @@ pub const RECORDS: [&str; 15] = [
     "invitations",
     "mails",
     "expiries",
+    "collection_schemas",
     "operations",
     "audit_outbox",
     "audit_entries",

@@ -4,12 +4,15 @@
 use super::apply::{NextState, apply};
 use super::moment::Moment;
 use super::request::{BatchAction, BatchEffect, BatchOperation, BatchResult, DocumentKey, KeyedBatch};
+use crate::app::documents::schemas::{ActiveSchema, Checked};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::{BatchChange, BatchStep, operation_pointer};
+use bson::RawDocument;
 use std::collections::HashMap;
 use std::time::Instant;
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
+use tenantry_documents::fuel::{Fuel, Interruption};
 
 /// The documents that were read: `None` for those that do not exist.
 #[derive(Default)]
@@ -31,10 +34,15 @@ impl ReadDocuments {
     }
 }
 
+/// The schemas of collections; `None` for those that have none.
+pub(super) type BatchSchemas = HashMap<CollectionName, Option<ActiveSchema>>;
+
 /// What a batch writes and answers.
 pub(super) struct BatchPlan {
     pub(super) steps: Vec<BatchStep>,
     pub(super) results: Vec<BatchResult>,
+    /// How many documents violate schemas that only warn.
+    pub(super) warned: usize,
     /// Whether an earlier try has written it.
     pub(super) is_done: bool,
 }
@@ -60,6 +68,7 @@ impl BatchPlan {
     pub(super) fn new(
         operations: &[BatchOperation],
         read: ReadDocuments,
+        schemas: &BatchSchemas,
         moment: Moment,
         keyed: Option<KeyedBatch>,
     ) -> Result<Self> {
@@ -67,10 +76,17 @@ impl BatchPlan {
         if again.is_some()
             && let Some(results) = inserted_before(operations, &read)
         {
-            return Ok(Self { steps: Vec::new(), results, is_done: true });
+            return Ok(Self { steps: Vec::new(), results, warned: 0, is_done: true });
         }
-        let mut planner =
-            Planner { bytes: read.bytes(), read, moment, states: HashMap::new(), steps: Vec::new() };
+        let mut planner = Planner {
+            bytes: read.bytes(),
+            read,
+            schemas,
+            moment,
+            states: HashMap::new(),
+            steps: Vec::new(),
+            warned: 0,
+        };
         let mut results = Vec::with_capacity(operations.len());
         let mut refused = None;
         for (place, operation) in operations.iter().enumerate() {
@@ -89,7 +105,10 @@ impl BatchPlan {
         }
         match refused {
             Some(error) => Err(error),
-            None => Ok(Self { steps: planner.finish(), results, is_done: false }),
+            None => {
+                let warned = planner.warned;
+                Ok(Self { steps: planner.finish(), results, warned, is_done: false })
+            }
         }
     }
 }
@@ -106,16 +125,18 @@ fn inserted_before(operations: &[BatchOperation], read: &ReadDocuments) -> Optio
     operations.iter().map(result).collect()
 }
 
-struct Planner {
+struct Planner<'a> {
     read: ReadDocuments,
+    schemas: &'a BatchSchemas,
     moment: Moment,
     states: HashMap<(CollectionName, Vec<u8>), DocumentState>,
     steps: Vec<BatchStep>,
     /// Of the documents that were read and those that are written.
     bytes: usize,
+    warned: usize,
 }
 
-impl Planner {
+impl Planner<'_> {
     fn carry_out(&mut self, place: usize, operation: &BatchOperation) -> Result<BatchResult> {
         let pointer = operation_pointer(place);
         if Instant::now() >= self.moment.ends {
@@ -132,6 +153,14 @@ impl Planner {
                 self.bytes += body.as_bytes().len();
                 if self.bytes > self.moment.max_batch_bytes {
                     return Err(self.moment.too_large(place));
+                }
+                if let Some(Some(schema)) = self.schemas.get(&operation.collection) {
+                    let before = state.current.as_ref().map(|before| &*before.body);
+                    let checked = check(schema, before, &body, self.moment);
+                    // Of a document that is not in the request, the pointers are those of the document.
+                    let at = if operation.has_document() { "/document" } else { "" };
+                    let checked = checked.map_err(|error| error.below(at).below(&pointer))?;
+                    self.warned += usize::from(checked == Checked::Warned);
                 }
                 let after = StoredDocument { body, revision: self.moment.revision };
                 Some(match state.current.replace(after.clone()) {
@@ -185,6 +214,17 @@ impl Planner {
         }));
         steps
     }
+}
+
+/// Checks the next state of a document, within the time of the batch.
+fn check(
+    schema: &ActiveSchema,
+    before: Option<&RawDocument>,
+    after: &RawDocument,
+    moment: Moment,
+) -> Result<Checked> {
+    let is_over = || if Instant::now() < moment.ends { Ok(()) } else { Err(Interruption::TimeOver) };
+    schema.evaluate(before, after, &Fuel::new(&is_over))?
 }
 
 fn state_of<'a>(

@@ -151,6 +151,16 @@ impl BatchOperation {
         matches!(self.action, BatchAction::Insert { .. })
     }
 
+    /// Whether the document that it stores is in the request.
+    pub(super) const fn has_document(&self) -> bool {
+        matches!(self.action, BatchAction::Insert { .. } | BatchAction::Replace { .. })
+    }
+
+    /// Whether a document is stored by it, if it is carried out.
+    pub(super) const fn stores(&self) -> bool {
+        !matches!(self.action, BatchAction::Delete { .. } | BatchAction::Check { .. })
+    }
+
     /// Its bytes: carrying it out takes time in proportion to these and its document's, if it [`Self::is_short`].
     pub(super) fn bytes(&self) -> usize {
         match &self.action {

@@ -4,7 +4,7 @@ use super::requests::{KeyedUpdate, UpdateResult};
 use crate::app::documents::document_locks::DocumentLock;
 use crate::app::documents::{BACKOFF_MAX, Documents, RevisionPrecondition, first_revision};
 use crate::collection::CollectionName;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{ErrorCode, Result};
 use crate::limits::{DOCUMENT_LOCK_WAIT, OPERATION_WAIT};
 use crate::offload;
 use crate::organization::Organization;
@@ -95,6 +95,7 @@ impl Documents {
                 let after = Some(current.clone());
                 return Ok(Change::Done(UpdateResult { before: Some(current), after, is_modified: false }));
             };
+            self.schemas.check(organization, collection, Some(&current.body), &body).await?;
             let earliest = KeyedUpdate::earliest(keyed);
             let revision = current.revision.next().max(first_revision(self.sources.now())).max(earliest);
             let next = StoredDocument { body, revision };
@@ -180,9 +181,7 @@ impl Documents {
         };
         let body = offload::elsewhere(work).await??;
         let made = StoredDocument { body, revision: first_revision(time).max(earliest) };
-        let inserted = self.documents.insert_documents(organization, collection, vec![made.clone()]).await?;
-        let outcome = inserted.into_iter().next();
-        outcome.ok_or_else(|| Error::internal("an insert without an outcome"))??;
+        self.insert_one(organization, collection, &made).await?;
         Ok(made)
     }
 
