@@ -43,6 +43,8 @@ pub enum Step {
     FastTests,
     /// Long: every case of the faults of MongoDB, where the tests run a sample
     AllFaults,
+    /// Long: the samples for proxies, each run by its program
+    Proxies,
     /// Long: public suites of others
     Suites,
     /// Long: half an hour of chaos
@@ -59,7 +61,7 @@ impl Step {
 
     /// Whether it takes too long for every change.
     const fn is_long(self) -> bool {
-        matches!(self, Self::AllClients | Self::AllFaults | Self::Suites | Self::Chaos)
+        matches!(self, Self::AllClients | Self::AllFaults | Self::Proxies | Self::Suites | Self::Chaos)
     }
 
     /// Whether it is part of a quick run during work on a change.
@@ -86,6 +88,7 @@ impl Step {
             Self::Clients => clients::run(false),
             Self::AllClients => clients::run(true),
             Self::AllFaults => all_faults(),
+            Self::Proxies => proxies(),
             Self::Suites => suites::run(),
             Self::Chaos => chaos::run(CHAOS_MINUTES, None),
         }
@@ -131,7 +134,7 @@ pub const ENGINE_VARIABLE: &str = "TENANTRY_TEST_ENGINE";
 /// Runs the tests, those over HTTP on each engine.
 fn tests() -> Result<()> {
     let runs = [
-        ("embedded", "not test(/^mongodb_only::/)"),
+        ("embedded", "not test(/^(mongodb_only|embedded_only::deployed)::/)"),
         ("mongodb", "binary(it) & not test(/^embedded_only::/)"),
     ];
     run_tests(&runs, &[])
@@ -139,10 +142,19 @@ fn tests() -> Result<()> {
 
 /// Runs the tests that need no MongoDB, on the embedded engine.
 fn fast_tests() -> Result<()> {
-    let meant = "not test(/^(mongodb_only|crash)::/) & not binary(on_mongodb) & not binary(differential) \
+    let meant = "not test(/^(mongodb_only|crash|embedded_only::deployed)::/) & not binary(on_mongodb) & not binary(differential) \
                  & not package(tenantry-store-mongodb)";
     let mut tests = nextest("run")?;
     tests.args(["-E", meant]).env(ENGINE_VARIABLE, "embedded").env("TENANTRY_TEST_EMBEDDED_ONLY", "yes");
+    sh(tests)
+}
+
+/// The samples in `deploy`, each run by its program.
+pub fn proxies() -> Result<()> {
+    tools::install()?;
+    tools::proxies::install()?;
+    let mut tests = nextest("run")?;
+    tests.args(["-E", "test(/^embedded_only::deployed::/)"]).env(ENGINE_VARIABLE, "embedded");
     sh(tests)
 }
 

@@ -3,6 +3,7 @@
 //! A transport reads its status and its documentation from here, and adds rows for what it alone refuses. A
 //! new refusal is a new row, not a new string at the call site.
 
+use crate::rate_limit::RateLimit;
 use std::fmt;
 use std::time::Duration;
 pub use tenantry_documents::FieldError;
@@ -204,6 +205,7 @@ pub struct Error {
     retry_after: Option<Duration>,
     max_age: Option<Duration>,
     remaining: Option<u32>,
+    limited_by: Option<(&'static str, RateLimit)>,
     cause: Option<String>,
 }
 
@@ -218,6 +220,7 @@ impl Error {
             retry_after: None,
             max_age: None,
             remaining: None,
+            limited_by: None,
             cause: None,
         }
     }
@@ -302,6 +305,19 @@ impl Error {
     pub const fn remaining(mut self, attempts: Option<u32>) -> Self {
         self.remaining = attempts;
         self
+    }
+
+    /// Adds the limit that refuses it, with its name for clients.
+    #[must_use]
+    pub const fn limited_by(mut self, name: &'static str, limit: RateLimit) -> Self {
+        self.limited_by = Some((name, limit));
+        self
+    }
+
+    /// The limit that refuses it, if it is one of a rate.
+    #[must_use]
+    pub const fn limit(&self) -> Option<(&'static str, RateLimit)> {
+        self.limited_by
     }
 
     /// The row of the table.

@@ -13,7 +13,9 @@ use std::io::IsTerminal;
 use std::sync::OnceLock;
 use std::time::Duration;
 use tenantry_api::metrics::{
-    DOCUMENT_FULL_SCANS, HTTP_CONNECTIONS, HTTP_REQUEST_DURATION, HTTP_REQUESTS, PASSWORD_HASH_QUEUE_DEPTH,
+    DOCUMENT_FULL_SCANS, HTTP_CONNECTIONS, HTTP_CONNECTIONS_REFUSED, HTTP_REQUEST_DURATION, HTTP_REQUESTS,
+    HTTP_REQUESTS_IN_PROGRESS, HTTP_REQUESTS_SHED, HTTP2_CONNECTIONS_CUT_OFF, PASSWORD_HASH_QUEUE_DEPTH,
+    TLS_HANDSHAKE_FAILURES,
 };
 use tenantry_domain::metrics::{
     DOCUMENTS_EXPIRED, MAILS_DROPPED, MAILS_SENT, MAILS_TRIED_AGAIN, MAILS_WAITING, OPERATION_RECOVERIES,
@@ -32,6 +34,11 @@ pub const PROCESS_RESIDENT_MEMORY: &str = "process_resident_memory_bytes";
 pub const PROCESS_START_TIME: &str = "process_start_time_seconds";
 /// Always 1; its label `version` tells which build runs.
 pub const BUILD_INFO: &str = "build_info";
+
+/// When the certificate in use expires.
+pub const TLS_CERTIFICATE_EXPIRY: &str = "tls_certificate_expiry_seconds";
+/// Times that changed files of TLS were read, by `result`: `taken` or `refused`.
+pub const TLS_CERTIFICATE_RELOADS: &str = "tls_certificate_reloads_total";
 
 /// How often the recorder compacts its samples if nobody reads them.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -120,6 +127,29 @@ fn describe_metrics() {
         "Calls for an organization's data that waited because it had its share under way."
     );
     describe_gauge!(HTTP_CONNECTIONS, Unit::Count, "Open connections of clients.");
+    describe_gauge!(HTTP_REQUESTS_IN_PROGRESS, Unit::Count, "Requests that are worked on.");
+    describe_counter!(
+        HTTP_REQUESTS_SHED,
+        Unit::Count,
+        "Requests refused at once, because as many were worked on as may be."
+    );
+    describe_counter!(
+        HTTP_CONNECTIONS_REFUSED,
+        Unit::Count,
+        "Connections closed at once, because their address had as many as one may have."
+    );
+    describe_counter!(TLS_HANDSHAKE_FAILURES, Unit::Count, "TLS handshakes that did not succeed.");
+    describe_counter!(
+        HTTP2_CONNECTIONS_CUT_OFF,
+        Unit::Count,
+        "HTTP/2 connections that were closed for what their client did."
+    );
+    describe_gauge!(
+        TLS_CERTIFICATE_EXPIRY,
+        Unit::Seconds,
+        "When the certificate in use expires, in seconds since 1970."
+    );
+    describe_counter!(TLS_CERTIFICATE_RELOADS, Unit::Count, "Times that changed files of TLS were read.");
     describe_gauge!(PASSWORD_HASH_QUEUE_DEPTH, Unit::Count, "Passwords that wait for a thread.");
     describe_histogram!(PASSWORD_HASH_DURATION, Unit::Seconds, "Work of a thread on one password.");
     describe_counter!(OPERATIONS, Unit::Count, "Recorded multi-step changes that ended.");

@@ -2,10 +2,11 @@
 //!
 //! A response of 400 or above is a [`ClientError`]; an [`ClientResponse`] is always a success.
 
-use crate::config::ClientConfig;
+use crate::config::ClientConfig as Settings;
 use crate::operator_key::OPERATOR_KEY_FILE;
 use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use rustls::ClientConfig;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -133,6 +134,14 @@ impl Client {
     /// # Errors
     /// A sentence, if no HTTP client can be built.
     pub fn new(base: Url, key: Option<String>) -> Result<Self, ClientError> {
+        Self::with_tls(base, key, None)
+    }
+
+    /// The same, which trusts what `tls` does, if that is given.
+    ///
+    /// # Errors
+    /// A sentence, if no HTTP client can be built.
+    pub fn with_tls(base: Url, key: Option<String>, tls: Option<ClientConfig>) -> Result<Self, ClientError> {
         // No redirects: they would send the key elsewhere.
         let mut http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -140,6 +149,9 @@ impl Client {
             .redirect(Policy::none());
         if is_this_machine(&base) {
             http = http.no_proxy();
+        }
+        if let Some(tls) = tls {
+            http = http.tls_backend_preconfigured(tls);
         }
         let http =
             http.build().map_err(|error| ClientError::Other(format!("No HTTP client: {}", cause(&error))))?;
@@ -227,7 +239,7 @@ fn cause(error: &reqwest::Error) -> String {
 ///
 /// # Errors
 /// A sentence that says where to find it.
-pub fn operator_key(config: &ClientConfig) -> Result<String, ClientError> {
+pub fn operator_key(config: &Settings) -> Result<String, ClientError> {
     let key = match &config.operator_key {
         Some(key) => key.expose().to_owned(),
         None => operator_key_file(config)?,
@@ -242,7 +254,7 @@ pub fn operator_key(config: &ClientConfig) -> Result<String, ClientError> {
     Ok(key.to_owned())
 }
 
-fn operator_key_file(config: &ClientConfig) -> Result<String, ClientError> {
+fn operator_key_file(config: &Settings) -> Result<String, ClientError> {
     let path = config.data_dir.join(OPERATOR_KEY_FILE);
     std::fs::read_to_string(&path).map_err(|error| {
         ClientError::Other(format!(

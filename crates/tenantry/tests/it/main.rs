@@ -17,7 +17,9 @@ mod bulk_kill;
 mod canaries;
 mod checker;
 mod classic;
+mod coded_bodies;
 mod collections;
+mod compressed_responses;
 mod concurrency;
 #[cfg(feature = "crash-points")]
 mod crash;

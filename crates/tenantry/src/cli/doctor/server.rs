@@ -3,6 +3,7 @@
 use super::report::Report;
 use crate::cli::client::{Client, ClientError, operator_key};
 use crate::config::{ClientConfig, Config};
+use crate::tls::client_config;
 use reqwest::{Method, Url};
 use serde::Deserialize;
 use std::io::ErrorKind;
@@ -29,7 +30,7 @@ pub fn examine(report: &mut Report, config: &Config, client: &ClientConfig, in_u
             "find that process; it is probably a Tenantry with other settings",
         ),
         Ok(_) => report.ok(CHECK, format!("{address} is free")),
-        Err(error) if error.kind() == ErrorKind::AddrInUse => occupied(report, address, client, in_use),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => occupied(report, config, client, in_use),
         Err(error) => report.fail(
             CHECK,
             format!("cannot listen on {address} ({error})"),
@@ -38,12 +39,13 @@ pub fn examine(report: &mut Report, config: &Config, client: &ClientConfig, in_u
     }
 }
 
-fn occupied(report: &mut Report, address: SocketAddr, config: &ClientConfig, in_use: Option<bool>) {
+fn occupied(report: &mut Report, config: &Config, client: &ClientConfig, in_use: Option<bool>) {
+    let address = SocketAddr::new(config.host, config.port);
     let asked = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| ClientError::Other(error.to_string()))
-        .and_then(|runtime| runtime.block_on(ask(address, config)));
+        .and_then(|runtime| runtime.block_on(ask(config, client)));
     match asked {
         Ok(answers) => answered(report, address, &answers, in_use),
         Err(_) => report.fail(
@@ -72,9 +74,11 @@ struct Root {
 }
 
 /// Asks the program that listens; fails if that is not Tenantry.
-async fn ask(address: SocketAddr, config: &ClientConfig) -> Result<ServerResponses, ClientError> {
-    let key = operator_key(config).ok();
-    let anonymous = Client::new(url_of(address)?, None)?;
+async fn ask(config: &Config, client: &ClientConfig) -> Result<ServerResponses, ClientError> {
+    let key = operator_key(client).ok();
+    let (url, tls) =
+        (url_of(config.scheme(), SocketAddr::new(config.host, config.port))?, client_config(config).await);
+    let anonymous = Client::with_tls(url.clone(), None, tls.clone())?;
     let health: Health = get(&anonymous, &["health"]).await?;
     if health.service != "Organization Management API" {
         return Err(ClientError::Other("another service".into()));
@@ -82,7 +86,7 @@ async fn ask(address: SocketAddr, config: &ClientConfig) -> Result<ServerRespons
     let root: Root = get(&anonymous, &[]).await?;
     let accepts_key = match key {
         Some(key) => {
-            let operator = Client::new(url_of(address)?, Some(key))?;
+            let operator = Client::with_tls(url, Some(key), tls)?;
             Some(get::<serde_json::Value>(&operator, &["v1", "organizations"]).await.map(|_| ()))
         }
         None => None,
@@ -120,13 +124,13 @@ fn answered(report: &mut Report, address: SocketAddr, answers: &ServerResponses,
 }
 
 /// The URL for a server on this machine that listens on `address`.
-fn url_of(address: SocketAddr) -> Result<Url, ClientError> {
+fn url_of(scheme: &str, address: SocketAddr) -> Result<Url, ClientError> {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    let url = format!("http://{}", SocketAddr::new(ip, address.port()));
+    let url = format!("{scheme}://{}", SocketAddr::new(ip, address.port()));
     url.parse().map_err(|_| ClientError::Other(format!("{url} is no URL")))
 }
 
@@ -141,7 +145,7 @@ mod tests {
             ("[::]:8000", "http://[::1]:8000/"),
             ("10.0.0.1:80", "http://10.0.0.1/"),
         ] {
-            assert_eq!(url_of(address.parse().unwrap()).unwrap().as_str(), url);
+            assert_eq!(url_of("http", address.parse().unwrap()).unwrap().as_str(), url);
         }
     }
 }
