@@ -204,9 +204,18 @@ pub struct Error {
     fields: Vec<FieldError>,
     retry_after: Option<Duration>,
     max_age: Option<Duration>,
-    remaining: Option<u32>,
-    limited_by: Option<(&'static str, RateLimit)>,
+    /// Boxed: few errors have it, and every result has room for an error.
+    rate: Option<Box<Rate>>,
     cause: Option<String>,
+}
+
+/// What a limit of a rate says.
+#[derive(Debug, Clone, Default)]
+struct Rate {
+    /// Attempts left at once, if they are counted.
+    remaining: Option<u32>,
+    /// The limit that refuses the request, with its name for clients.
+    limit: Option<(&'static str, RateLimit)>,
 }
 
 impl Error {
@@ -219,8 +228,7 @@ impl Error {
             fields: Vec::new(),
             retry_after: None,
             max_age: None,
-            remaining: None,
-            limited_by: None,
+            rate: None,
             cause: None,
         }
     }
@@ -302,22 +310,22 @@ impl Error {
 
     /// Adds how many more attempts are allowed at once.
     #[must_use]
-    pub const fn remaining(mut self, attempts: Option<u32>) -> Self {
-        self.remaining = attempts;
+    pub fn remaining(mut self, attempts: Option<u32>) -> Self {
+        self.rate.get_or_insert_default().remaining = attempts;
         self
     }
 
     /// Adds the limit that refuses it, with its name for clients.
     #[must_use]
-    pub const fn limited_by(mut self, name: &'static str, limit: RateLimit) -> Self {
-        self.limited_by = Some((name, limit));
+    pub fn limited_by(mut self, name: &'static str, limit: RateLimit) -> Self {
+        self.rate.get_or_insert_default().limit = Some((name, limit));
         self
     }
 
     /// The limit that refuses it, if it is one of a rate.
     #[must_use]
-    pub const fn limit(&self) -> Option<(&'static str, RateLimit)> {
-        self.limited_by
+    pub fn limit(&self) -> Option<(&'static str, RateLimit)> {
+        self.rate.as_ref()?.limit
     }
 
     /// The row of the table.
@@ -361,8 +369,8 @@ impl Error {
 
     /// How many more attempts are allowed at once, where attempts are counted.
     #[must_use]
-    pub const fn attempts_left(&self) -> Option<u32> {
-        self.remaining
+    pub fn attempts_left(&self) -> Option<u32> {
+        self.rate.as_ref()?.remaining
     }
 
     /// What happened, for the log alone.

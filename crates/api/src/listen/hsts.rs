@@ -1,5 +1,6 @@
 //! `Strict-Transport-Security`: over TLS, browsers are told to use nothing else for this host from then on.
 
+use axum::http::uri::Authority;
 use hyper::header::{HOST, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use hyper::{Request, Response};
 
@@ -23,8 +24,7 @@ impl Hsts {
 
 fn is_localhost<B>(request: &Request<B>) -> bool {
     let host = || request.headers().get(HOST).and_then(|host| host.to_str().ok());
-    let host =
-        request.uri().authority().map(|authority| authority.as_str()).or_else(host).unwrap_or_default();
+    let host = request.uri().authority().map(Authority::as_str).or_else(host).unwrap_or_default();
     let name = host.split(':').next().unwrap_or_default().trim_end_matches('.');
     let last = name.rsplit('.').next().unwrap_or_default();
     last.eq_ignore_ascii_case("localhost")

@@ -17,7 +17,7 @@ use crate::paced_stream::ReadPace;
 use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
-use hyper::header::HOST;
+use hyper::header::{HOST, HeaderValue};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::{Error, Request, Response};
@@ -144,7 +144,7 @@ fn head_fault<B>(request: &Request<B>) -> Option<HeadFault> {
         return Some(HeadFault::TooLarge);
     }
     let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes());
-    let hosts = authority.into_iter().chain(headers.get_all(HOST).iter().map(|host| host.as_bytes()));
+    let hosts = authority.into_iter().chain(headers.get_all(HOST).iter().map(HeaderValue::as_bytes));
     let mut hosts = hosts.map(<[u8]>::to_ascii_lowercase);
     let first = hosts.next();
     hosts.any(|host| Some(host) != first).then_some(HeadFault::HostRepeated)

@@ -19,8 +19,10 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     ::zstd::encode_all(bytes, 1).unwrap()
 }
 
+type Encode = fn(&[u8]) -> Vec<u8>;
+
 /// The codings that are taken, each with a client that names it and what makes it.
-fn codings(client: &Client) -> [(Client, fn(&[u8]) -> Vec<u8>); 2] {
+fn codings(client: &Client) -> [(Client, Encode); 2] {
     [
         (client.with_header("content-encoding", "gzip"), gzip),
         (client.with_header("content-encoding", "zstd"), zstd),

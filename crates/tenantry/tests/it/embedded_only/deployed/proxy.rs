@@ -150,8 +150,9 @@ impl Sample {
                 command.args(["run", "--adapter", "caddyfile", "--config"]).arg(file);
             }
             Self::HaProxy => {
-                command = Command::new("haproxy");
-                command.env("PATH", format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default()));
+                // Debian puts it where not every user's path leads.
+                let installed = Path::new("/usr/sbin/haproxy");
+                command = Command::new(if installed.exists() { installed } else { Path::new("haproxy") });
                 command.arg("-db").arg("-f").arg(file);
             }
         }
