@@ -48,6 +48,8 @@ pub enum Step {
     /// Long, as root: what is shipped is built, installed, upgraded, removed, and started as the image and the compose
     /// files do
     Package,
+    /// Long: the samples for proxies, each run by its program
+    Proxies,
     /// Long: public suites of others
     Suites,
     /// Long: half an hour of chaos
@@ -64,7 +66,10 @@ impl Step {
 
     /// Whether it takes too long for every change.
     const fn is_long(self) -> bool {
-        matches!(self, Self::AllClients | Self::AllFaults | Self::Package | Self::Suites | Self::Chaos)
+        matches!(
+            self,
+            Self::AllClients | Self::AllFaults | Self::Package | Self::Proxies | Self::Suites | Self::Chaos
+        )
     }
 
     /// Whether it is part of a quick run during work on a change.
@@ -93,6 +98,7 @@ impl Step {
             Self::AllClients => clients::run(true),
             Self::AllFaults => all_faults(),
             Self::Package => package(),
+            Self::Proxies => proxies(),
             Self::Suites => suites::run(),
             Self::Chaos => chaos::run(CHAOS_MINUTES, None),
         }
@@ -148,7 +154,7 @@ pub const ENGINE_VARIABLE: &str = "TENANTRY_TEST_ENGINE";
 /// Runs the tests, those over HTTP on each engine.
 fn tests() -> Result<()> {
     let runs = [
-        ("embedded", "not test(/^mongodb_only::/)"),
+        ("embedded", "not test(/^(mongodb_only|embedded_only::deployed)::/)"),
         ("mongodb", "binary(it) & not test(/^embedded_only::/)"),
     ];
     run_tests(&runs, &[])
@@ -156,10 +162,19 @@ fn tests() -> Result<()> {
 
 /// Runs the tests that need no MongoDB, on the embedded engine.
 fn fast_tests() -> Result<()> {
-    let meant = "not test(/^(mongodb_only|crash)::/) & not binary(on_mongodb) & not binary(differential) \
+    let meant = "not test(/^(mongodb_only|crash|embedded_only::deployed)::/) & not binary(on_mongodb) & not binary(differential) \
                  & not package(tenantry-store-mongodb)";
     let mut tests = nextest("run")?;
     tests.args(["-E", meant]).env(ENGINE_VARIABLE, "embedded").env("TENANTRY_TEST_EMBEDDED_ONLY", "yes");
+    sh(tests)
+}
+
+/// The samples in `deploy`, each run by its program.
+pub fn proxies() -> Result<()> {
+    tools::install()?;
+    tools::proxies::install()?;
+    let mut tests = nextest("run")?;
+    tests.args(["-E", "test(/^embedded_only::deployed::/)"]).env(ENGINE_VARIABLE, "embedded");
     sh(tests)
 }
 

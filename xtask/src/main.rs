@@ -47,7 +47,7 @@ enum Command {
         #[arg(value_enum)]
         steps: Vec<ci::Step>,
         /// Also the steps that are too long for every change: all faults of MongoDB, all clients, what is shipped, the
-        /// suites of others, half an hour of chaos
+        /// samples for proxies, the suites of others, half an hour of chaos
         #[arg(long, conflicts_with = "steps")]
         long: bool,
         /// Only the steps that find most mistakes soon: formatting, clippy, and the tests that need no
@@ -93,6 +93,10 @@ enum Command {
         #[arg(long, default_value_t = 10)]
         minutes: u64,
     },
+    /// Runs the samples in deploy/ with nginx, Caddy and HAProxy in front of the service
+    ///
+    /// Installs the programs first: nginx and Caddy below target/tools, HAProxy with apt-get. Takes some minutes.
+    Proxies,
     /// Runs public suites of others against the service on both engines
     ///
     /// Fetches pinned source archives from the registry of Python packages into target/tools/suites. Prints for each
@@ -124,6 +128,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::check(),
         Command::Chaos { minutes, seed } => chaos::run(minutes, seed),
         Command::Fuzz { minutes } => fuzz::run(minutes),
+        Command::Proxies => ci::proxies(),
         Command::Suites => suites::run(),
         Command::Dist(arguments) => dist::run(&arguments).map(drop),
         Command::Bench(arguments) => bench::run(&arguments),

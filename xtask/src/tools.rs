@@ -15,6 +15,7 @@
 //! A test whose tool is missing fails with the sentence to run `cargo xtask tools`; it never skips.
 
 pub mod programs;
+pub mod proxies;
 mod real_data;
 
 use crate::shell::{command, output, root, run, succeeds, tools_directory};
@@ -82,7 +83,11 @@ fn programs() -> Result<()> {
 }
 
 fn starts(program: &str) -> bool {
-    succeeds(command(program, &["--version"]))
+    starts_with(program, "--version")
+}
+
+fn starts_with(program: &str, argument: &str) -> bool {
+    succeeds(command(program, &[argument]))
 }
 
 /// The lists of packages may be missing or stale on a fresh machine; they are fetched only then.
@@ -93,9 +98,12 @@ fn apt_install(packages: &[&str]) -> Result<()> {
     }
     println!("apt-get found not all of them; fetching its lists and trying once more");
     run(apt_get(&["update"])?)?;
-    run(apt_get(&install_arguments(packages))?).context(
-        "install Chromium or Google Chrome, its chromedriver and curl by hand, so that they are in PATH",
-    )
+    run(apt_get(&install_arguments(packages))?).with_context(|| {
+        format!(
+            "install what these Debian packages bring by hand, so that it is in PATH: {}",
+            packages.join(" ")
+        )
+    })
 }
 
 fn install_arguments<'a>(packages: &[&'a str]) -> Vec<&'a str> {

@@ -5,7 +5,8 @@
 //! tell from the missing end line.
 
 use super::auth::{RequireCaller, RequireOperator};
-use super::extract::{QueryFields, media_type, not_taken, require_plain};
+use super::content_coding::{CodingFault, decoded};
+use super::extract::{QueryFields, media_type, not_taken};
 use super::http::Http;
 use super::line_clock::{LineClock, PieceArrival, too_slow};
 use super::openapi::Access;
@@ -217,7 +218,8 @@ pub async fn import_organization(
 ) -> Result<Response, ApiError> {
     let query = query.parse(ImportQuery::from_fields)?;
     require_ndjson(request.headers())?;
-    let archive = chunks(request.into_body(), http.settings.request_timeout);
+    let (head, body) = request.into_parts();
+    let archive = chunks(decoded(&head.headers, body)?, http.settings.request_timeout);
     let import = Import {
         name: query.organization_name,
         id: query.id,
@@ -241,7 +243,7 @@ fn parse_id(text: &str) -> Result<ImportedId, &'static str> {
 
 fn require_ndjson(headers: &HeaderMap) -> Result<(), Error> {
     if media_type(headers) == NDJSON {
-        return require_plain(headers);
+        return Ok(());
     }
     let detail = format!("The body must be an archive: send `Content-Type: {NDJSON}`.");
     Err(not_taken(&media_type(headers), "an archive", &detail))
@@ -258,9 +260,10 @@ fn chunks(body: Body, patience: Duration) -> ArchiveStream {
                 return Some((Ok(Vec::from(bytes)), Some((body, clock))));
             }
             PieceArrival::Piece(None) => return None,
-            PieceArrival::Piece(Some(Err(_))) => {
-                Error::new(ErrorCode::ImportInterrupted).detail("The archive did not arrive whole.")
-            }
+            PieceArrival::Piece(Some(Err(error))) => match CodingFault::behind(&error) {
+                Some(fault) => fault.refusal(ErrorCode::ArchiveInvalid),
+                None => Error::new(ErrorCode::ImportInterrupted).detail("The archive did not arrive whole."),
+            },
             PieceArrival::Nothing => error_codes::REQUEST_TIMEOUT.into(),
             PieceArrival::TooSlow => too_slow(patience),
         };

@@ -21,6 +21,7 @@ pub(crate) use value_format::ValueFormat;
 use super::auth::RequireTenant;
 use super::collections;
 use super::conditional::{IfMatchRevision, IfNoneMatchRevision, ReplaceCondition, revision_etag};
+use super::content_coding::decoded;
 use super::extract::{DocumentBody, QueryFields, media_type};
 use super::http::Http;
 use super::idempotency::{self, IdempotencyHeader, IdempotentRequest, Replay, Scope};
@@ -74,7 +75,8 @@ pub async fn insert_document(
     request: Request,
 ) -> Result<Response, ApiError> {
     if bulk::MEDIA_TYPES.contains(&media_type(&headers).as_str()) {
-        return bulk::insert(http, tenant, collection, query, headers, key, request.into_body()).await;
+        let body = decoded(&headers, request.into_body())?;
+        return bulk::insert(http, tenant, collection, query, headers, key, body).await;
     }
     let body = DocumentBody::from_request(request, &http).await?;
     if is_array_of_documents(&body.0) {

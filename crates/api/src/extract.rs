@@ -1,5 +1,6 @@
 //! Extractors for the body, the query and the client address of a request.
 
+use super::content_coding::{CodingFault, decoded};
 use super::fields::Fields;
 use super::http::Http;
 use super::problem::ApiError;
@@ -112,7 +113,7 @@ async fn read_body(
     check: fn(&Parts) -> Result<()>,
 ) -> Result<Bytes, ApiError> {
     let (parts, body) = request.into_parts();
-    require_plain(&parts.headers)?;
+    let body = decoded(&parts.headers, body)?;
     let declared = declared_length(&parts.headers).unwrap_or(0);
     if declared > limit as u64 {
         return Err(too_large(limit));
@@ -166,6 +167,9 @@ pub fn cut_off() -> Error {
 
 /// The refusal of a body that did not arrive completely: too long, or cut off.
 fn broken(error: &axum::Error, limit: usize) -> ApiError {
+    if let Some(fault) = CodingFault::behind(error) {
+        return fault.refusal(ErrorCode::InvalidJson).into();
+    }
     let mut source: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = source {
         if error.is::<http_body_util::LengthLimitError>() {
@@ -184,19 +188,6 @@ fn too_large(limit: usize) -> ApiError {
 fn is_json(media_type: &str) -> bool {
     media_type == "application/json"
         || (media_type.starts_with("application/") && media_type.ends_with("+json"))
-}
-
-/// Refuses a compressed body, because nothing here decompresses it.
-///
-/// # Errors
-/// `unsupported_media_type`.
-pub fn require_plain(headers: &HeaderMap) -> Result<()> {
-    let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
-    if headers.get_all(header::CONTENT_ENCODING).iter().all(is_plain) {
-        return Ok(());
-    }
-    Err(Error::new(error_codes::UNSUPPORTED_MEDIA_TYPE)
-        .detail("Send the body as it is, without `Content-Encoding`."))
 }
 
 /// The media type of the body without parameters; empty if there is none.

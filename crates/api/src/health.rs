@@ -2,7 +2,7 @@
 
 use super::auth::operator_key;
 use super::http::Http;
-use super::metrics::PASSWORD_HASH_QUEUE_DEPTH;
+use super::metrics::{HTTP_REQUESTS_IN_PROGRESS, PASSWORD_HASH_QUEUE_DEPTH};
 use super::openapi::Access;
 use super::path_params::ProblemCodePath;
 use super::problem::ApiError;
@@ -124,7 +124,12 @@ pub async fn metrics(State(http): State<Arc<Http>>, headers: HeaderMap) -> Resul
         MetricsPolicy::Open => {}
     }
     #[expect(clippy::cast_precision_loss, reason = "a queue is far shorter than 2^52")]
-    metrics::gauge!(PASSWORD_HASH_QUEUE_DEPTH).set(http.app.waiting_hashes() as f64);
+    for (gauge, count) in [
+        (PASSWORD_HASH_QUEUE_DEPTH, http.app.waiting_hashes()),
+        (HTTP_REQUESTS_IN_PROGRESS, http.load.running()),
+    ] {
+        metrics::gauge!(gauge).set(count as f64);
+    }
     let text = (http.render_metrics)();
     let prometheus = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, prometheus)], text).into_response())

@@ -2,6 +2,7 @@
 
 use super::body_budget::BodyBudget;
 use super::forwarding::Forwarding;
+use super::load::LoadLimit;
 use super::metrics::RequestMetrics;
 use super::readiness::Readiness;
 use super::request_id::RequestIds;
@@ -29,6 +30,8 @@ pub struct Http {
     pub readiness: Readiness,
     /// The proxies that have been warned about.
     pub forwarding: Forwarding,
+    /// The requests that are worked on.
+    pub load: LoadLimit,
     /// The memory that lines of NDJSON may take.
     pub body_budget: Arc<BodyBudget>,
 }

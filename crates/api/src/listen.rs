@@ -1,79 +1,59 @@
-//! The accept loop: bounded connections, a deadline for each request's head, a drain at the end.
+//! The accept loop: bounded connections, TLS, a deadline for each request's head, a drain at the end.
 //!
 //! `axum::serve` has no deadline for the head, so slow clients could hold sockets indefinitely.
 
 mod body;
 mod chunks;
+mod connection;
+mod context;
+mod drain;
+mod frame_socket;
+mod frames;
 mod head;
+mod hsts;
+mod http1;
+mod http2;
 mod malformed;
+mod network_slots;
+mod options;
 mod socket;
 mod state;
+mod stream;
+mod stream_body;
+mod streams;
 mod timer;
 
 pub use head::HeadFault;
-pub use malformed::{MalformedHandler, MalformedRequest};
+pub use malformed::{MalformedHandler, MalformedRequest, RefusedHead};
+pub use options::{Handlers, Http2, Limits, Options};
 
-use crate::metrics::HTTP_CONNECTIONS;
-use crate::paced_stream::{PacedStream, ReadPace};
-use axum::Router;
-use axum::body::Body;
-use axum::response::Response;
-use futures_util::future::Either;
-use hyper::Request;
-use hyper::body::{Body as _, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::GracefulShutdown;
-use socket::HttpSocket;
-use state::{ConnectionSlots, ConnectionState};
-use std::convert::Infallible;
-use std::net::SocketAddr;
+use crate::metrics::{HTTP_CONNECTIONS, HTTP_CONNECTIONS_REFUSED};
+use context::ConnectionContext;
+use drain::Drain;
+use network_slots::{NetworkSlot, NetworkSlots};
+use state::ConnectionSlots;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use timer::HeadTimer;
+use tenantry_domain::rate_limit::ClientNetwork;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
-use tower::Service;
 
-/// The most bytes that are read ahead from a connection. A head that does not fit is answered with 414 or 431.
-const READ_AHEAD_BYTES: usize = 16 << 10;
 /// How long to wait after an accept that failed, for instance because no descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// The limits of the accept loop.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Connections at once; others wait in the kernel's queue.
-    pub max_connections: usize,
-    /// For the head of a request to arrive, from its first byte.
-    pub header_timeout: Duration,
-    /// For a connection without a request; while there are `max_connections`, it is `header_timeout`.
-    pub idle_timeout: Duration,
-    /// A client that reads nothing of a response for this long is cut off. An export has its own timeout.
-    pub write_timeout: Duration,
-    /// For running requests to finish once `stop` is done.
-    pub drain_timeout: Duration,
-}
-
-/// The handlers of a connection.
-#[derive(Clone)]
-pub struct Handlers {
-    /// Responds to requests.
-    pub router: Router,
-    /// Responds to malformed requests. The connection is closed afterwards.
-    pub malformed: MalformedHandler,
-}
 
 /// Serves until `stop` is done, then finishes what is running.
 pub async fn serve(
     listener: TcpListener,
     handlers: Handlers,
-    limits: Limits,
+    options: Options,
     stop: impl Future<Output = ()>,
 ) {
+    let limits = options.limits;
+    let options = Arc::new(options);
     let slots = Arc::new(ConnectionSlots::new(limits.max_connections));
-    let connections = GracefulShutdown::new();
+    let networks = Arc::new(NetworkSlots::new(limits.max_connections_per_network));
+    let connections = Drain::new();
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -81,69 +61,45 @@ pub async fn serve(
             accepted = accept(&listener, &slots) => accepted,
         };
         let Some((stream, peer, place)) = accepted else { continue };
-        let state = Arc::new(ConnectionState::new(Arc::clone(&slots)));
-        let timer = HeadTimer {
-            state: Arc::clone(&state),
-            header_timeout: limits.header_timeout,
-            idle_timeout: limits.idle_timeout,
+        let Ok(network) = take_network_slot(&networks, peer.ip(), &options) else {
+            metrics::counter!(HTTP_CONNECTIONS_REFUSED).increment(1);
+            tracing::debug!(%peer, "a connection was closed: its address has as many as MAX_CONNECTIONS_PER_ADDRESS");
+            continue;
         };
-        let patience = ReadPace::new(limits.write_timeout);
-        let socket = HttpSocket::new(
-            PacedStream::new(stream, patience.clone()),
-            Arc::clone(&state),
-            Arc::clone(&handlers.malformed),
-        );
-        let service = service_fn({
-            let router = handlers.router.clone();
-            move |request| respond(router.clone(), request, peer, &patience, &state)
-        });
-        let connection = http1::Builder::new()
-            .timer(timer)
-            // Must not be `None`. Only with a timeout does hyper read on by itself after a response, and so gets a request that
-            // the socket has held back; and only with one does it ask for the sleep that tells the socket that a head comes next
-            // (`Phase::Idle`). Its length does not matter: `HeadTimer` has times of its own.
-            .header_read_timeout(limits.header_timeout)
-            .max_buf_size(READ_AHEAD_BYTES)
-            .serve_connection(TokioIo::new(socket), service);
-        let connection = connections.watch(connection);
+        let context = ConnectionContext {
+            handlers: handlers.clone(),
+            options: Arc::clone(&options),
+            slots: Arc::clone(&slots),
+            drain: connections.watch(),
+            peer,
+            is_tls: false,
+        };
         tokio::spawn(async move {
-            let _place = place;
+            let _slots = (place, network);
             let open = metrics::gauge!(HTTP_CONNECTIONS);
             open.increment(1);
-            if let Err(error) = connection.await {
+            if let Err(error) = connection::serve(stream, context).await {
                 tracing::debug!(%error, "a connection broke off");
             }
             open.decrement(1);
         });
     }
     drop(listener);
-    if tokio::time::timeout(limits.drain_timeout, connections.shutdown()).await.is_err() {
+    if tokio::time::timeout(limits.drain_timeout, connections.finish()).await.is_err() {
         tracing::warn!("some requests did not finish in time and were cut off");
     }
 }
 
-/// Lets the router respond, and handles a body that it does not read to its end.
-fn respond(
-    mut router: Router,
-    mut request: Request<Incoming>,
-    peer: SocketAddr,
-    patience: &ReadPace,
-    state: &Arc<ConnectionState>,
-) -> impl Future<Output = Result<Response, Infallible>> + use<> {
-    request.extensions_mut().insert(peer);
-    request.extensions_mut().insert(patience.clone());
-    if request.body().is_end_stream() {
-        state.begin_request(Some(0));
-        return Either::Left(router.call(request.map(|_| Body::empty())));
+/// The slot of an address in its network, of which a trusted proxy needs none; an error if there is none.
+fn take_network_slot(
+    networks: &Arc<NetworkSlots>,
+    address: IpAddr,
+    options: &Options,
+) -> Result<Option<NetworkSlot>, ()> {
+    if options.trusted_proxies.iter().any(|proxy| proxy.contains(address)) {
+        return Ok(None);
     }
-    state.begin_request(request.body().size_hint().exact());
-    let remainder = body::lend(&request, state);
-    let response = router.call(request.map(|incoming| Body::new(remainder.body(incoming))));
-    Either::Right(Box::pin(async move {
-        let mut response = response.await?;
-        remainder.answer(&mut response);
-        Ok(response)
-    }))
+    networks.take(ClientNetwork::of(address)).map(Some).ok_or(())
 }
 
 async fn accept(

@@ -3,10 +3,10 @@
 //! There is no request to route, so this module writes the whole response itself. The response goes through the same
 //! layers as any other, and so has an id, a line in the log, and the headers that let a page of another origin read it.
 
+use super::head_errors;
 use super::http::Http;
 use super::middleware::Middleware;
 use super::problem::ApiError;
-use crate::error_codes;
 use crate::listen::{HeadFault, MalformedHandler, MalformedRequest};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -17,8 +17,8 @@ use futures_util::FutureExt;
 use jiff::Timestamp;
 use std::io::Write;
 use std::sync::Arc;
+use tenantry_domain::ErrorCode;
 use tenantry_domain::clock::Clock;
-use tenantry_domain::{Error, ErrorCode};
 use tower::Service;
 use tower_http::cors::CorsLayer;
 
@@ -45,7 +45,7 @@ pub fn handler(http: &Arc<Http>, cors: Option<CorsLayer>) -> MalformedHandler {
 
 async fn refuse(request: Request) -> ApiError {
     match request.extensions().get::<HeadFault>() {
-        Some(fault) => ApiError(error(*fault)),
+        Some(fault) => ApiError(head_errors::error(*fault)),
         None => ErrorCode::Internal.into(),
     }
 }
@@ -84,31 +84,4 @@ fn encode(response: Response, now: Timestamp, is_head_request: bool) -> Option<B
         bytes.extend_from_slice(&body);
     }
     Some(Bytes::from(bytes))
-}
-
-/// The error for a fault, with its detail.
-fn error(fault: HeadFault) -> Error {
-    let detail = match fault {
-        HeadFault::BareLineFeed => "A line of the request's head ends in LF alone: end each line in CR LF.",
-        HeadFault::RequestLine => {
-            "The first line must be a method, a path and `HTTP/1.1`, with one space between each."
-        }
-        HeadFault::HostMissing => "There is no `Host` header: send one with the name of the server.",
-        HeadFault::HostRepeated => "There is more than one `Host` header: send one.",
-        HeadFault::HostInvalid => "`Host` is not the name of a host, with or without a port.",
-        HeadFault::TwoLengths => "`Transfer-Encoding` stands beside `Content-Length`: send one of them.",
-        HeadFault::LengthRepeated => "There is more than one `Content-Length` header: send one.",
-        HeadFault::TransferEncoding => {
-            "`Transfer-Encoding` must be `chunked`, once, in HTTP/1.1: no other encoding is taken."
-        }
-        HeadFault::Unparsable => "The request's head is not HTTP/1.1: check its first line and its headers.",
-        HeadFault::TargetTooLong => return error_codes::URI_TOO_LONG.into(),
-        HeadFault::TooLarge => return error_codes::HEADERS_TOO_LARGE.into(),
-        HeadFault::TooSlow => {
-            let detail =
-                "The head of the request did not arrive in time. Send it again over a faster connection.";
-            return Error::new(error_codes::REQUEST_TIMEOUT).detail(detail);
-        }
-    };
-    Error::new(error_codes::MALFORMED_REQUEST).detail(detail)
 }

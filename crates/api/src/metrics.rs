@@ -14,6 +14,16 @@ pub const HTTP_REQUEST_DURATION: &str = "http_request_duration_seconds";
 pub const DOCUMENT_FULL_SCANS: &str = "document_full_scans_total";
 /// Open connections of clients.
 pub const HTTP_CONNECTIONS: &str = "http_connections";
+/// Requests that are worked on.
+pub const HTTP_REQUESTS_IN_PROGRESS: &str = "http_requests_in_progress";
+/// Requests that were refused at once, because as many were worked on as may be.
+pub const HTTP_REQUESTS_SHED: &str = "http_requests_shed_total";
+/// Connections that were closed at once, because their address had as many as one may have.
+pub const HTTP_CONNECTIONS_REFUSED: &str = "http_connections_refused_total";
+/// TLS handshakes that did not succeed, by `reason`: `failed`, `plain_http` or `timeout`.
+pub const TLS_HANDSHAKE_FAILURES: &str = "tls_handshake_failures_total";
+/// HTTP/2 connections that were closed for what their client did, by `reason`: `frames`, `head` or `stalled`.
+pub const HTTP2_CONNECTIONS_CUT_OFF: &str = "http2_connections_cut_off_total";
 /// Password hashes that wait for a thread.
 pub const PASSWORD_HASH_QUEUE_DEPTH: &str = "password_hash_queue_depth";
 

@@ -3,20 +3,26 @@
 //! It is one layer and not a stack: each layer would cost an allocation per request, and their order is easy to get wrong.
 
 use super::archives;
+use super::compression::{self, Coding};
+use super::content_coding::{self, ACCEPT_ENCODING, CODINGS};
 use super::extract::{ACCEPT_PATCH, PATCH_TYPES, address_of};
+use super::head_errors;
 use super::http::Http;
 use super::idempotency::IDEMPOTENCY_KEY;
-use super::metrics::AnsweredRequest;
+use super::load::LoadSlot;
+use super::metrics::{AnsweredRequest, HTTP_REQUESTS_SHED};
 use super::problem::{ApiError, render};
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::responses::OPERATION_LOCATION;
 use super::security;
 use crate::error_codes;
+use crate::listen::RefusedHead;
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use futures_util::future::Either;
+use hyper::body::Body;
 use std::any::Any;
 use std::convert::Infallible;
 use std::future::{poll_fn, ready};
@@ -66,12 +72,12 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         let http = Arc::clone(&self.http);
-        let seen = RequestContext::of(&http, &request);
+        let mut seen = RequestContext::of(&http, &request);
         http.forwarding.notice(&request, &http.settings.trusted_proxies);
         let address = address_of(&http, request.headers(), request.extensions());
-        let answer = match repeated(request.headers()) {
-            Some(name) => Either::Left(ready(Ok(refused(&name)))),
-            None => Either::Right(self.routes.call(request)),
+        let answer = match refusal(&request).map_or_else(|| seen.admit(&http, request), Err) {
+            Err(error) => Either::Left(ready(Ok(ApiError(error).into_response()))),
+            Ok(request) => Either::Right(self.routes.call(request)),
         };
         let span = seen.span();
         let origin = RequestOrigin::new(address, seen.id.as_str().to_owned());
@@ -85,16 +91,45 @@ struct RequestContext {
     id: RequestId,
     method: Method,
     route: Option<MatchedPath>,
+    has_unknown_coding: bool,
+    /// How the client wants the response, where it may be compressed; the outer `None` where not.
+    compression: Option<Option<Coding>>,
+    /// Counts the request while it is worked on.
+    slot: Option<LoadSlot>,
 }
 
 impl RequestContext {
     fn of(http: &Http, request: &Request) -> Self {
+        let (method, headers) = (request.method().clone(), request.headers());
+        let route: Option<MatchedPath> = request.extensions().get().cloned();
+        let is_compressed = http.settings.compression
+            && route.as_ref().is_some_and(|route| compression::is_listed(&method, route.as_str()));
         Self {
             started: Instant::now(),
-            id: RequestId::of(request.headers(), &http.request_ids),
-            method: request.method().clone(),
-            route: request.extensions().get().cloned(),
+            id: RequestId::of(headers, &http.request_ids),
+            has_unknown_coding: content_coding::is_unknown(headers),
+            compression: is_compressed.then(|| compression::preferred(headers)),
+            method,
+            route,
+            slot: None,
         }
+    }
+
+    /// Takes a slot for the request, unless it is a probe: probes are answered under any load.
+    fn admit(&mut self, http: &Http, request: Request) -> Result<Request, Error> {
+        if self.route.as_ref().is_some_and(|route| PROBES.contains(&route.as_str())) {
+            return Ok(request);
+        }
+        let Some(slot) = http.load.begin() else {
+            metrics::counter!(HTTP_REQUESTS_SHED).increment(1);
+            let detail = "The service works on as many requests as it takes at once. Try again in a moment.";
+            return Err(Error::new(ErrorCode::Overloaded).detail(detail));
+        };
+        let slot = self.slot.insert(slot);
+        if request.body().is_end_stream() {
+            return Ok(request);
+        }
+        Ok(request.map(|body| slot.meter(body)))
     }
 
     /// The span around the use cases and store calls of the request. It has no path, which may contain a name.
@@ -110,10 +145,13 @@ impl RequestContext {
     }
 }
 
+/// Routes that are answered under any load.
+const PROBES: [&str; 4] = ["/livez", "/readyz", "/health", "/metrics"];
+
 /// Runs a request within its deadline, and finishes its response.
 async fn carry(
     http: Arc<Http>,
-    seen: RequestContext,
+    mut seen: RequestContext,
     answer: impl Future<Output = Result<Response, Infallible>>,
 ) -> Response {
     let answer = pin!(AssertUnwindSafe(answer).catch_unwind());
@@ -124,13 +162,20 @@ async fn carry(
         Some(Err(panic)) => on_panic(&*panic),
         None => too_slow(),
     };
+    seen.slot = None;
     if let Some(code) = denied(&answer) {
         http.app.audit.count_denial(code);
     }
     let public_url = http.settings.public_url.as_str();
     let mut response = render(answer, &seen.id, public_url);
+    if seen.has_unknown_coding && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+        response.headers_mut().insert(ACCEPT_ENCODING, CODINGS);
+    }
     if seen.method == Method::PATCH && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
         response.headers_mut().insert(ACCEPT_PATCH, PATCH_TYPES);
+    }
+    if let Some(coding) = seen.compression {
+        response = compression::compress(coding, response).await;
     }
     let route = seen.route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let took = seen.started.elapsed();
@@ -165,10 +210,15 @@ fn repeated(headers: &HeaderMap) -> Option<HeaderName> {
     SINGLE.into_iter().find(|name| headers.get_all(name).iter().nth(1).is_some())
 }
 
-fn refused(name: &HeaderName) -> Response {
-    let name = if *name == IDEMPOTENCY_KEY { "Idempotency-Key" } else { "Authorization" };
+/// Why a request is refused before any route sees it.
+fn refusal(request: &Request) -> Option<Error> {
+    if let Some(RefusedHead(fault)) = request.extensions().get() {
+        return Some(head_errors::error(*fault));
+    }
+    let name = repeated(request.headers())?;
+    let name = if name == IDEMPOTENCY_KEY { "Idempotency-Key" } else { "Authorization" };
     let detail = format!("The header `{name}` came more than once: send one.");
-    ApiError(Error::new(error_codes::INVALID_HEADER).detail(detail)).into_response()
+    Some(Error::new(error_codes::INVALID_HEADER).detail(detail))
 }
 
 /// Puts the public URL before the paths in the headers of a response. This happens at the end: a response that is stored

@@ -40,13 +40,20 @@ impl ReadPace {
         self.set(self.0.usual);
     }
 
+    /// Notes that the client has read nothing for too long.
+    pub fn run_out(&self) {
+        self.0.has_run_out.store(true, Ordering::Relaxed);
+    }
+
     /// Whether the client has read nothing for too long.
     #[must_use]
     pub fn has_run_out(&self) -> bool {
         self.0.has_run_out.load(Ordering::Relaxed)
     }
 
-    fn limit(&self) -> Duration {
+    /// The limit as it is now.
+    #[must_use]
+    pub fn limit(&self) -> Duration {
         Duration::from_millis(self.0.millis.load(Ordering::Relaxed))
     }
 }
@@ -80,7 +87,7 @@ impl<S> PacedStream<S> {
         match waiting.as_mut().poll(context) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(()) => {
-                self.patience.0.has_run_out.store(true, Ordering::Relaxed);
+                self.patience.run_out();
                 Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the other side reads nothing")))
             }
         }

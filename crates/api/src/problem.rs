@@ -4,6 +4,7 @@
 //! above that the framework makes, into a problem body with the request's id.
 
 use super::error_codes::{self, sentence, status_of};
+use super::rate_limit::announce;
 use super::request_id::RequestId;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -136,6 +137,9 @@ fn add_headers(headers: &mut axum::http::HeaderMap, error: &Error) {
         && let Ok(value) = HeaderValue::from_str(&challenge(error))
     {
         headers.insert(header::WWW_AUTHENTICATE, value);
+    }
+    if let Some((name, limit)) = error.limit() {
+        announce(headers, name, limit, Some(0));
     }
     let wait = error.wait().or(match error.code().kind() {
         ErrorKind::RateLimited | ErrorKind::Unavailable => Some(std::time::Duration::from_secs(1)),

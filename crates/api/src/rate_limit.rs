@@ -12,8 +12,8 @@ pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-pol
 /// Announces that `remaining` attempts of `limit` are left; adds nothing if they are not counted.
 pub fn announce(headers: &mut HeaderMap, name: &str, limit: RateLimit, remaining: Option<u32>) {
     let Some(remaining) = remaining else { return };
-    let (quota, period) = (limit.burst, limit.period.as_secs());
-    let window = period * u64::from(quota);
+    let (quota, window) = (limit.burst, (limit.period * limit.burst).as_secs());
+    let period = limit.period.as_millis().div_ceil(1000);
     let values = [
         (RATE_LIMIT_POLICY, format!("\"{name}\";q={quota};w={window}")),
         (RATE_LIMIT, format!("\"{name}\";r={remaining};t={period}")),

@@ -6,6 +6,7 @@ use super::body_budget::BodyBudget;
 use super::forwarding::Forwarding;
 use super::http::Http;
 use super::listen::Handlers;
+use super::load::LoadLimit;
 use super::metrics::RequestMetrics;
 use super::middleware::Middleware;
 use super::problem::ApiError;
@@ -61,6 +62,7 @@ pub fn handlers(parts: ApiParts) -> Handlers {
         render_metrics,
         readiness: Readiness::default(),
         forwarding: Forwarding::default(),
+        load: LoadLimit::new(settings.max_concurrent_requests),
         body_budget: BodyBudget::new(settings.bulk_memory_bytes, settings.max_document_json_bytes),
         settings,
     });
@@ -219,8 +221,9 @@ fn organization_called_import() -> MethodRouter<Arc<Http>> {
 }
 
 /// The request headers that pages of other origins may send, regardless of the settings.
-static CORS_HEADERS: [HeaderName; 11] = [
+static CORS_HEADERS: [HeaderName; 12] = [
     header::AUTHORIZATION,
+    header::CONTENT_ENCODING,
     header::CONTENT_TYPE,
     header::IF_MATCH,
     header::IF_NONE_MATCH,

@@ -61,6 +61,10 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// How long the reader of an export may read nothing of it.
     pub export_pause_timeout: Duration,
+    /// Whether responses are compressed where that pays.
+    pub compression: bool,
+    /// How many requests are worked on at once; one more is refused.
+    pub max_concurrent_requests: usize,
     /// The proxies whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<Network>,
     /// The origins whose pages may call the API; without any, no CORS headers are sent.

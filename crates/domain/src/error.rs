@@ -3,6 +3,7 @@
 //! A transport reads its status and its documentation from here, and adds rows for what it alone refuses. A
 //! new refusal is a new row, not a new string at the call site.
 
+use crate::rate_limit::RateLimit;
 use std::fmt;
 use std::time::Duration;
 pub use tenantry_documents::FieldError;
@@ -206,8 +207,18 @@ pub struct Error {
     fields: Vec<FieldError>,
     retry_after: Option<Duration>,
     max_age: Option<Duration>,
-    remaining: Option<u32>,
+    /// Boxed: few errors have it, and every result has room for an error.
+    rate: Option<Box<Rate>>,
     cause: Option<String>,
+}
+
+/// What a limit of a rate says.
+#[derive(Debug, Clone, Default)]
+struct Rate {
+    /// Attempts left at once, if they are counted.
+    remaining: Option<u32>,
+    /// The limit that refuses the request, with its name for clients.
+    limit: Option<(&'static str, RateLimit)>,
 }
 
 impl Error {
@@ -220,7 +231,7 @@ impl Error {
             fields: Vec::new(),
             retry_after: None,
             max_age: None,
-            remaining: None,
+            rate: None,
             cause: None,
         }
     }
@@ -316,9 +327,22 @@ impl Error {
 
     /// Adds how many more attempts are allowed at once.
     #[must_use]
-    pub const fn remaining(mut self, attempts: Option<u32>) -> Self {
-        self.remaining = attempts;
+    pub fn remaining(mut self, attempts: Option<u32>) -> Self {
+        self.rate.get_or_insert_default().remaining = attempts;
         self
+    }
+
+    /// Adds the limit that refuses it, with its name for clients.
+    #[must_use]
+    pub fn limited_by(mut self, name: &'static str, limit: RateLimit) -> Self {
+        self.rate.get_or_insert_default().limit = Some((name, limit));
+        self
+    }
+
+    /// The limit that refuses it, if it is one of a rate.
+    #[must_use]
+    pub fn limit(&self) -> Option<(&'static str, RateLimit)> {
+        self.rate.as_ref()?.limit
     }
 
     /// The row of the table.
@@ -362,8 +386,8 @@ impl Error {
 
     /// How many more attempts are allowed at once, where attempts are counted.
     #[must_use]
-    pub const fn attempts_left(&self) -> Option<u32> {
-        self.remaining
+    pub fn attempts_left(&self) -> Option<u32> {
+        self.rate.as_ref()?.remaining
     }
 
     /// What happened, for the log alone.

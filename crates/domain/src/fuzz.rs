@@ -33,6 +33,6 @@ fn fuzz_email_address() {
 #[test]
 fn fuzz_api_key() {
     fuzz(&["tnt_service_", "tnt_org_0123456789abcdef01234567_x"], |input| {
-        drop(ApiKeyText::parse(&text(input)))
+        drop(ApiKeyText::parse(&text(input)));
     });
 }

@@ -109,6 +109,12 @@ impl Config {
         6 * self.max_document_bytes
     }
 
+    /// What the service listens with.
+    #[must_use]
+    pub const fn scheme(&self) -> &'static str {
+        if self.tls_cert_file.is_some() { "https" } else { "http" }
+    }
+
     /// How many threads hash passwords.
     #[must_use]
     pub fn hash_workers(&self) -> usize {
@@ -191,7 +197,7 @@ impl ListenConfig {
 
     /// The address with its port.
     #[must_use]
-    pub const fn address(self) -> SocketAddr {
+    pub const fn address(&self) -> SocketAddr {
         SocketAddr::new(self.host, self.port)
     }
 }
@@ -199,6 +205,7 @@ impl ListenConfig {
 /// Conflicts between settings that are valid one by one.
 fn refusals(draft: &Draft) -> Vec<String> {
     [
+        half_of_tls(draft),
         no_shared_secret(draft),
         no_such_placement(draft),
         secret_too_short(draft, "JWT_SECRET", draft.jwt_secret.as_ref()),
@@ -213,6 +220,18 @@ fn refusals(draft: &Draft) -> Vec<String> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// A certificate is of no use without its key.
+fn half_of_tls(draft: &Draft) -> Option<String> {
+    let (certificate, key) =
+        (draft.tls_cert_file.as_ref()?.is_some(), draft.tls_key_file.as_ref()?.is_some());
+    let (given, missing) = match (certificate, key) {
+        (true, false) => ("TLS_CERT_FILE", "TLS_KEY_FILE"),
+        (false, true) => ("TLS_KEY_FILE", "TLS_CERT_FILE"),
+        _ => return None,
+    };
+    Some(format!("{given} is set and {missing} is not: set both for TLS, or neither."))
 }
 
 /// All instances must sign with the same secret, so none may generate its own.

@@ -209,6 +209,8 @@ fn settings(config: &Config) -> Settings {
         full_scan_notice: config.full_scan_notice,
         request_timeout: config.request_timeout,
         export_pause_timeout: config.export_pause_timeout,
+        compression: config.compression,
+        max_concurrent_requests: config.max_concurrent_requests,
         trusted_proxies: config.trusted_proxies.clone(),
         cors_origins: config.cors_origins.iter().filter_map(|origin| origin.as_str().parse().ok()).collect(),
         cors_headers: config.cors_headers.clone(),

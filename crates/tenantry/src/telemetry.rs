@@ -5,7 +5,7 @@
 //! # Pitfalls
 //! A label has few values, fixed by the code: a route may be one, a requested path or an organization never.
 
-mod metrics_table;
+pub(crate) mod metrics_table;
 
 pub use metrics_table::{
     BUILD_INFO, METRICS, Metric, MetricKind, PROCESS_RESIDENT_MEMORY, PROCESS_START_TIME, STORE_INFO,

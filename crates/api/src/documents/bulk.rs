@@ -13,8 +13,9 @@ use super::schema::{Document, NDJSON};
 use super::value_format::ValueFormat;
 use crate::auth::RequireTenant;
 use crate::body_budget::Reservation;
+use crate::content_coding::decoded;
 use crate::error_codes::{self, status_of};
-use crate::extract::{QueryFields, media_type, not_taken, require_plain};
+use crate::extract::{QueryFields, media_type, not_taken};
 use crate::fields::Fields;
 use crate::http::Http;
 use crate::idempotency::IdempotencyHeader;
@@ -186,13 +187,14 @@ pub async fn insert_documents(
                       `application/json`.";
         return Err(not_taken(&media_type, "one JSON object to a line, or an array of them", advice).into());
     }
+    let body = decoded(&headers, body)?;
     insert(http, tenant, collection, query, headers, key, body).await
 }
 
-/// Stores the documents in the lines of `body`, or in its array. An error before the first response line is an ordinary refusal.
+/// Stores the documents in the lines of `body`, which is decoded, or in its array. An error before the first response line is an ordinary refusal.
 ///
 /// # Errors
-/// `invalid_input`, `invalid_header`, `unsupported_media_type`, `request_timeout`, `collection_not_found`,
+/// `invalid_input`, `invalid_header`, `request_timeout`, `collection_not_found`,
 /// `token_revoked`, `store_unavailable`.
 pub async fn insert(
     http: Arc<Http>,
@@ -205,7 +207,6 @@ pub async fn insert(
 ) -> Result<Response, ApiError> {
     let form = ValueFormat::of(&mut query);
     let BulkInsertQuery { outcomes } = query.parse(BulkInsertQuery::from_fields)?;
-    require_plain(&headers)?;
     let is_json = media_type(&headers) == JSON;
     let scope = format!("{}/{collection}", tenant.scope());
     let request = key.parse(&scope)?;

@@ -187,7 +187,8 @@ impl LineGroupReader {
             LineArrival::Nothing | LineArrival::TooSlow if !group.is_empty() => group.ends_early = true,
             LineArrival::Nothing => group.end = Some(Err(error_codes::REQUEST_TIMEOUT.into())),
             LineArrival::TooSlow => group.end = Some(Err(too_slow(self.patience))),
-            LineArrival::Broken => group.end = Some(Err(cut_off())),
+            LineArrival::Broken(None) => group.end = Some(Err(cut_off())),
+            LineArrival::Broken(Some(fault)) => group.end = Some(Err(fault.refusal(ErrorCode::InvalidJson))),
             LineArrival::End => {
                 if let Some(line) = self.lines.last() {
                     self.add(line, group).await;

@@ -4,6 +4,7 @@
 //! A line that is too long is read to its end, but not kept.
 
 use super::array_lines::ArrayLines;
+use crate::content_coding::CodingFault;
 use crate::line_clock::{LineClock, PieceArrival};
 use axum::body::{Body, BodyDataStream, Bytes};
 use std::time::Duration;
@@ -28,8 +29,8 @@ pub enum LineArrival {
     TooSlow,
     /// The body has ended.
     End,
-    /// The body broke off.
-    Broken,
+    /// The body broke off, or cannot be decoded.
+    Broken(Option<CodingFault>),
 }
 
 /// The lines of a body that is arriving.
@@ -119,9 +120,9 @@ impl NdjsonLines {
     /// Waits for more of the body, at most for `wait`. Everything that arrived before must have been read.
     pub async fn arrive(&mut self, wait: Duration) -> LineArrival {
         match self.clock.next(&mut self.body, wait).await {
-            PieceArrival::Piece(None) if self.is_open() => LineArrival::Broken,
+            PieceArrival::Piece(None) if self.is_open() => LineArrival::Broken(None),
             PieceArrival::Piece(None) => LineArrival::End,
-            PieceArrival::Piece(Some(Err(_))) => LineArrival::Broken,
+            PieceArrival::Piece(Some(Err(error))) => LineArrival::Broken(CodingFault::behind(&error)),
             PieceArrival::Piece(Some(Ok(bytes))) => {
                 let bytes = self.as_lines(bytes);
                 self.clock.pass(&bytes);

@@ -94,8 +94,7 @@ pub async fn update_document(
     RequireTenant(tenant): RequireTenant<Write>,
     CollectionPath(collection): CollectionPath,
     ItemPath(id): ItemPath,
-    IfMatchRevision(expected): IfMatchRevision,
-    form: ValueFormat,
+    (IfMatchRevision(expected), form): (IfMatchRevision, ValueFormat),
     key: IdempotencyHeader,
     body: DocumentBody,
 ) -> Result<Response, ApiError> {

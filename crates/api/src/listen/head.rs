@@ -31,6 +31,8 @@ pub enum HeadFault {
     TooLarge,
     /// The head has not arrived in time.
     TooSlow,
+    /// It is HTTP without TLS, where TLS is spoken.
+    PlainText,
 }
 
 /// How far a head has got.

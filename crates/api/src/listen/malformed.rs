@@ -14,5 +14,9 @@ pub struct MalformedRequest<'a> {
     pub is_head_request: bool,
 }
 
+/// Marks a request that arrived whole and is refused for its head. The routes do not see it.
+#[derive(Debug, Clone, Copy)]
+pub struct RefusedHead(pub HeadFault);
+
 /// Builds the complete response to a malformed request.
 pub type MalformedHandler = Arc<dyn Fn(&MalformedRequest<'_>) -> Bytes + Send + Sync>;

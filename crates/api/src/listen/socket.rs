@@ -5,7 +5,7 @@ use super::chunks::ChunkScan;
 use super::head::{HeadCheck, HeadFault, Progress};
 use super::malformed::{MalformedHandler, MalformedRequest};
 use super::state::{ConnectionState, DISCARD_MAX_BYTES, DISCARD_PAUSE, Phase};
-use crate::paced_stream::PacedStream;
+use super::stream::ClientStream;
 use hyper::body::Bytes;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Bytes that are read at once and discarded.
@@ -21,7 +20,7 @@ const DISCARD_BUFFER_BYTES: usize = 16 << 10;
 
 /// The socket of one connection.
 pub struct HttpSocket {
-    stream: Pin<Box<PacedStream<TcpStream>>>,
+    stream: Pin<Box<ClientStream>>,
     state: Arc<ConnectionState>,
     handler: MalformedHandler,
     head: HeadCheck,
@@ -39,9 +38,10 @@ pub struct HttpSocket {
 }
 
 impl HttpSocket {
-    /// The socket of a connection that was just accepted.
+    /// The socket of a connection that was just accepted, of which `held` has been read already.
     pub fn new(
-        stream: PacedStream<TcpStream>,
+        stream: ClientStream,
+        held: Vec<u8>,
         state: Arc<ConnectionState>,
         handler: MalformedHandler,
     ) -> Self {
@@ -51,7 +51,7 @@ impl HttpSocket {
             handler,
             head: HeadCheck::default(),
             chunks: ChunkScan::default(),
-            held: Vec::new(),
+            held,
             refusal: None,
             is_flushed: true,
             awaits_flush: None,
@@ -140,7 +140,8 @@ impl HttpSocket {
         }
     }
 
-    fn refuse(&mut self, fault: HeadFault) {
+    /// Answers with the problem of `fault`; nothing more is read.
+    pub fn refuse(&mut self, fault: HeadFault) {
         self.state.enter(Phase::Refused);
         self.state.linger();
         let request = MalformedRequest {

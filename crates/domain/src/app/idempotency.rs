@@ -10,7 +10,7 @@ use crate::ids::OrganizationId;
 use crate::limits::{IDEMPOTENCY_KEEP, IDEMPOTENCY_LEASE};
 use crate::mac_keys::MacKeys;
 use crate::operation::Actor;
-use crate::rate_limit::ClientNetwork;
+use crate::rate_limit::{ClientNetwork, RateLimit};
 use crate::store::{self, Store};
 use aws_lc_rs::hmac;
 use jiff::Timestamp;
@@ -44,6 +44,12 @@ pub struct Idempotency {
 impl Idempotency {
     pub(super) fn new(store: &Store, mac_keys: MacKeys, keys_max: u32, sources: &ClockAndEntropy) -> Self {
         Self { keys: store.idempotency_keys.clone(), mac_keys, keys_max, sources: sources.clone() }
+    }
+
+    /// The limit of keys as a rate, for clients.
+    fn limit(&self) -> RateLimit {
+        let burst = self.keys_max.max(1);
+        RateLimit { burst, period: IDEMPOTENCY_KEEP / burst }
     }
 
     /// The holder of the keys of a member or a program.
@@ -92,7 +98,8 @@ impl Idempotency {
             IdempotencyClaim::Answered { made, answer } => Ok(IdempotencyPermit::Repeat(made, answer)),
             IdempotencyClaim::TooMany { until } => {
                 let wait = until.duration_since(now).unsigned_abs().max(Duration::from_secs(1));
-                Err(crate::Error::new(ErrorCode::TooManyIdempotencyKeys).retry_after(wait))
+                let refusal = crate::Error::new(ErrorCode::TooManyIdempotencyKeys).retry_after(wait);
+                Err(refusal.limited_by("idempotency-keys", self.limit()))
             }
             IdempotencyClaim::InProgress => {
                 Err(crate::Error::new(ErrorCode::IdempotencyInProgress).retry_after(IDEMPOTENCY_LEASE))

@@ -79,7 +79,8 @@ impl RateLimiter {
                 }
                 RateLimitDecision::Refused { wait } => {
                     self.refund(&attempt).await?;
-                    return Err(refusal(wait));
+                    // Whichever of them it was: it would reveal whether the account knows this network.
+                    return Err(refusal(wait, "sign-in", SIGN_IN_PAIR));
                 }
             }
         }
@@ -126,7 +127,7 @@ impl RateLimiter {
         let key = RateLimitKey::new("create", &[&network.text()]);
         match self.counters.take(&key, CREATE_NETWORK, self.sources.now()).await? {
             RateLimitDecision::Allowed { remaining } => Ok(Some(remaining)),
-            RateLimitDecision::Refused { wait } => Err(refusal(wait)),
+            RateLimitDecision::Refused { wait } => Err(refusal(wait, "create", CREATE_NETWORK)),
         }
     }
 
@@ -138,7 +139,7 @@ impl RateLimiter {
         let key = RateLimitKey::new("forgot", &[&network.text()]);
         match self.counters.take(&key, FORGOT_NETWORK, self.sources.now()).await? {
             RateLimitDecision::Allowed { .. } => Ok(()),
-            RateLimitDecision::Refused { wait } => Err(refusal(wait)),
+            RateLimitDecision::Refused { wait } => Err(refusal(wait, "forgot-password", FORGOT_NETWORK)),
         }
     }
 
@@ -154,6 +155,6 @@ fn known_network(account: &str, network: &str) -> RateLimitKey {
     RateLimitKey::new("known_network", &[account, network])
 }
 
-fn refusal(wait: Duration) -> Error {
-    Error::new(ErrorCode::TooManyAttempts).retry_after(wait).remaining(Some(0))
+fn refusal(wait: Duration, name: &'static str, limit: RateLimit) -> Error {
+    Error::new(ErrorCode::TooManyAttempts).retry_after(wait).remaining(Some(0)).limited_by(name, limit)
 }

@@ -2,10 +2,11 @@
 //!
 //! A response of 400 or above is a [`ClientError`]; an [`ClientResponse`] is always a success.
 
-use crate::config::ClientConfig;
+use crate::config::ClientConfig as Settings;
 use crate::operator_key::OPERATOR_KEY_FILE;
 use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use rustls::ClientConfig;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -133,6 +134,14 @@ impl Client {
     /// # Errors
     /// A sentence, if no HTTP client can be built.
     pub fn new(base: Url, key: Option<String>) -> Result<Self, ClientError> {
+        Self::with_tls(base, key, None)
+    }
+
+    /// The same, which trusts what `tls` does, if that is given.
+    ///
+    /// # Errors
+    /// A sentence, if no HTTP client can be built.
+    pub fn with_tls(base: Url, key: Option<String>, tls: Option<ClientConfig>) -> Result<Self, ClientError> {
         // No redirects: they would send the key elsewhere.
         let mut http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -141,7 +150,9 @@ impl Client {
         if is_this_machine(&base) {
             http = http.no_proxy();
         }
-        if base.scheme() == "http" {
+        if let Some(tls) = tls {
+            http = http.tls_backend_preconfigured(tls);
+        } else if base.scheme() == "http" {
             // No certificate is checked, so none is needed: an image may have none.
             http = http.tls_certs_only([]);
         }
@@ -218,13 +229,13 @@ fn is_this_machine(url: &Url) -> bool {
 ///
 /// # Errors
 /// None that could happen.
-pub fn local_url(address: SocketAddr) -> Result<Url, ClientError> {
+pub fn local_url(scheme: &str, address: SocketAddr) -> Result<Url, ClientError> {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    let url = format!("http://{}", SocketAddr::new(ip, address.port()));
+    let url = format!("{scheme}://{}", SocketAddr::new(ip, address.port()));
     url.parse().map_err(|_| ClientError::Other(format!("{url} is no URL")))
 }
 
@@ -245,7 +256,7 @@ fn cause(error: &reqwest::Error) -> String {
 ///
 /// # Errors
 /// A sentence that says where to find it.
-pub fn operator_key(config: &ClientConfig) -> Result<String, ClientError> {
+pub fn operator_key(config: &Settings) -> Result<String, ClientError> {
     let key = match &config.operator_key {
         Some(key) => key.expose().to_owned(),
         None => operator_key_file(config)?,
@@ -260,7 +271,7 @@ pub fn operator_key(config: &ClientConfig) -> Result<String, ClientError> {
     Ok(key.to_owned())
 }
 
-fn operator_key_file(config: &ClientConfig) -> Result<String, ClientError> {
+fn operator_key_file(config: &Settings) -> Result<String, ClientError> {
     let path = config.data_dir.join(OPERATOR_KEY_FILE);
     std::fs::read_to_string(&path).map_err(|error| {
         ClientError::Other(format!(
@@ -329,7 +340,7 @@ mod tests {
             ("[::]:8000", "http://[::1]:8000/"),
             ("10.0.0.1:80", "http://10.0.0.1/"),
         ] {
-            assert_eq!(local_url(address.parse().unwrap()).unwrap().as_str(), url);
+            assert_eq!(local_url("http", address.parse().unwrap()).unwrap().as_str(), url);
         }
     }
 }

@@ -13,6 +13,7 @@ mod records;
 mod rehearsal;
 mod report;
 mod server;
+mod tls;
 
 use super::print::{complain, say, switch};
 use crate::config::{self, ClientConfig, Config, ConfigErrors};
@@ -73,6 +74,7 @@ fn examine(report: &mut Report, matches: &ArgMatches) {
         }
     }
     if let Ok(config) = &config {
+        tls::examine(report, config, SystemClock.now());
         mail::examine(report, config);
     }
     let Ok(client) = ClientConfig::load(matches, config::environment(), dotenv) else {

@@ -5,6 +5,7 @@
 use super::client::{Client, ClientError, local_url};
 use super::print::{say, switch};
 use crate::config::{self, ListenConfig};
+use crate::tls::{PairFiles, client_config};
 use anyhow::{Result, bail};
 use clap::{Arg, ArgMatches, Command, value_parser};
 use reqwest::{Method, Url};
@@ -15,7 +16,7 @@ use std::time::Duration;
 const AFTER: &str = "\
 It asks for /readyz: whether the service can write to its store. With --live it asks for /livez: whether the process \
 responds. The address is that of HOST and PORT, as the service reads them; flags that the service was started with are \
-unknown here, so repeat them or give --url. The exit code is 0 if the answer is good, and 1 if not.
+unknown here, so repeat them or give --url. With TLS_CERT_FILE it trusts that certificate. The exit code is 0 if the answer is good, and 1 if not.
 
 Examples:
   tenantry healthcheck
@@ -23,7 +24,7 @@ Examples:
   tenantry healthcheck --url http://127.0.0.1:8000";
 
 /// The settings that say where the service listens.
-const SHOWN: [&str; 2] = ["HOST", "PORT"];
+const SHOWN: [&str; 4] = ["HOST", "PORT", "TLS_CERT_FILE", "TLS_KEY_FILE"];
 
 /// The command.
 pub fn command() -> Command {
@@ -59,14 +60,15 @@ struct ProbeAnswer {
 /// # Errors
 /// A sentence that says what is wrong.
 pub fn run(matches: &ArgMatches) -> Result<()> {
-    let url = match matches.get_one::<Url>("url") {
-        Some(url) => url.clone(),
-        None => listening_url(matches)?,
+    let (url, files) = match matches.get_one::<Url>("url") {
+        Some(url) => (url.clone(), None),
+        None => listening(matches)?,
     };
     let probe = if matches.get_flag("live") { "livez" } else { "readyz" };
     let timeout = Duration::from_secs(matches.get_one("timeout").copied().unwrap_or(3));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let asked = runtime.block_on(async { tokio::time::timeout(timeout, ask(url.clone(), probe)).await });
+    let asked =
+        runtime.block_on(async { tokio::time::timeout(timeout, ask(url.clone(), files, probe)).await });
     let seconds = timeout.as_secs();
     match asked {
         Ok(Ok(())) => {
@@ -82,16 +84,21 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     }
 }
 
-fn listening_url(matches: &ArgMatches) -> Result<Url> {
-    let address = ListenConfig::load(matches, config::environment(), Some(Path::new(".env")))?.address();
+/// Where the service listens, and the files with its certificate.
+fn listening(matches: &ArgMatches) -> Result<(Url, Option<PairFiles>)> {
+    let config = ListenConfig::load(matches, config::environment(), Some(Path::new(".env")))?;
+    let address = config.address();
     if address.port() == 0 {
         bail!("PORT is 0, so the service listens on any free port: name it with --url");
     }
-    local_url(address).map_err(|error| anyhow::anyhow!("{error}"))
+    let files = PairFiles::at(config.tls_cert_file, config.tls_key_file);
+    let scheme = if files.is_some() { "https" } else { "http" };
+    let url = local_url(scheme, address).map_err(|error| anyhow::anyhow!("{error}"))?;
+    Ok((url, files))
 }
 
-async fn ask(url: Url, probe: &str) -> Result<(), ClientError> {
-    let client = Client::new(url, None)?;
+async fn ask(url: Url, files: Option<PairFiles>, probe: &str) -> Result<(), ClientError> {
+    let client = Client::with_tls(url, None, client_config(files).await)?;
     let answer: ProbeAnswer = client.send(client.request(Method::GET, &[probe], &[])).await?.read()?;
     if answer.status == "ok" { Ok(()) } else { Err(ClientError::Other(format!("status {}", answer.status))) }
 }

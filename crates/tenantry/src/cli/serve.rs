@@ -2,7 +2,7 @@
 
 use super::output;
 use crate::config::{self, Config, Warning};
-use crate::fd_limit;
+use crate::listening;
 use crate::service::{OperatorKey, Service};
 use crate::service_manager::ServiceManager;
 use crate::system::{SystemClock, SystemEntropy};
@@ -11,10 +11,10 @@ use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tenantry_api::listen::{self, Limits};
+use tenantry_api::listen;
 use tenantry_domain::clock::Clock;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How often to search for the remains of a crash.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(3600);
@@ -42,33 +42,32 @@ pub fn run(config: &Config) -> Result<()> {
 async fn serve(config: &Config) -> Result<()> {
     // First of all: a service that is stopped while it is still starting must end cleanly too.
     let stop = stop_signal()?;
+    // Without TLS, SIGHUP ends the process as it does by default.
+    let hangup = config.tls_cert_file.is_some().then(|| signal(SignalKind::hangup())).transpose()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     // The port before the data: if somebody starts a second one by mistake, it reports the port and touches nothing.
     let listener = TcpListener::bind((config.host, config.port)).await.with_context(|| {
         format!("cannot listen on {}:{} (choose another port with --port)", config.host, config.port)
     })?;
+    let (options, tls) = listening::options(config).await?;
     let service = Service::start(config, clock, Arc::new(SystemEntropy)).await?;
     announce(listener.local_addr()?, config, &service.operator_key);
-    for Warning { found, advice } in config::warnings(config, config::environment()) {
+    let of_tls = tls.as_ref().map(|tls| tls.warnings(SystemClock.now())).unwrap_or_default();
+    for Warning { found, advice } in config::warnings(config, config::environment()).into_iter().chain(of_tls)
+    {
         tracing::warn!("{found}: {advice}");
     }
-    let limits = Limits {
-        max_connections: fd_limit::connections(config.max_connections),
-        header_timeout: config.header_timeout,
-        idle_timeout: config.idle_timeout,
-        write_timeout: config.request_timeout,
-        drain_timeout: config.drain_timeout,
-    };
     let manager = ServiceManager::from_environment(config::environment());
     let stop = async {
         stop.await;
         manager.notify_stopping();
     };
     manager.notify_ready();
-    let listening = listen::serve(listener, service.handlers.clone(), limits, stop);
+    let listening = listen::serve(listener, service.handlers.clone(), options, stop);
     tokio::select! {
         () = listening => {}
         () = tidy(&service) => {}
+        () = renew(tls, hangup) => {}
         () = manager.keep_alive() => {}
     }
     tracing::info!("stopping");
@@ -83,6 +82,14 @@ async fn tidy(service: &Service) {
     loop {
         service.tidy().await;
         tokio::time::sleep(CLEANUP_INTERVAL).await;
+    }
+}
+
+/// Takes certificates that replace the one in use. Never returns.
+async fn renew(tls: Option<listening::Tls>, hangup: Option<Signal>) {
+    match tls.zip(hangup) {
+        Some((tls, hangup)) => tls.keep_fresh(hangup, &SystemClock).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -105,9 +112,9 @@ fn announce(address: SocketAddr, config: &Config, operator_key: &OperatorKey) {
             format!("in {} once MongoDB answers, if there is none yet", config.data_dir.display())
         }
     };
-    let title = format!("Tenantry {} listens on http://{address}", env!("CARGO_PKG_VERSION"));
+    let title = format!("Tenantry {} listens on {}://{address}", env!("CARGO_PKG_VERSION"), config.scheme());
     let base = config.public_url.as_ref().map(|url| url.as_str().to_owned());
-    let docs = format!("{}/docs", base.unwrap_or_else(|| format!("http://{address}")));
+    let docs = format!("{}/docs", base.unwrap_or_else(|| format!("{}://{address}", config.scheme())));
     output::announce(config, &title, &[("docs", docs), ("data", data), ("operator key", key)]);
 }
 

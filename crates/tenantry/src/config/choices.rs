@@ -2,6 +2,7 @@
 
 use super::secret::SECRET_MIN_BYTES;
 use super::value::{Limits, Value};
+use tenantry_api::listen::Http2;
 use tenantry_api::settings::{LookupPolicy, MetricsPolicy};
 use tenantry_domain::app::SignupPolicy;
 use tenantry_domain::organization::Placement;
@@ -53,6 +54,7 @@ fn one_of(words: &[&str]) -> String {
 words! {
     SignupPolicy { Open = "open", Operator = "operator", }
     LookupPolicy { Full = "full", Card = "card", Off = "off", }
+    Http2 { Off = "off", Tls = "tls", PriorKnowledge = "prior-knowledge", }
     MetricsPolicy { Open = "open", Operator = "operator", Off = "off", }
 }
 

@@ -26,10 +26,13 @@ const PLURAL: usize = 7;
 /// Variables that begin with [`PREFIX`] and are not for the service.
 const NOT_SETTINGS: [&str; 2] = ["TENANTRY_TEST_", "TENANTRY_CHAOS"];
 
+/// Names of other programs' variables that are close to one of ours.
+const OTHERS: [&str; 1] = ["SSL_CERT_FILE"];
+
 /// The setting that `name` is likely to have been meant for; nothing if it is one, or like none.
 #[must_use]
 pub fn meant(name: &str) -> Option<Suggestion> {
-    if names().any(|ours| ours == name) {
+    if names().any(|ours| ours == name) || OTHERS.contains(&name) {
         return None;
     }
     let bare = plain(name);

@@ -14,6 +14,7 @@ use reqwest::Url;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use tenantry_api::listen::Http2;
 use tenantry_api::network::Network;
 use tenantry_api::settings::{LookupPolicy, MetricsPolicy};
 use tenantry_domain::app::SignupPolicy;
@@ -81,6 +82,7 @@ macro_rules! settings {
 }
 
 const LISTENING: &str = "Listening";
+const TLS: &str = "TLS and HTTP/2";
 const STORAGE: &str = "Storage";
 const MONGODB: &str = "MongoDB";
 const TOKENS: &str = "Tokens";
@@ -136,10 +138,31 @@ settings! {
             name: "EXPORT_PAUSE_TIMEOUT", flag: "export-pause-timeout", default: "300",
             limits: Limits::new(1, 86_400, Unit::Seconds),
         };
+        /// Whether responses of some size are compressed (zstd, Brotli, gzip) for clients that ask for it. What
+        /// shows passwords, tokens, keys or links never is, nor is what is written while it is read.
+        compression: bool = { name: "COMPRESSION", flag: "compression", default: "on" };
         /// How long running requests may finish after SIGTERM or SIGINT.
         drain_timeout: Duration = {
             name: "DRAIN_TIMEOUT", flag: "drain-timeout", default: "20", limits: Limits::new(0, 3600, Unit::Seconds),
         };
+    }
+    TLS {
+        /// A PEM file with the certificate of the server, followed by those of its issuers. With it, and
+        /// `TLS_KEY_FILE`, the service speaks TLS 1.2 and 1.3 on its port and nothing else. Changed files
+        /// are taken within seconds, and at once after SIGHUP (`docs/tls.md`).
+        tls_cert_file: Option<PathBuf> = { name: "TLS_CERT_FILE", flag: "tls-cert-file" };
+        /// A PEM file with the private key of that certificate, unencrypted. Keep it readable to the user of
+        /// the service alone.
+        tls_key_file: Option<PathBuf> = { name: "TLS_KEY_FILE", flag: "tls-key-file" };
+        /// How long browsers use nothing but TLS for this host (`Strict-Transport-Security`). It is sent over
+        /// the service's own TLS alone, and never for `localhost`; 0 sends nothing.
+        hsts_max_age: Duration = {
+            name: "HSTS_MAX_AGE", flag: "hsts-max-age", default: "31536000",
+            limits: Limits::new(0, 10 * 365 * 24 * 3600, Unit::Seconds),
+        };
+        /// Where HTTP/2 is spoken: nowhere (`off`), over TLS where the client asks for it (`tls`), or also
+        /// without TLS where the client begins with it (`prior-knowledge`), as proxies do that are told to.
+        http2: Http2 = { name: "HTTP2", flag: "http2", default: "tls" };
     }
     STORAGE {
         /// The directory for everything the service keeps: the data and the keys it generates. It is created
@@ -328,6 +351,18 @@ settings! {
             name: "MAX_CONNECTIONS", flag: "max-connections", default: "4096",
             limits: Limits::new(1, 1_000_000, Unit::One),
         };
+        /// Requests that are worked on at the same time; one more is answered 503 at once. A request does not
+        /// count while it waits for its body, and the probes never do.
+        max_concurrent_requests: usize = {
+            name: "MAX_CONCURRENT_REQUESTS", flag: "max-concurrent-requests", default: "1024",
+            limits: Limits::new(1, 1_000_000, Unit::One),
+        };
+        /// Connections that are open at the same time from one IPv4 address, or from one /64 of IPv6; one more
+        /// is closed at once. 0 is a quarter of `MAX_CONNECTIONS`, and at least 64. `TRUSTED_PROXIES` have no such limit.
+        max_connections_per_address: usize = {
+            name: "MAX_CONNECTIONS_PER_ADDRESS", flag: "max-connections-per-address", default: "0",
+            limits: Limits::new(0, 1_000_000, Unit::One),
+        };
         /// Memory for lines of documents that have arrived and are not stored yet, for all organizations
         /// together. One organization may use a quarter of it, and its first 64 KiB even if the others use
         /// all that long lines may take (15/16). A connection without room is not read until there is some,
@@ -410,12 +445,16 @@ impl ClientConfig {
 }
 
 /// Where the service listens, for a command that asks it something on this machine.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ListenConfig {
     /// The address.
     pub host: IpAddr,
     /// The port.
     pub port: u16,
+    /// The certificate of TLS.
+    pub tls_cert_file: Option<PathBuf>,
+    /// Its key.
+    pub tls_key_file: Option<PathBuf>,
 }
 
 impl ListenConfig {
@@ -423,7 +462,9 @@ impl ListenConfig {
     pub fn read(source: &mut impl ReadSetting) -> Option<Self> {
         let host = source.read(&rows::host);
         let port = source.read(&rows::port);
-        Some(Self { host: host?, port: port? })
+        let tls_cert_file = source.read(&rows::tls_cert_file);
+        let tls_key_file = source.read(&rows::tls_key_file);
+        Some(Self { host: host?, port: port?, tls_cert_file: tls_cert_file?, tls_key_file: tls_key_file? })
     }
 }
 

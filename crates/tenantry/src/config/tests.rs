@@ -98,6 +98,9 @@ fn settings_accept_valid_values() {
         ("LOG_LEVEL", "WARNING", "log_level: Warn"),
         ("LOG_LEVEL", "CRITICAL", "log_level: Error"),
         ("LOG_FORMAT", "json", "log_format: Json"),
+        ("HTTP2", "Prior-Knowledge", "http2: PriorKnowledge"),
+        ("HSTS_MAX_AGE", "0", "hsts_max_age: 0ns"),
+        ("COMPRESSION", "off", "compression: false"),
         ("HASH_THREADS", "3", "hash_threads: 3"),
         ("PORT", "", "port: 8000"),
         ("JWT_SECRET", "  ", "jwt_secret: None"),
@@ -131,6 +134,9 @@ fn settings_reject_invalid_values() {
         ("RATE_LIMIT", &["maybe"]),
         ("LOG_LEVEL", &["loud"]),
         ("HASH_QUEUE", &["0"]),
+        ("HTTP2", &["h2c", "yes"]),
+        ("TLS_KEY_FILE", &["~/key.pem"]),
+        ("MAX_CONCURRENT_REQUESTS", &["0"]),
         (
             "SERVER_URL",
             &["localhost:8000", "ftp://localhost", "http://key@localhost", "http://localhost/?a=b"],
@@ -162,6 +168,14 @@ fn settings_error_says_what_is_wrong_and_what_to_do() {
             ("MONGO_URI", "mongodb://localhost:27017"),
             "MONGO_URI is set and JWT_SECRET is not: every instance must sign tokens with the same secret. \
              Make one with `openssl rand -base64 32` and give it to all of them.",
+        ),
+        (
+            ("TLS_CERT_FILE", "/etc/tenantry/certificate.pem"),
+            "TLS_CERT_FILE is set and TLS_KEY_FILE is not: set both for TLS, or neither.",
+        ),
+        (
+            ("TLS_KEY_FILE", "/etc/tenantry/key.pem"),
+            "TLS_KEY_FILE is set and TLS_CERT_FILE is not: set both for TLS, or neither.",
         ),
         (
             ("PLACEMENT", "shared"),

@@ -17,7 +17,12 @@ pub struct Warning {
 pub fn warnings(config: &Config, env: impl Iterator<Item = (String, String)>) -> Vec<Warning> {
     let misspelt = misspelt::in_environment(env);
     let misspelt = misspelt.into_iter().map(|found| Warning { found, advice: misspelt::ADVICE });
-    let own = [rate_limit_off(config), open_to_everybody(config), unlimited_signup(config)];
+    let own = [
+        rate_limit_off(config),
+        open_to_everybody(config),
+        unlimited_signup(config),
+        public_url_without_tls(config),
+    ];
     own.into_iter().flatten().chain(misspelt).collect()
 }
 
@@ -25,6 +30,15 @@ fn rate_limit_off(config: &Config) -> Option<Warning> {
     (!config.rate_limit).then(|| Warning {
         found: "RATE_LIMIT is off, so that passwords can be guessed without limit".to_owned(),
         advice: "remove it, unless this is a test",
+    })
+}
+
+/// Links would lead to HTTP without TLS, which the port does not speak.
+fn public_url_without_tls(config: &Config) -> Option<Warning> {
+    let is_plain = config.public_url.as_ref().is_some_and(|url| url.as_str().starts_with("http:"));
+    (is_plain && config.tls_cert_file.is_some()).then(|| Warning {
+        found: "PUBLIC_URL begins with http://, and the service speaks TLS (TLS_CERT_FILE)".to_owned(),
+        advice: "let PUBLIC_URL begin with https://",
     })
 }
 

@@ -9,7 +9,9 @@
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use std::fmt::Write;
 use tenantry_api::metrics::{
-    DOCUMENT_FULL_SCANS, HTTP_CONNECTIONS, HTTP_REQUEST_DURATION, HTTP_REQUESTS, PASSWORD_HASH_QUEUE_DEPTH,
+    DOCUMENT_FULL_SCANS, HTTP_CONNECTIONS, HTTP_CONNECTIONS_REFUSED, HTTP_REQUEST_DURATION, HTTP_REQUESTS,
+    HTTP_REQUESTS_IN_PROGRESS, HTTP_REQUESTS_SHED, HTTP2_CONNECTIONS_CUT_OFF, PASSWORD_HASH_QUEUE_DEPTH,
+    TLS_HANDSHAKE_FAILURES,
 };
 use tenantry_domain::metrics::{
     DOCUMENTS_EXPIRED, MAIL_DROP_REASONS, MAILS_DROPPED, MAILS_SENT, MAILS_TRIED_AGAIN, MAILS_WAITING,
@@ -23,6 +25,10 @@ use tenantry_domain::operation::{OperationKind, OperationState};
 pub const PROCESS_RESIDENT_MEMORY: &str = "process_resident_memory_bytes";
 /// When the process started.
 pub const PROCESS_START_TIME: &str = "process_start_time_seconds";
+/// When the certificate in use expires.
+pub const TLS_CERTIFICATE_EXPIRY: &str = "tls_certificate_expiry_seconds";
+/// Times that changed files of TLS were read, by `result`: `taken` or `refused`.
+pub const TLS_CERTIFICATE_RELOADS: &str = "tls_certificate_reloads_total";
 /// Always 1; its label `version` tells which build runs.
 pub const BUILD_INFO: &str = "build_info";
 
@@ -131,6 +137,42 @@ pub const METRICS: &[Metric] = &[
         &[METHOD, ROUTE],
     ),
     metric(HTTP_CONNECTIONS, Gauge, Unit::Count, "Open connections of clients."),
+    metric(HTTP_REQUESTS_IN_PROGRESS, Gauge, Unit::Count, "Requests that are worked on."),
+    metric(
+        HTTP_REQUESTS_SHED,
+        Counter,
+        Unit::Count,
+        "Requests refused at once, because `MAX_CONCURRENT_REQUESTS` were worked on.",
+    ),
+    metric(
+        HTTP_CONNECTIONS_REFUSED,
+        Counter,
+        Unit::Count,
+        "Connections closed at once, because their address had `MAX_CONNECTIONS_PER_ADDRESS`.",
+    ),
+    labeled(
+        metric(TLS_HANDSHAKE_FAILURES, Counter, Unit::Count, "TLS handshakes that did not succeed."),
+        &[fixed("reason", || vec!["failed", "plain_http", "timeout"])],
+    ),
+    labeled(
+        metric(
+            HTTP2_CONNECTIONS_CUT_OFF,
+            Counter,
+            Unit::Count,
+            "HTTP/2 connections that were closed for what their client did.",
+        ),
+        &[fixed("reason", || vec!["frames", "head", "stalled"])],
+    ),
+    metric(
+        TLS_CERTIFICATE_EXPIRY,
+        Gauge,
+        Unit::Seconds,
+        "When the certificate in use expires, in seconds since 1970; 0 without TLS.",
+    ),
+    labeled(
+        metric(TLS_CERTIFICATE_RELOADS, Counter, Unit::Count, "Times that changed files of TLS were read."),
+        &[fixed("result", || vec!["taken", "refused"])],
+    ),
     labeled(
         metric(OPERATIONS, Counter, Unit::Count, "Recorded multi-step changes that ended."),
         &[fixed("kind", operation_kinds), fixed("outcome", operation_outcomes)],

@@ -4,6 +4,7 @@
 mod audit_tampering;
 mod command_line;
 mod connections;
+mod deployed;
 mod faults;
 mod files;
 mod names;

@@ -17,8 +17,10 @@ mod bulk_kill;
 mod canaries;
 mod checker;
 mod classic;
+mod coded_bodies;
 mod collection_schemas;
 mod collections;
+mod compressed_responses;
 mod concurrency;
 #[cfg(feature = "crash-points")]
 mod crash;

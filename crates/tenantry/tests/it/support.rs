@@ -2,10 +2,12 @@
 
 pub mod app;
 pub mod browser;
+pub mod certificates;
 pub mod checker;
 pub mod client;
 pub mod data_set;
 pub mod fixtures;
+pub mod http2;
 pub mod identity_provider;
 pub mod jwks_server;
 pub mod keys;

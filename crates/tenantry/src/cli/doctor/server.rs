@@ -3,6 +3,7 @@
 use super::report::Report;
 use crate::cli::client::{Client, ClientError, local_url, operator_key};
 use crate::config::{ClientConfig, Config};
+use crate::tls::{PairFiles, client_config};
 use reqwest::Method;
 use serde::Deserialize;
 use std::io::ErrorKind;
@@ -29,7 +30,7 @@ pub fn examine(report: &mut Report, config: &Config, client: &ClientConfig, in_u
             "find that process; it is probably a Tenantry with other settings",
         ),
         Ok(_) => report.ok(CHECK, format!("{address} is free")),
-        Err(error) if error.kind() == ErrorKind::AddrInUse => occupied(report, address, client, in_use),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => occupied(report, config, client, in_use),
         Err(error) => report.fail(
             CHECK,
             format!("cannot listen on {address} ({error})"),
@@ -38,12 +39,13 @@ pub fn examine(report: &mut Report, config: &Config, client: &ClientConfig, in_u
     }
 }
 
-fn occupied(report: &mut Report, address: SocketAddr, config: &ClientConfig, in_use: Option<bool>) {
+fn occupied(report: &mut Report, config: &Config, client: &ClientConfig, in_use: Option<bool>) {
+    let address = SocketAddr::new(config.host, config.port);
     let asked = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| ClientError::Other(error.to_string()))
-        .and_then(|runtime| runtime.block_on(ask(address, config)));
+        .and_then(|runtime| runtime.block_on(ask(config, client)));
     match asked {
         Ok(answers) => answered(report, address, &answers, in_use),
         Err(_) => report.fail(
@@ -72,9 +74,13 @@ struct Root {
 }
 
 /// Asks the program that listens; fails if that is not Tenantry.
-async fn ask(address: SocketAddr, config: &ClientConfig) -> Result<ServerResponses, ClientError> {
-    let key = operator_key(config).ok();
-    let anonymous = Client::new(local_url(address)?, None)?;
+async fn ask(config: &Config, client: &ClientConfig) -> Result<ServerResponses, ClientError> {
+    let key = operator_key(client).ok();
+    let (url, tls) = (
+        local_url(config.scheme(), SocketAddr::new(config.host, config.port))?,
+        client_config(PairFiles::of(config)).await,
+    );
+    let anonymous = Client::with_tls(url.clone(), None, tls.clone())?;
     let health: Health = get(&anonymous, &["health"]).await?;
     if health.service != "Organization Management API" {
         return Err(ClientError::Other("another service".into()));
@@ -82,7 +88,7 @@ async fn ask(address: SocketAddr, config: &ClientConfig) -> Result<ServerRespons
     let root: Root = get(&anonymous, &[]).await?;
     let accepts_key = match key {
         Some(key) => {
-            let operator = Client::new(local_url(address)?, Some(key))?;
+            let operator = Client::with_tls(url, Some(key), tls)?;
             Some(get::<serde_json::Value>(&operator, &["v1", "organizations"]).await.map(|_| ()))
         }
         None => None,

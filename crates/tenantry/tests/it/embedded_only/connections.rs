@@ -4,7 +4,13 @@
 mod cross_origin;
 mod early_refusals;
 mod heads;
+mod http2;
+mod http2_limits;
 mod idle;
+mod load;
 mod logged;
 mod outside_clients;
+mod per_address;
 mod pipelined;
+mod tls;
+mod tls_renewal;

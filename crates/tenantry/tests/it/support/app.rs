@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tenantry::config::{Config, flags};
-use tenantry::fd_limit;
+use tenantry::listening;
 use tenantry::service::Service;
 use tenantry::system::SystemEntropy;
-use tenantry_api::listen::{self, Limits};
+use tenantry_api::listen;
 use tenantry_domain::app::{App as UseCases, operator};
 use tenantry_domain::clock::Clock;
 use tokio::net::TcpListener;
@@ -143,20 +143,14 @@ impl App {
             .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let limits = Limits {
-            max_connections: fd_limit::connections(config.max_connections),
-            header_timeout: config.header_timeout,
-            idle_timeout: config.idle_timeout,
-            write_timeout: config.request_timeout,
-            drain_timeout: config.drain_timeout,
-        };
+        let (options, _) = listening::options(&config).await.unwrap();
         let use_cases = Arc::clone(&service.app);
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(async move {
             let stopped = async {
                 let _ = stopped.await;
             };
-            listen::serve(listener, service.handlers.clone(), limits, stopped).await;
+            listen::serve(listener, service.handlers.clone(), options, stopped).await;
             service.stop().await;
         });
         let document = Arc::new(tenantry_api::openapi_document("Tenantry"));

@@ -108,7 +108,7 @@ impl Process {
     pub fn listening(self) -> Server {
         let line = self.stdout.lock().unwrap().recv_timeout(PATIENCE);
         let Ok(line) = line else { panic!("the service does not start: {}", self.stderr.text()) };
-        let address = line.rsplit("http://").next().unwrap().parse();
+        let address = line.rsplit("://").next().unwrap().parse();
         let address = address.unwrap_or_else(|_| panic!("the first line names no address: {line}"));
         Server { process: self, address }
     }
@@ -175,6 +175,14 @@ impl Server {
         Client::new(http, format!("http://{}", self.address), document)
     }
 
+    /// A client over TLS, of a service for `localhost` whose certificate this authority has issued.
+    pub fn tls_client(&self, authority: &str) -> Client {
+        let authority = reqwest::Certificate::from_pem(authority.as_bytes()).unwrap();
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([authority]).build().unwrap();
+        let document = Arc::new(tenantry_api::openapi_document("Tenantry"));
+        Client::new(http, format!("https://localhost:{}", self.address.port()), document)
+    }
+
     /// A client with the operator key.
     pub fn operator(&self) -> Client {
         let key = std::fs::read_to_string(self.process.data_dir.join("operator.key")).unwrap();
@@ -189,6 +197,11 @@ impl Server {
     /// Its log so far.
     pub fn log(&self) -> String {
         self.process.stderr.text()
+    }
+
+    /// Asks it to read its certificate again.
+    pub fn hang_up(&self) {
+        self.process.signal(Signal::HUP);
     }
 
     /// Asks it to end, as a service manager does.

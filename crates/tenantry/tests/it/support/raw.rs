@@ -153,6 +153,12 @@ impl RawConnection {
         self.response_to("GET").await
     }
 
+    /// The next response, if the connection is not ended instead.
+    pub async fn try_response(&mut self) -> Option<RawResponse> {
+        let is_open = matches!(self.fill().await, Ok(count) if count > 0);
+        if is_open { Some(self.response().await) } else { None }
+    }
+
     /// The next response, to a request of that method.
     pub async fn response_to(&mut self, method: &str) -> RawResponse {
         let head_end = loop {

@@ -1,6 +1,7 @@
 //! `tenantry doctor`.
 
 use super::{CommandOutput, Shell};
+use crate::support::certificates::Certificates;
 use crate::support::process::Launch;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -288,4 +289,43 @@ async fn doctor_json_has_every_check_with_its_verdict() {
             "{check}"
         );
     }
+}
+
+/// A shell whose service has the pair of these files.
+fn with_tls(certificates: &Certificates) -> Shell {
+    let file = |path: PathBuf| path.display().to_string();
+    let (certificate, key) = (file(certificates.certificate()), file(certificates.key()));
+    Shell::new().with("TLS_CERT_FILE", &certificate).with("TLS_KEY_FILE", &key)
+}
+
+#[test]
+fn doctor_checks_certificate_and_key() {
+    let certificates = Certificates::new();
+    let shell = with_tls(&certificates).with("PORT", "0");
+    let arguments = ["doctor", "--signup=operator"];
+    assert_has(&shell.run(&arguments).healthy(), "ok tls", "key and certificate belong together");
+    certificates.write(&certificates.issue(|server| server.not_after = rcgen::date_time_ymd(2020, 1, 2)));
+    fs::set_permissions(certificates.key(), fs::Permissions::from_mode(0o640)).unwrap();
+    let text = shell.run(&arguments).healthy();
+    assert_has(&text, "warn tls", "has expired (2020-01-02T00:00:00Z): renew it");
+    assert_has(&text, "warn tls", "can be read by other users (mode 0640)");
+    let (certificate, _) = certificates.issue(|_| {});
+    fs::write(certificates.certificate(), certificate).unwrap();
+    assert_has(&shell.run(&arguments).unhealthy(), "FAIL tls", "does not belong to the first certificate");
+}
+
+/// It trusts the certificate in the service's own file, for whatever name that is.
+#[tokio::test]
+async fn doctor_finds_running_service_with_tls() {
+    let certificates = Certificates::new();
+    let shell = with_tls(&certificates);
+    let server = certificates.launch(Launch::on(&shell.data_dir())).start();
+    let port = server.address().port().to_string();
+    let shell = shell.with("PORT", &port);
+    let text = tokio::task::spawn_blocking(move || shell.run(&["doctor", "--signup=operator"]).healthy())
+        .await
+        .unwrap();
+    assert_has(&text, "ok address", "answers at 127.0.0.1:");
+    assert_has(&text, "ok operator key", "the running server accepts it");
+    server.stop().await;
 }

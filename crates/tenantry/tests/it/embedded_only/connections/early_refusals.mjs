@@ -6,7 +6,7 @@ const requests = [
   ["POST", "/nothing", 404],
   ["PUT", "/livez", 405],
   ["POST", "/org/create", 413],
-  ["POST", "/org/create", 415, { "content-encoding": "gzip" }],
+  ["POST", "/org/create", 415, { "content-encoding": "br" }],
 ];
 
 function stream(bytes) {

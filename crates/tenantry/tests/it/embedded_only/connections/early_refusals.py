@@ -10,7 +10,7 @@ REQUESTS = [
     ("POST", "/nothing", 404, {}),
     ("PUT", "/livez", 405, {}),
     ("POST", "/org/create", 413, {}),
-    ("POST", "/org/create", 415, {"content-encoding": "gzip"}),
+    ("POST", "/org/create", 415, {"content-encoding": "br"}),
 ]
 
 

@@ -19,7 +19,7 @@ const REFUSED: [Refused; 6] = [
     Refused { line: "PUT /livez", fields: "", status: 405, code: "method_not_allowed" },
     Refused {
         line: "POST /org/create",
-        fields: "content-encoding: gzip\r\n",
+        fields: "content-encoding: br\r\n",
         status: 415,
         code: "unsupported_media_type",
     },

@@ -55,7 +55,7 @@ async fn reqwest_reads_every_early_refusal() {
             let sent = Some(("application/json", body.clone()));
             app.client().send(method, path, sent).await.refused(code);
         }
-        let compressed = app.client().with_header("content-encoding", "gzip");
+        let compressed = app.client().with_header("content-encoding", "br");
         let sent = Some(("application/json", body));
         compressed.send(Method::POST, "/org/create", sent).await.refused("unsupported_media_type");
     }
