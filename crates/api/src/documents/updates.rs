@@ -94,10 +94,11 @@ pub async fn update_document(
     RequireTenant(tenant): RequireTenant<Write>,
     CollectionPath(collection): CollectionPath,
     ItemPath(id): ItemPath,
-    (IfMatchRevision(expected), form): (IfMatchRevision, ValueFormat),
+    head: (IfMatchRevision, ValueFormat),
     key: IdempotencyHeader,
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
+    let (IfMatchRevision(expected), form) = head;
     let route = form.route(format!("POST {collection}/documents/{id}/update"));
     let once = OnceUpdate { http: &http, tenant: &tenant, key, route: &route, body: &body };
     let (work, access) = (Arc::clone(&http), tenant.clone());
