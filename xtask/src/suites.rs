@@ -1,6 +1,6 @@
 //! Public suites of others, run against the service on both engines: the BSON corpus from the Python driver's
-//! source archive, and mongomock's filter tests, for which a real `mongod` gives the right results; and what common
-//! tools print of a document.
+//! source archive, and mongomock's filter tests, for which a real `mongod` gives the right results; the test
+//! suite of JSON Schema from Python's jsonschema; and what common tools print of a document.
 //!
 //! The archives are pinned, so that the same cases run every time, and a case that once passed must pass
 //! again: fewer passes than recorded are a failure, just like a case that fails. The suites test other
@@ -44,7 +44,9 @@ const PRINTED: Source = Source { package: "tools", version: "as pinned" };
 /// The manifests of these tools.
 const PRINTED_MANIFESTS: &str = "xtask/src/suites/printed";
 
-const SUITES: [Suite; 3] = [
+const JSON_SCHEMA: Source = Source { package: "jsonschema", version: "4.25.1" };
+
+const SUITES: [Suite; 4] = [
     Suite {
         name: "BSON corpus",
         source: DRIVER,
@@ -58,6 +60,13 @@ const SUITES: [Suite; 3] = [
         script: "mongomock_filters.py",
         passed_at_least: 993,
         cases_at_least: 1034,
+    },
+    Suite {
+        name: "JSON Schema",
+        source: JSON_SCHEMA,
+        script: "json_schema.py",
+        passed_at_least: 969,
+        cases_at_least: 1106,
     },
     Suite {
         name: "what tools print",
@@ -140,6 +149,7 @@ impl Suite {
                 .args([&folders.mongomock, &folders.driver, &folders.imports])
                 .arg(mongod.uri())
                 .arg(&url),
+            "jsonschema" => script.arg(&folders.json_schema).arg(&url),
             "tools" => script
                 .args([&folders.printed_python, &folders.printed_javascript])
                 .arg(tools_directory().join("node"))
@@ -157,6 +167,7 @@ struct Folders {
     driver: PathBuf,
     mongomock: PathBuf,
     imports: PathBuf,
+    json_schema: PathBuf,
     printed_python: PathBuf,
     printed_javascript: PathBuf,
 }
@@ -178,6 +189,7 @@ impl Folders {
             driver: unpacked(&folder, DRIVER)?,
             mongomock: unpacked(&folder, MONGOMOCK)?,
             imports,
+            json_schema: unpacked(&folder, JSON_SCHEMA)?,
             printed_python,
             printed_javascript: tools::npm_packages(PRINTED_MANIFESTS, "suites/printed-javascript")?,
         })

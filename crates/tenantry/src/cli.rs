@@ -124,7 +124,7 @@ mod tests {
             "org" | "key" | "signing-key" | "member" | "invite" | "role" | "operations" | "audit" => {
                 Some(&["DATA_DIR", "SERVER_URL", "OPERATOR_KEY"])
             }
-            "healthcheck" => Some(&["HOST", "PORT"]),
+            "healthcheck" => Some(&["HOST", "PORT", "TLS_CERT_FILE", "TLS_KEY_FILE"]),
             "operator-key" => Some(&["DATA_DIR", "MONGO_URI", "MASTER_DB", "MONGO_TIMEOUT", "OPERATOR_KEY"]),
             "transfer" => Some(&[
                 "TENANT_PREFIX",

@@ -415,6 +415,24 @@ fn routes(app: &App, acme: &Organization, gone: &Organization, invitation: &str)
                 acme.owner.clone(),
             )
         },
+        Route {
+            fields: &["level", "action"],
+            required: &["schema"],
+            limit: DOCUMENT_LIMIT,
+            ..route("setCollectionSchema", Method::PUT, &format!("{collection}/schema"), acme.owner.clone())
+        },
+        Route {
+            fields: &[],
+            required: &[],
+            needs_body: false,
+            limit: DOCUMENT_LIMIT,
+            ..route(
+                "checkCollectionSchema",
+                Method::POST,
+                &format!("{collection}/schema/check"),
+                acme.owner.clone(),
+            )
+        },
         document("insertDocument", Method::POST, &format!("{collection}/documents")),
         document("replaceDocument", Method::PUT, &format!("{collection}/documents/d")),
         document("patchDocument", Method::PATCH, &format!("{collection}/documents/d")),
