@@ -82,7 +82,7 @@ fn good(route: &Route) -> Value {
             (*field).to_owned(),
             match *field {
                 "permissions" => json!(["documents:read"]),
-                "filter" => json!({}),
+                "filter" | "schema" => json!({}),
                 "operations" => {
                     json!([{ "op": "check", "collection": "documents", "id": "d", "exists": true }])
                 }
