@@ -14,7 +14,7 @@ use super::{Documents, RevisionPrecondition};
 use crate::app::tenant::{TenantAccess, Write};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
-use crate::limits::{OPERATION_WAIT, PAGE_MAX_BYTES, UPDATE_PAGE_DOCUMENTS, UPDATES_AT_ONCE};
+use crate::limits::{DOCUMENT_LOCK_WAIT, PAGE_MAX_BYTES, UPDATE_PAGE_DOCUMENTS, UPDATES_AT_ONCE};
 use crate::organization::Organization;
 use change::{Change, ChangeRequest};
 use futures_util::StreamExt;
@@ -168,7 +168,8 @@ impl Documents {
     ) -> Result<Option<UpdateResult>> {
         let began = Instant::now();
         let mut limit = 1;
-        while began.elapsed() < OPERATION_WAIT.max(self.query_time) {
+        // Those who take a document before it make progress: as for a lock, it waits longer than for one that might stand.
+        while began.elapsed() < DOCUMENT_LOCK_WAIT.max(self.query_time) {
             let page = self.page(organization, collection, filter, sort.clone(), None, limit).await?;
             if page.documents.is_empty() {
                 return Ok(None);
