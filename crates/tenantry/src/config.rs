@@ -7,6 +7,7 @@ mod choices;
 mod env_file;
 mod issuer;
 mod layers;
+mod listen;
 mod misspelt;
 mod public_url;
 mod reference;
@@ -19,12 +20,13 @@ mod value;
 mod warnings;
 
 pub use choices::{CapacityPolicy, LogFormat, LogLevel, TokenAlgorithm};
+pub use listen::ListenConfig;
 pub use public_url::PublicUrl;
 pub use reference::{SETTINGS_POINTER, client_flags, flags, flags_showing, markdown};
 pub use secret::{SECRET_MIN_BYTES, Secret, SigningSecret};
 pub use setting::Setting;
 pub use smtp::{MailFrom, SmtpSecurity, SmtpUrl};
-pub use table::{ClientConfig, Config, ListenConfig, SETTINGS};
+pub use table::{ClientConfig, Config, SETTINGS};
 pub use value::{DatabaseName, Origin, TenantPrefix};
 pub use warnings::{Warning, warnings};
 

@@ -43,7 +43,7 @@ macro_rules! settings {
         $(#[doc = $help:literal])+
         $field:ident: $type:ty = { $($column:ident: $value:expr),+ $(,)? };
     )+ })+) => {
-        mod rows {
+        pub(super) mod rows {
             #![expect(non_upper_case_globals, reason = "a row is named as the field it fills")]
             use super::*;
             $($(pub const $field: Setting = Setting {
@@ -441,30 +441,6 @@ impl ClientConfig {
         let operator_key = source.read(&rows::operator_key);
         let data_dir = source.read(&rows::data_dir);
         Some(Self { server_url: server_url?, operator_key: operator_key?, data_dir: data_dir? })
-    }
-}
-
-/// Where the service listens, for a command that asks it something on this machine.
-#[derive(Debug, Clone)]
-pub struct ListenConfig {
-    /// The address.
-    pub host: IpAddr,
-    /// The port.
-    pub port: u16,
-    /// The certificate of TLS.
-    pub tls_cert_file: Option<PathBuf>,
-    /// Its key.
-    pub tls_key_file: Option<PathBuf>,
-}
-
-impl ListenConfig {
-    /// Reads only those rows; errors stay in `source`.
-    pub fn read(source: &mut impl ReadSetting) -> Option<Self> {
-        let host = source.read(&rows::host);
-        let port = source.read(&rows::port);
-        let tls_cert_file = source.read(&rows::tls_cert_file);
-        let tls_key_file = source.read(&rows::tls_key_file);
-        Some(Self { host: host?, port: port?, tls_cert_file: tls_cert_file?, tls_key_file: tls_key_file? })
     }
 }
 
