@@ -46,7 +46,7 @@ async fn doctor_reports_database_and_changes_nothing() {
     assert!(well, "{text}");
     assert_has(&text, "ok", "mongodb", "6.0.5, standalone");
     assert_has(&text, "ok", "fence", "by their identity");
-    assert_has(&text, "ok", "schema", "version 12, the newest");
+    assert_has(&text, "ok", "schema", "version 13, the newest");
     assert_has(&text, "ok", "capacity", "of 10000 collections and indexes");
     assert_has(&text, "ok", "organizations", "1 active");
     assert_has(&text, "ok", "keys", "operator.key is private and sound");
