@@ -161,6 +161,13 @@ pub(crate) fn cores() -> usize {
     available_parallelism().map_or(1, NonZero::get)
 }
 
+/// Reads only the settings that `read` asks for.
+fn read_alone<T>(mut layers: Layers, read: impl FnOnce(&mut Layers) -> Option<T>) -> Result<T, ConfigErrors> {
+    let config = read(&mut layers);
+    let errors = layers.into_errors();
+    config.filter(|_| errors.is_empty()).ok_or(ConfigErrors(errors))
+}
+
 impl ClientConfig {
     /// Reads its settings as [`Config::load`] does, and no others: settings that only the service uses do not
     /// stop a command that talks to it.
@@ -173,10 +180,7 @@ impl ClientConfig {
         env: impl Iterator<Item = (String, String)>,
         dotenv: Option<&Path>,
     ) -> Result<Self, ConfigErrors> {
-        let mut layers = Layers::new(flags, env, dotenv);
-        let config = Self::read(&mut layers);
-        let errors = layers.into_errors();
-        config.filter(|_| errors.is_empty()).ok_or(ConfigErrors(errors))
+        read_alone(Layers::new(flags, env, dotenv), Self::read)
     }
 }
 
@@ -191,10 +195,7 @@ impl ListenConfig {
         env: impl Iterator<Item = (String, String)>,
         dotenv: Option<&Path>,
     ) -> Result<Self, ConfigErrors> {
-        let mut layers = Layers::new(flags, env, dotenv);
-        let config = Self::read(&mut layers);
-        let errors = layers.into_errors();
-        config.filter(|_| errors.is_empty()).ok_or(ConfigErrors(errors))
+        read_alone(Layers::new(flags, env, dotenv), Self::read)
     }
 
     /// The address with its port.
