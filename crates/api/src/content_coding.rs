@@ -1,7 +1,7 @@
 //! Request bodies with `Content-Encoding`: decoded while they arrive, so that every limit of a body applies to what comes out.
 //!
 //! # Pitfalls
-//! A few bytes can decode to very many. One poll gives out one piece of bounded size, whatever came in, and a body that swells
+//! A few bytes can decode to very many. One poll gives out one piece of bounded size, however much came in, and a body that swells
 //! beyond reason is refused even where a body has no limit of its own.
 
 mod decoder;

@@ -176,7 +176,7 @@ error_table! {
     CollectionExists, "collection_exists", Conflict, "The organization has a collection of this name.", "Use it, or choose another name.";
     CollectionIsDefault, "collection_is_default", Conflict, "Every organization keeps the collection `documents`.", "Delete its documents instead.";
     BatchesUnsupported, "batches_unsupported", Conflict, "This MongoDB is a standalone server, which has no transactions.", "Send the operations one by one, each as a batch or a request of its own; or have the operator run MongoDB as a replica set, for which one server is enough.";
-    CompactionUnsupported, "compaction_unsupported", Conflict, "The organization's data is in the same files as that of others.", "There is nothing to do: MongoDB uses the space of deleted documents again, for whoever writes next.";
+    CompactionUnsupported, "compaction_unsupported", Conflict, "The organization's data is in the same files as that of others.", "There is nothing to do: MongoDB uses the space of deleted documents for later writes.";
     DocumentBusy, "document_busy", Conflict, "Others change the same document all the time.", "Send it again; changes without a precondition wait for one another for a limited time only.";
     DocumentExists, "document_exists", Conflict, "There is a document of this `_id`.", "Replace it, or choose another `_id`.";
     IndexExists, "index_exists", Conflict, "The collection has another index of this name, or one of the same keys.", "Drop that one first, or choose another name.";

@@ -154,7 +154,7 @@ fn container(
     }
 }
 
-/// A copy of what a transaction sees, whoever writes meanwhile.
+/// A copy of what a transaction sees, while others write.
 fn copy_into(source: &Connection, copy: &Path) -> rusqlite::Result<()> {
     source.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map(|_| ())
 }

@@ -25,7 +25,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// How often the files are read again.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// How long the files must stay as they are before they are used: whoever renews them writes two, one after the other.
+/// How long the files must stay as they are before they are used: a renewal writes two, one after the other.
 const SETTLE_TIME: Duration = Duration::from_secs(1);
 
 /// TLS with a certificate that is kept fresh.

@@ -43,7 +43,7 @@ impl Number {
         }
     }
 
-    /// Whether JSON Schema calls it an integer: it has no fraction, whatever its type.
+    /// Whether JSON Schema calls it an integer: it has no fraction; its type does not matter.
     pub fn is_integer(self) -> bool {
         match self {
             Self::Whole(_) => true,

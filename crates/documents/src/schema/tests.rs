@@ -344,7 +344,7 @@ fn reference_in_a_circle_is_refused() {
     assert_eq!(wrong(deeper, r#"{"next": {"next": {}}}"#), [""; 0]);
 }
 
-/// Each level doubles the work, so that without fuel a document of a kilobyte would take for ever.
+/// Each level doubles the work, so that without fuel a document of a kilobyte would never end.
 #[test]
 fn check_that_grows_exponentially_runs_out_of_fuel() {
     let schema = r##"{"$ref": "#/$defs/n", "$defs": {"n": {"anyOf": [

@@ -125,7 +125,7 @@ impl<'a> CollectionHandle<'a> {
     }
 
     /// Has the server give the collection's free space back. The command takes no UUID: if another collection has the
-    /// name by now, that one is compacted, which changes nothing that anybody could read.
+    /// name meanwhile, that one is compacted, which changes nothing that anybody could read.
     pub(crate) async fn compact(&self, time: Duration) -> EngineResult<()> {
         // A primary of a replica set refuses without `force`.
         let command = doc! { "compact": &self.location.namespace, "force": true };

@@ -2,7 +2,7 @@
 //!
 //! What is deleted leaves free pages in the file, which later documents use again. If there are many, they are given back
 //! in slices between the writes of the container (`auto_vacuum`, which a file has from its beginning or from its first
-//! compaction). A compaction writes the file anew, without the gaps within its pages.
+//! compaction). A compaction rewrites the file, without the gaps within its pages.
 
 use crate::engine_error::EngineResult;
 use rusqlite::Connection;
@@ -45,7 +45,7 @@ pub(super) fn give_back_slice(connection: &Connection) -> EngineResult<bool> {
     Ok(has_surplus(connection)?)
 }
 
-/// Writes the file anew, without free pages. Blocks; an interrupt ends it, and nothing has changed then.
+/// Rewrites the file, without free pages. Blocks; an interrupt ends it, and nothing has changed then.
 pub(super) fn compact(connection: &Connection) -> rusqlite::Result<()> {
     // The copy goes to a file: in memory it would take as much as the whole container.
     connection.pragma_update(None, "temp_store", "file")?;

@@ -267,7 +267,7 @@ pub fn begin() {
 }
 
 impl Metric {
-    /// The labels of every series that there may be; none if that is not known here.
+    /// The labels of every series that there may be; empty if that is not known here.
     fn known_series(&self) -> Vec<Vec<(&'static str, &'static str)>> {
         self.labels.iter().fold(vec![Vec::new()], |series, label| match label.values {
             Values::Recorded(_) => Vec::new(),

@@ -1,5 +1,5 @@
-//! A client of the service on this machine: it trusts the certificate in the service's own file and no other, whatever name
-//! that is for.
+//! A client of the service on this machine: it trusts the certificate in the service's own file and no other, and does not compare
+//! names.
 
 use super::pair::PairFiles;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};

@@ -1,4 +1,4 @@
-//! Every write is checked: by what is stored after it, whatever way it came.
+//! Every write is checked: by what is stored after it, on every way in.
 
 use super::{person, set};
 use crate::support::app::{App, Setup};

@@ -89,7 +89,7 @@ async fn response_of_another_form_is_not_replayed() {
     assert_eq!(again.status, 201, "{again}");
     assert_eq!(again.header("idempotency-replayed"), "true");
     keyed.post(&format!("{path}?values=canonical"), &update).await.refused("idempotency_key_reused");
-    // A document is written anew for each replay.
+    // A document is rewritten for each replay.
     let keyed = acme.owner.with_header("idempotency-key", "another");
     keyed.post(&acme.documents(), &json!({ "_id": 1 })).await.created();
     let again = keyed.post(&format!("{}?values=canonical", acme.documents()), &json!({ "_id": 1 })).await;

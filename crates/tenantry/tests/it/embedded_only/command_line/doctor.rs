@@ -314,7 +314,7 @@ fn doctor_checks_certificate_and_key() {
     assert_has(&shell.run(&arguments).unhealthy(), "FAIL tls", "does not belong to the first certificate");
 }
 
-/// It trusts the certificate in the service's own file, for whatever name that is.
+/// It trusts the certificate in the service's own file, for any name.
 #[tokio::test]
 async fn doctor_finds_running_service_with_tls() {
     let certificates = Certificates::new();
