@@ -82,6 +82,17 @@ pub fn all() -> Vec<ErrorCode> {
     all
 }
 
+/// The error of that name.
+#[must_use]
+pub fn find(code: &str) -> Option<ErrorCode> {
+    let mut http = HTTP_ERRORS.iter().map(|(row, _)| *row);
+    ErrorCode::ALL
+        .iter()
+        .copied()
+        .find(|row| row.code() == code)
+        .or_else(|| http.find(|row| row.code() == code))
+}
+
 /// The HTTP status of an error.
 #[must_use]
 pub fn status_of(code: ErrorCode) -> StatusCode {

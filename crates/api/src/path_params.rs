@@ -266,8 +266,7 @@ impl FromRequestParts<Arc<Http>> for ProblemCodePath {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         let code = segment(parts, "code")?;
-        let row = error_codes::all().into_iter().find(|row| row.code() == code);
-        Ok(Self(row.ok_or(error_codes::ROUTE_NOT_FOUND)?))
+        Ok(Self(error_codes::find(&code).ok_or(error_codes::ROUTE_NOT_FOUND)?))
     }
 }
 

@@ -86,8 +86,11 @@ fn write_codes<S: Serializer>(codes: &[ErrorCode], serializer: S) -> Result<S::O
 
 fn read_codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ErrorCode>, D::Error> {
     let names = Vec::<String>::deserialize(deserializer)?;
-    let row = |name: &String| error_codes::all().into_iter().find(|row| row.code() == name);
-    names.iter().map(row).collect::<Option<_>>().ok_or_else(|| D::Error::custom("a code has no row"))
+    names
+        .iter()
+        .map(|name| error_codes::find(name))
+        .collect::<Option<_>>()
+        .ok_or_else(|| D::Error::custom("a code has no row"))
 }
 
 /// Who may call an operation.

@@ -2,7 +2,7 @@
 //!
 //! A failed run is repeated with the seed it has printed: `TENANTRY_TEST_SEED=…`.
 
-use crate::support::client::Client;
+use crate::support::client::{Client, plain_http};
 use crate::support::fixtures::{PASSWORD, credentials, email_for, new_organization};
 use crate::support::process::{Launch, Server};
 use crate::support::rng::TestRng;
@@ -75,7 +75,7 @@ async fn owner(server: &Server) -> Client {
 }
 
 async fn begin(server: &Server, owner: &Client, path: &str, lines: &str) -> reqwest::Response {
-    let request = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = plain_http();
     let request = request.post(format!("http://{}{path}/documents", server.address()));
     let request = request.header("authorization", owner.header("authorization").unwrap());
     let request = request.header("content-type", "application/x-ndjson").header("idempotency-key", KEY);

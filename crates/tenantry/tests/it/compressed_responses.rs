@@ -1,6 +1,7 @@
 //! Responses that are compressed: for whom, which, and what stays right about them.
 
 use crate::support::app::{App, Setup};
+use crate::support::client::plain_http;
 use crate::support::fixtures::{Organization, PASSWORD, credentials, organization};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ async fn filled(app: &App) -> Organization {
 
 /// Sends a request as the owner, who takes that coding; the client decodes nothing.
 async fn send(app: &App, acme: &Organization, method: Method, path: &str, coding: &str) -> Response {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = plain_http();
     let url = format!("http://{}{path}", app.address());
     let request =
         http.request(method, url).header("authorization", acme.owner.header("authorization").unwrap());

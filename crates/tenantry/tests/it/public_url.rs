@@ -1,6 +1,7 @@
 //! The service behind a proxy that serves it below a path: every link leads back through the proxy.
 
 use crate::support::app::{App, Setup};
+use crate::support::client::plain_http;
 use crate::support::fixtures::{PASSWORD, email_for, new_organization, organization};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -80,7 +81,7 @@ async fn behind_a_proxy() -> (App, Proxy, String) {
 
 /// What is found at a link, followed as any client would.
 async fn follow(link: &str, authorization: Option<&str>) -> (StatusCode, String) {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = plain_http();
     let mut request = client.get(link);
     if let Some(value) = authorization {
         request = request.header("authorization", value);

@@ -1,6 +1,6 @@
 //! A whole service for one test: its own data directory, its own clock, a real socket.
 
-use super::client::Client;
+use super::client::{Client, DOCUMENT, plain_http};
 use super::test_env::TestEnv;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -97,7 +97,6 @@ pub struct App {
     address: SocketAddr,
     test_env: TestEnv,
     flags: Vec<String>,
-    document: Arc<Value>,
     http: reqwest::Client,
     use_cases: Arc<UseCases>,
     stop: oneshot::Sender<()>,
@@ -153,9 +152,8 @@ impl App {
             listen::serve(listener, service.handlers.clone(), options, stopped).await;
             service.stop().await;
         });
-        let document = Arc::new(tenantry_api::openapi_document("Tenantry"));
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { clock, address, test_env, flags, document, http, use_cases, stop, running }
+        let http = plain_http();
+        Self { clock, address, test_env, flags, http, use_cases, stop, running }
     }
 
     /// Stops it cleanly and starts it again on the same data.
@@ -173,7 +171,7 @@ impl App {
 
     /// A client without a credential.
     pub fn client(&self) -> Client {
-        Client::new(self.http.clone(), format!("http://{}", self.address), Arc::clone(&self.document))
+        Client::new(self.http.clone(), format!("http://{}", self.address))
     }
 
     /// A client with the operator key.
@@ -185,7 +183,7 @@ impl App {
 
     /// The OpenAPI document of the service.
     pub fn document(&self) -> &Value {
-        &self.document
+        &DOCUMENT
     }
 
     /// Its data directory.

@@ -1,7 +1,7 @@
 //! The real binary, as a process of its own: for what happens to a process, not to a library. Signals, crashes,
 //! exit codes, and what it prints.
 
-use super::client::Client;
+use super::client::{Client, plain_http};
 use super::test_env::StoredData;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read};
@@ -170,17 +170,14 @@ impl Server {
 
     /// A client without a credential.
     pub fn client(&self) -> Client {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let document = Arc::new(tenantry_api::openapi_document("Tenantry"));
-        Client::new(http, format!("http://{}", self.address), document)
+        Client::new(plain_http(), format!("http://{}", self.address))
     }
 
     /// A client over TLS, of a service for `localhost` whose certificate this authority has issued.
     pub fn tls_client(&self, authority: &str) -> Client {
         let authority = reqwest::Certificate::from_pem(authority.as_bytes()).unwrap();
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([authority]).build().unwrap();
-        let document = Arc::new(tenantry_api::openapi_document("Tenantry"));
-        Client::new(http, format!("https://localhost:{}", self.address.port()), document)
+        Client::new(http, format!("https://localhost:{}", self.address.port()))
     }
 
     /// A client with the operator key.
