@@ -61,14 +61,14 @@ impl Collections for Sqlite {
         name: &CollectionName,
     ) -> Result<InsertOutcome> {
         let (name, quota) = (name.clone(), organization.quota);
-        let container = self.container(organization).await?;
+        let container = self.container_with_file(organization).await?;
         container.write(move |scope| records::insert(scope, &name, quota)).await
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn delete_collection(&self, organization: &Organization, name: &CollectionName) -> Result<bool> {
         let name = name.clone();
-        let container = self.container(organization).await?;
+        let container = self.container_with_file(organization).await?;
         let deleted = container.write(move |scope| records::delete(scope, &name)).await;
         container.schemas().invalidate();
         let deleted = deleted?;
@@ -89,7 +89,7 @@ impl Collections for Sqlite {
         name: &CollectionName,
         index: &Index,
     ) -> Result<InsertOutcome> {
-        let container = self.container(organization).await?;
+        let container = self.container_with_file(organization).await?;
         index_build::build(&container, name, index, organization.quota, EntryBudget::of_document()).await
     }
 
@@ -100,7 +100,7 @@ impl Collections for Sqlite {
         name: &CollectionName,
         index: &Index,
     ) -> Result<InsertOutcome> {
-        let container = self.container(organization).await?;
+        let container = self.container_with_file(organization).await?;
         index_build::build(&container, name, index, organization.quota, EntryBudget::unbounded()).await
     }
 
@@ -112,7 +112,7 @@ impl Collections for Sqlite {
         index: &IndexName,
     ) -> Result<bool> {
         let (name, index) = (name.clone(), index.clone());
-        let container = self.container(organization).await?;
+        let container = self.container_with_file(organization).await?;
         let deleted = container.write(move |scope| indexes::delete(scope, &name, &index)).await?;
         Ok(clear_later(&container, deleted))
     }
@@ -152,7 +152,7 @@ impl Collections for Sqlite {
         expected: Option<&SchemaDefinition>,
     ) -> Result<SchemaChange> {
         let (name, schema, expected) = (name.clone(), schema.cloned(), expected.cloned());
-        let container = self.container(organization).await?;
+        let container = self.container_with_file(organization).await?;
         let set =
             move |scope: Scope<'_>| collection_schemas::set(scope, &name, schema.as_ref(), expected.as_ref());
         let change = container.write(set).await;

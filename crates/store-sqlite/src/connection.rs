@@ -1,7 +1,7 @@
 //! How connections to the control database and to containers are set up.
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, MAIN_DB, OpenFlags};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -89,6 +89,17 @@ pub(super) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
 pub(super) fn open_container_reader(file: &Path) -> rusqlite::Result<Connection> {
     let connection = open_reader(file)?;
     set_cache(&connection, CONTAINER_READER_CACHE_KIB)?;
+    Ok(connection)
+}
+
+/// Opens a database that is only these bytes, and that nothing can change.
+pub(super) fn open_constant(content: &'static [u8]) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_in_memory_with_flags(flags)?;
+    connection.deserialize_bytes(MAIN_DB, content)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "trusted_schema", false)?;
+    plan_once(&connection)?;
     Ok(connection)
 }
 

@@ -3,8 +3,11 @@
 //! A new container is written in full under a temporary name that carries the fence of its operation, made
 //! durable, and only then renamed, never over another file. So a file with the final name is complete.
 //!
+//! An organization that has written nothing has no file: it is made before the first write, and only then the
+//! organization's row says that there is one ([`Sqlite::has_file`]).
+//!
 //! # Pitfalls
-//! A container that should exist and does not is `store_unavailable`, never "empty".
+//! A container whose row says that it has a file, and that has none, is `store_unavailable`, never "empty".
 
 pub(super) mod close_signal;
 mod files;
@@ -12,6 +15,7 @@ mod locks;
 mod pool;
 mod queue;
 mod readers;
+mod source;
 mod space;
 pub(super) mod tenant_db;
 mod tenant_schema;
@@ -24,6 +28,7 @@ use super::directory::container_path;
 use super::engine_error::{self};
 use async_trait::async_trait;
 use files::{ListedFile, close_surplus, list, sweep};
+use locks::ContainerLock;
 use std::sync::Arc;
 use tenant_db::Container;
 use tenantry_domain::ids::OrganizationId;
@@ -53,18 +58,32 @@ impl Containers for Sqlite {
         }
     }
 
-    /// The id in the file's name tells it from all others.
+    /// The id in the file's name tells it from all others. The file itself is made before the first write, unless a
+    /// version before has begun the operation.
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %container.organization_id))]
     async fn create_container(&self, container: &NewContainer) -> Result<Option<ContainerId>> {
         let container = container.clone();
         let id = container.organization_id;
-        self.on_container(id, move |files| files.create(&container)).await.map(|()| None)
+        let has_file = self.has_file(id).await?;
+        let create = move |files: &Files| {
+            if has_file {
+                files.create(id, container.fence, container.created_at)
+            } else {
+                files.check_free(id)
+            }
+        };
+        self.on_container(id, create).await.map(|()| None)
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn count_documents(&self, organization: &Organization) -> Result<u64> {
         let id = organization.id;
-        self.on_container(id, move |files| files.count(id)).await
+        let has_file = self.has_file(id).await?;
+        let count = move |files: &Files| match files.is_there(id)? || has_file {
+            true => files.count(id),
+            false => Ok(0),
+        };
+        self.on_container(id, count).await
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
@@ -103,28 +122,74 @@ impl Sqlite {
         id: OrganizationId,
         work: impl FnOnce(&Files) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let guard = self.files.guards.of(id).await;
-        self.on_files(move |files| {
-            let _guard = guard;
-            work(files)
-        })
-        .await
+        let lock = self.files.guards.of(id).await;
+        Ok(self.under(lock, work).await?.1)
+    }
+
+    /// Runs `work` under that lock, and gives it back; a lock whose caller has gone away is held until the end.
+    async fn under<T: Send + 'static>(
+        &self,
+        lock: ContainerLock,
+        work: impl FnOnce(&Files) -> Result<T> + Send + 'static,
+    ) -> Result<(ContainerLock, T)> {
+        self.on_files(move |files| work(files).map(|done| (lock, done))).await
     }
 
     /// The container of that organization, open.
     pub(super) async fn container(&self, organization: &Organization) -> Result<Arc<Container>> {
-        let id = organization.id;
-        if let Some(container) = self.files.pool.get(id) {
+        if let Some(container) = self.files.pool.get(organization.id) {
             return Ok(container);
         }
-        let container = self.on_container(id, move |files| files.open_container(id)).await?;
+        let container = self.open_container(organization, false).await?;
+        self.close_some();
+        Ok(container)
+    }
+
+    /// The same, with a file, for every write.
+    pub(super) async fn container_with_file(&self, organization: &Organization) -> Result<Arc<Container>> {
+        if let Some(container) = self.files.pool.get(organization.id).filter(|open| open.has_file()) {
+            return Ok(container);
+        }
+        let container = self.open_container(organization, true).await?;
+        self.close_some();
+        Ok(container)
+    }
+
+    /// Opens the container, after making its file if `needs_file`.
+    async fn open_container(&self, organization: &Organization, needs_file: bool) -> Result<Arc<Container>> {
+        let (id, created_at) = (organization.id, organization.created_at);
+        let mut lock = self.files.guards.of(id).await;
+        if !self.has_file(id).await? {
+            // A file may be there: the crash came before the row said so.
+            let make = move |files: &Files| files.make_file(id, created_at, needs_file);
+            let is_there;
+            (lock, is_there) = self.under(lock, make).await?;
+            if is_there && !self.set_has_file(id).await? {
+                return Err(self.remove_unknown(id, lock).await);
+            }
+            if !is_there {
+                return Ok(self.under(lock, move |files| files.open_empty(id)).await?.1);
+            }
+        }
+        Ok(self.under(lock, move |files| files.open_container(id)).await?.1)
+    }
+
+    /// Removes the file of a container that is being purged.
+    async fn remove_unknown(&self, id: OrganizationId, lock: ContainerLock) -> Error {
+        match self.under(lock, move |files| files.remove(id)).await {
+            Ok(_) => Error::unavailable(format!("the container of {id} is being removed")),
+            Err(error) => error,
+        }
+    }
+
+    /// Keeps the number of open containers small.
+    fn close_some(&self) {
         if self.files.pool.is_too_full() {
             tokio::spawn(close_surplus(self.files.clone()));
         }
         if self.files.pool.start_sweeping() {
             tokio::spawn(sweep(Arc::downgrade(&self.files)));
         }
-        Ok(container)
     }
 
     /// Removes unfinished files that a crash has left and moves files that no organization refers to into

@@ -2,7 +2,7 @@
 
 use crate::error::OpenError;
 use std::fs::{self, DirBuilder, DirEntry, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use tenantry_domain::ids::OrganizationId;
@@ -41,8 +41,18 @@ impl Directory {
         }
     }
 
-    /// Refuses containers without the records that say whose they are: a fresh control database would know none
-    /// of them, and all would be set aside.
+    /// Writes into the file of the lock that there is a control database now, so that its loss is seen later also where
+    /// no organization has a file.
+    pub(super) fn record_control(lock: &mut File) -> io::Result<()> {
+        if lock.metadata()?.len() == 0 {
+            lock.write_all(b"The records of this directory are in control.db.\n")?;
+            lock.sync_all()?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a directory whose control database is gone: a fresh one would know no organization, and all containers
+    /// would be set aside.
     pub(super) fn refuse_orphans(&self) -> Result<(), OpenError> {
         let file = self.control_database();
         let is_empty = match fs::metadata(&file) {
@@ -50,7 +60,12 @@ impl Directory {
             Err(error) if error.kind() == ErrorKind::NotFound => true,
             Err(error) => return Err(self.not_writable(&error)),
         };
-        if is_empty && self.has_containers() { Err(OpenError::ControlMissing { file }) } else { Ok(()) }
+        let was_there = || fs::metadata(self.lock_file()).is_ok_and(|lock| lock.len() > 0);
+        if is_empty && (was_there() || self.has_containers()) {
+            Err(OpenError::ControlMissing { file })
+        } else {
+            Ok(())
+        }
     }
 
     fn has_containers(&self) -> bool {

@@ -45,7 +45,7 @@ impl Documents for Sqlite {
         documents: Vec<StoredDocument>,
     ) -> Result<Vec<Result<()>>> {
         let (name, quota) = (collection.clone(), organization.quota);
-        let container = self.container(organization).await?;
+        let container = self.container_with_file(organization).await?;
         container.write(move |scope| write::insert(scope, &name, quota, &documents)).await
     }
 
@@ -81,7 +81,7 @@ impl Documents for Sqlite {
         expected: Revision,
     ) -> Result<UpdateOutcome> {
         let (name, quota) = (collection.clone(), organization.quota);
-        let container = self.container(organization).await?;
+        let container = self.container_with_file(organization).await?;
         container.write(move |scope| write::update(scope, &name, quota, &document, expected)).await
     }
 
@@ -94,7 +94,7 @@ impl Documents for Sqlite {
         expected: Option<Revision>,
     ) -> Result<UpdateOutcome> {
         let (name, id) = (collection.clone(), id.clone());
-        let container = self.container(organization).await?;
+        let container = self.container_with_file(organization).await?;
         container.write(move |scope| write::delete(scope, &name, &id, expected)).await
     }
 
@@ -166,7 +166,7 @@ impl Documents for Sqlite {
         time: Duration,
     ) -> Result<DeleteResult> {
         let budget = Budget::until_after(time);
-        let container = self.container(organization).await?;
+        let container = self.container_with_file(organization).await?;
         let (mut next, mut documents) = (None, 0);
         loop {
             let (name, wanted, processor) = (collection.clone(), filter.clone(), self.processor.clone());
@@ -207,7 +207,7 @@ impl Documents for Sqlite {
         time: Duration,
     ) -> Result<()> {
         let quota = organization.quota;
-        let container = self.container(organization).await?;
+        let container = self.container_with_file(organization).await?;
         container.write(move |scope| batch::write(scope, quota, &steps, time)).await
     }
 }

@@ -58,13 +58,14 @@ impl Sqlite {
     }
 
     fn open_blocking(options: &EmbeddedOptions) -> Result<Self, OpenError> {
-        let (directory, lock) = Directory::take(&options.data_dir)?;
+        let (directory, mut lock) = Directory::take(&options.data_dir)?;
         let file = directory.control_database();
         let refused = |error: rusqlite::Error| schema::refused(&file, &error);
 
         let mut connection = connection::open_untouched(&file).map_err(refused)?;
         schema::upgrade(&mut connection, &file)?;
         connection::configure_writer(&connection).map_err(refused)?;
+        Directory::record_control(&mut lock).map_err(|error| directory.not_writable(&error))?;
         startup::beat(&connection).map_err(refused)?;
         startup::end_leases(&connection).map_err(refused)?;
         let readers = Readers::open(&file, options.readers).map_err(refused)?;

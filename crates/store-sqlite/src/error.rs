@@ -46,7 +46,7 @@ pub enum OpenError {
     },
     /// It is missing, but its containers exist.
     #[error(
-        "{file} is missing or empty, but there are containers beside it. \
+        "{file} is missing or empty, but this directory has had one with containers or records. \
          Restore it from the same backup as the containers, or choose an empty directory (DATA_DIR)."
     )]
     ControlMissing {

@@ -93,6 +93,8 @@ pub struct Contents {
 pub struct ContainerFiles {
     /// How many containers there are.
     pub found: u64,
+    /// Organizations that have written nothing, so that there is no file yet.
+    pub without_file: u64,
     /// Organizations whose container should be there and is not.
     pub missing: Vec<OrganizationId>,
     /// Containers of organizations that no record knows.
@@ -218,10 +220,10 @@ pub(super) fn quick_check(connection: &Connection) -> rusqlite::Result<QuickChec
 fn contents(connection: &Connection, directory: &Directory) -> rusqlite::Result<Contents> {
     // Read the files before the records: a record exists before its container, and longer.
     let files = ContainerListing::below(directory);
-    let statuses = statuses(connection)?;
+    let rows = rows(connection)?;
     let mut counts = BTreeMap::<&str, u64>::new();
-    for status in statuses.values() {
-        *counts.entry(status).or_default() += 1;
+    for row in rows.values() {
+        *counts.entry(&row.status).or_default() += 1;
     }
     Ok(Contents {
         organizations: Status::ALL
@@ -231,33 +233,46 @@ fn contents(connection: &Connection, directory: &Directory) -> rusqlite::Result<
         newest_record: records::newest_record(connection)?,
         installation: installation(connection)?,
         containers: match files {
-            Ok(files) => Ok(files.compare(directory, &statuses, connection)?),
+            Ok(files) => Ok(files.compare(directory, &rows, connection)?),
             Err(error) => Err(error),
         },
         shared_mailboxes: records::shared_mailboxes(connection)?,
     })
 }
 
-fn statuses(connection: &Connection) -> rusqlite::Result<BTreeMap<OrganizationId, String>> {
-    let mut statement = connection.prepare("SELECT id, status FROM organizations")?;
-    let rows = statement.query_map([], |row| Ok((OrganizationId::from_bytes(row.get(0)?), row.get(1)?)))?;
+/// What the row of an organization says of it.
+struct RowState {
+    status: String,
+    has_file: bool,
+}
+
+impl RowState {
+    /// Whether it has a file for its container: not before its first write, and not while it is being created or purged.
+    fn has_container(&self) -> bool {
+        let with_container = [Status::Active, Status::Suspended, Status::Deleted];
+        self.has_file && with_container.iter().any(|with| with.as_str() == self.status)
+    }
+}
+
+fn rows(connection: &Connection) -> rusqlite::Result<BTreeMap<OrganizationId, RowState>> {
+    let mut statement = connection.prepare("SELECT id, status, has_file FROM organizations")?;
+    let rows = statement.query_map([], |row| {
+        let state = RowState { status: row.get(1)?, has_file: row.get(2)? };
+        Ok((OrganizationId::from_bytes(row.get(0)?), state))
+    })?;
     rows.collect()
 }
 
-fn status(connection: &Connection, id: OrganizationId) -> rusqlite::Result<Option<String>> {
-    let mut statement = connection.prepare("SELECT status FROM organizations WHERE id = ?1")?;
+fn row(connection: &Connection, id: OrganizationId) -> rusqlite::Result<Option<RowState>> {
+    let mut statement = connection.prepare("SELECT status, has_file FROM organizations WHERE id = ?1")?;
     let mut rows = statement.query([id.as_bytes()])?;
-    rows.next()?.map(|row| row.get(0)).transpose()
+    let state = rows.next()?.map(|row| Ok(RowState { status: row.get(0)?, has_file: row.get(1)? }));
+    state.transpose()
 }
 
 fn installation(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Vec<u8>>> {
     let mut statement = connection.prepare("SELECT name, value FROM installation")?;
     statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-}
-
-/// Whether an organization of that status has a container: not while it is being created or purged.
-fn has_container(status: &str) -> bool {
-    [Status::Active, Status::Suspended, Status::Deleted].iter().any(|with| with.as_str() == status)
 }
 
 /// The files of containers.
@@ -294,19 +309,20 @@ impl ContainerListing {
     fn compare(
         self,
         directory: &Directory,
-        statuses: &BTreeMap<OrganizationId, String>,
+        rows: &BTreeMap<OrganizationId, RowState>,
         connection: &Connection,
     ) -> rusqlite::Result<ContainerFiles> {
         let is_there = |id| directory.container(id).exists();
         let mut missing = Vec::new();
-        for id in statuses.keys().filter(|id| !self.containers.contains(id)) {
-            if !is_there(*id) && status(connection, *id)?.is_some_and(|status| has_container(&status)) {
+        for (id, _) in rows.iter().filter(|(id, row)| row.has_container() && !self.containers.contains(id)) {
+            if !is_there(*id) && row(connection, *id)?.is_some_and(|row| row.has_container()) {
                 missing.push(*id);
             }
         }
-        let unknown = self.containers.iter().filter(|id| !statuses.contains_key(id) && is_there(**id));
+        let unknown = self.containers.iter().filter(|id| !rows.contains_key(id) && is_there(**id));
         Ok(ContainerFiles {
             found: self.containers.len() as u64,
+            without_file: rows.values().filter(|row| !row.has_file).count() as u64,
             missing,
             orphans: unknown.map(|id| directory.container(*id)).collect(),
             unfinished: self.unfinished,
@@ -474,6 +490,9 @@ mod tests {
                 )
                 .unwrap();
         }
+        let nothing_written = "INSERT INTO organizations (id, version, identifier, status, hidden, has_file, record) \
+             VALUES (?1, 1, 'new', 'active', 0, 0, '{}')";
+        connection.execute(nothing_written, [id(5).as_bytes()]).unwrap();
         connection.close().unwrap();
         for last in [1, 9] {
             directory.make_shard_of(id(last)).unwrap();
@@ -490,6 +509,7 @@ mod tests {
             contents.containers.unwrap(),
             ContainerFiles {
                 found: 2,
+                without_file: 1,
                 missing: vec![id(2)],
                 orphans: vec![directory.container(id(9))],
                 unfinished: 1,

@@ -36,6 +36,8 @@ mod schema;
 mod sessions;
 mod startup;
 mod statement;
+#[cfg(feature = "crash-points")]
+mod testing;
 mod writer;
 
 pub use directory::container_file;
@@ -43,6 +45,8 @@ pub use engine::{EmbeddedOptions, Sqlite};
 pub use error::OpenError;
 pub use inspect::{ContainerFiles, Contents, ControlDatabase, ControlState, Inspection, QuickCheck, inspect};
 pub use rehearsal::{Rehearsal, RehearsedFile, rehearse};
+#[cfg(feature = "crash-points")]
+pub use testing::make_container_file;
 pub use writer::WriterCounts;
 
 /// What each step of the schema of the control database changes, from version to version.

@@ -20,14 +20,17 @@ use tenantry_domain::store::{InsertOutcome, OrganizationQuery, Organizations, Up
 statements! {
     EXISTS = "SELECT 1 FROM organizations WHERE id = ?1";
     INSERT = "INSERT INTO organizations (id, version, identifier, status, hidden, purge_due, \
-        operation_id, lease_owner, lease_until, record) \
+        operation_id, lease_owner, lease_until, has_file, record) \
         VALUES (:id, :version, :identifier, :status, :hidden, :purge_due, \
-        :operation_id, :lease_owner, :lease_until, :record)";
+        :operation_id, :lease_owner, :lease_until, 0, :record)";
     UPDATE = "UPDATE organizations SET version = :version, identifier = :identifier, status = :status, \
         hidden = :hidden, purge_due = :purge_due, operation_id = :operation_id, \
         lease_owner = :lease_owner, lease_until = :lease_until, record = :record \
         WHERE id = :id AND version = :version - 1";
     DELETE = "DELETE FROM organizations WHERE id = ?1 AND version = ?2";
+    HAS_FILE = "SELECT has_file FROM organizations WHERE id = ?1";
+    // Also if it is set: then another call has been faster.
+    SET_HAS_FILE = "UPDATE organizations SET has_file = 1 WHERE id = ?1 AND status <> 'purging'";
     KEYS = "SELECT key FROM reserved_keys WHERE organization_id = ?1";
     RESERVE = "INSERT INTO reserved_keys (key, organization_id) VALUES (?1, ?2)";
     RELEASE = "DELETE FROM reserved_keys WHERE key = ?1";
@@ -128,6 +131,19 @@ impl Sqlite {
     /// Whether a record refers to that organization, in any state.
     pub(super) async fn knows(&self, id: OrganizationId) -> Result<bool> {
         self.readers.point(move |connection| Ok(EXISTS.finds(connection, [id.as_bytes()])?)).await
+    }
+
+    /// Whether its container has a file; an organization that no record knows may have one.
+    pub(super) async fn has_file(&self, id: OrganizationId) -> Result<bool> {
+        let row = self.readers.point(move |connection| {
+            Ok(HAS_FILE.first(connection, [id.as_bytes()], |row| row.get::<_, bool>(0))?)
+        });
+        Ok(row.await?.unwrap_or(true))
+    }
+
+    /// Records that its container has a file; `false` if that is being purged, or is gone.
+    pub(super) async fn set_has_file(&self, id: OrganizationId) -> Result<bool> {
+        self.write(move |connection| Ok(SET_HAS_FILE.execute(connection, [id.as_bytes()])? > 0)).await
     }
 }
 

@@ -30,6 +30,7 @@ const STEPS: &[SchemaStep] = &[
     SchemaStep::Sql(STEP_9),
     SchemaStep::Sql(STEP_IDENTITIES),
     SchemaStep::Sql(STEP_EXPIRIES),
+    SchemaStep::Sql(STEP_FILES),
 ];
 
 /// What each step changes, for the page of schema steps.
@@ -45,6 +46,7 @@ pub(super) const STEP_TEXTS: [&str; STEPS.len()] = [
     "the queue of mails",
     "links of accounts to identity providers",
     "collections in which documents expire",
+    "whether the container of an organization has a file; earlier versions refuse to open it",
 ];
 
 /// One step from a version to the next.
@@ -273,6 +275,12 @@ CREATE TABLE expiries (
     PRIMARY KEY (organization_id, collection)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX expiries_due ON expiries (due_at);
+";
+
+/// Whether the container of an organization has a file, which is made before the first write; those of before have one.
+/// Versions of before do not open what has it: they would take an organization without a file for a damaged one.
+const STEP_FILES: &str = "
+ALTER TABLE organizations ADD COLUMN has_file INTEGER NOT NULL DEFAULT 1;
 ";
 
 /// The newest version this program knows.

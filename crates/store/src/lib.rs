@@ -19,6 +19,8 @@ pub use tenantry_domain::store::CleanupReport;
 pub use tenantry_store_mongodb::{
     MONGODB_SCHEMA_STEPS, MongoInspection, MongoOptions, Topology, inspect_mongodb,
 };
+#[cfg(feature = "crash-points")]
+pub use tenantry_store_sqlite::make_container_file;
 pub use tenantry_store_sqlite::{
     CONTAINER_SCHEMA_STEPS, CONTROL_SCHEMA_STEPS, ContainerFiles, Contents, ControlDatabase, ControlState,
     EmbeddedOptions, Inspection, QuickCheck, Rehearsal, RehearsedFile, WriterCounts, container_file, inspect,

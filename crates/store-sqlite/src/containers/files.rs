@@ -6,6 +6,7 @@ use super::tenant_db::Container;
 use super::tenant_schema::{self, TenantSchema};
 use crate::directory::{Directory, private_file, sync_directory};
 use crate::engine_error::EngineResult;
+use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, DirEntry};
 use std::io::{self, ErrorKind, Write};
@@ -13,12 +14,14 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tenantry_domain::ids::OrganizationId;
-use tenantry_domain::store::NewContainer;
 use tenantry_domain::{Error, Result};
 use tokio::sync::Mutex;
 
 /// How long an open waits for a lock that another program holds on a container.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// In place of the fence of an operation, where the first write makes the file.
+const FIRST_WRITE: u32 = 0;
 
 /// The container files.
 pub(crate) struct Files {
@@ -114,6 +117,44 @@ impl Files {
         Ok(container)
     }
 
+    /// Opens the container of an organization that has no file, or finds it open.
+    pub(super) fn open_empty(&self, id: OrganizationId) -> Result<Arc<Container>> {
+        if let Some(container) = self.pool.get(id) {
+            return Ok(container);
+        }
+        let container = Arc::new(Container::empty(self.template.empty())?);
+        if self.pool.add(id, &container) {
+            Ok(container)
+        } else {
+            Err(Error::unavailable("the store is closed"))
+        }
+    }
+
+    /// Whether the container has a file; makes it if `is_needed`, in place of the empty container that is open.
+    pub(crate) fn make_file(
+        &self,
+        id: OrganizationId,
+        created_at: Timestamp,
+        is_needed: bool,
+    ) -> Result<bool> {
+        if !is_needed && !self.is_there(id)? {
+            return Ok(false);
+        }
+        self.create(id, FIRST_WRITE, created_at)?;
+        // Reads that have begun go on: they see what was there before the write.
+        drop(self.pool.remove(id));
+        Ok(true)
+    }
+
+    pub(super) fn is_there(&self, id: OrganizationId) -> Result<bool> {
+        self.directory.container(id).try_exists().map_err(|e| failed("look for", id, &e))
+    }
+
+    /// Refuses a file of another installation in the place of this container.
+    pub(super) fn check_free(&self, id: OrganizationId) -> Result<()> {
+        if self.is_there(id)? { self.check_identity(id) } else { Ok(()) }
+    }
+
     /// Makes sure that nobody has the container open, which is not needed any more.
     pub(super) fn evict(&self, id: OrganizationId) {
         if let Some(container) = self.pool.remove(id) {
@@ -131,14 +172,13 @@ impl Files {
         }
     }
 
-    pub(super) fn create(&self, container: &NewContainer) -> Result<()> {
-        let id = container.organization_id;
+    pub(super) fn create(&self, id: OrganizationId, fence: u32, created_at: Timestamp) -> Result<()> {
         let file = self.directory.container(id);
-        if file.try_exists().map_err(|e| failed("look for", id, &e))? {
+        if self.is_there(id)? {
             self.check_identity(id)?;
         } else {
-            let unfinished = self.directory.unfinished_container(id, container.fence);
-            let content = self.template.fill(id, container.created_at).map_err(Error::unavailable)?;
+            let unfinished = self.directory.unfinished_container(id, fence);
+            let content = self.template.fill(id, created_at).map_err(Error::unavailable)?;
             let made = (self.directory.make_shard_of(id))
                 .and_then(|()| write_durably(&unfinished, &content))
                 .and_then(|()| name_once(&unfinished, &file));

@@ -7,14 +7,14 @@
 //! very file that is being closed. A worker that ends before the queue is empty (it panicked, or never
 //! started) must not leave jobs behind: [`Worker`] answers them.
 
+use super::source::Source;
 use crate::connection::LogSize;
 use crate::engine_error::EngineResult;
+use crate::group;
 use crate::group::{BATCH_JOBS, Job, ReplyReceiver};
-use crate::{connection, group};
 use rusqlite::{Connection, InterruptHandle, ffi};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tenantry_domain::failpoints;
 use tenantry_domain::{Error, Result};
@@ -24,7 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const QUEUE_JOBS: usize = 256;
 
 pub(super) struct Queue {
-    file: PathBuf,
+    source: Source,
     state: Mutex<QueueState>,
     places: Arc<Semaphore>,
     writer: Mutex<Writer>,
@@ -42,7 +42,8 @@ struct Alone {
 struct Writer {
     /// `None` after an error that is fatal for a connection, until it can be opened again.
     connection: Option<Connection>,
-    log: LogSize,
+    /// Of a file.
+    log: Option<LogSize>,
 }
 
 #[derive(Default)]
@@ -60,11 +61,14 @@ struct QueuedJob {
 }
 
 impl Queue {
-    /// A queue of writes to `file` through `connection`.
-    pub(super) fn new(file: PathBuf, connection: Connection) -> Self {
-        let log = LogSize::of(&file);
+    /// A queue of writes to `source` through `connection`.
+    pub(super) fn new(source: Source, connection: Connection) -> Self {
+        let log = match &source {
+            Source::File(file) => Some(LogSize::of(file)),
+            Source::Empty(_) => None,
+        };
         Self {
-            file,
+            source,
             state: Mutex::default(),
             places: Arc::new(Semaphore::new(QUEUE_JOBS)),
             writer: Mutex::new(Writer { connection: Some(connection), log }),
@@ -156,7 +160,7 @@ impl Queue {
             // when its jobs are dropped, but not the jobs behind it.
             let slot = &mut writer.connection;
             if catch_unwind(AssertUnwindSafe(|| self.serve(slot, jobs))).is_err() {
-                tracing::error!(file = %self.file.display(), "a group of writes has panicked");
+                tracing::error!(file = %self.source, "a group of writes has panicked");
             }
             writer.bound_log();
         }
@@ -175,7 +179,7 @@ impl Queue {
             state.has_worker = false;
             std::mem::take(&mut state.jobs)
         };
-        tracing::error!(file = %self.file.display(), jobs = jobs.len(), "the worker of a container has ended early");
+        tracing::error!(file = %self.source, jobs = jobs.len(), "the worker of a container has ended early");
     }
 
     fn take(&self) -> Vec<Box<dyn Job>> {
@@ -186,9 +190,8 @@ impl Queue {
     }
 
     fn reopen(&self) -> rusqlite::Result<Connection> {
-        let connection = connection::open_untouched(&self.file)?;
-        connection::configure_container_writer(&connection)?;
-        tracing::warn!(file = %self.file.display(), "a container has been opened again after an error");
+        let connection = self.source.open_writer()?;
+        tracing::warn!(file = %self.source, "a container has been opened again after an error");
         Ok(connection)
     }
 
@@ -214,8 +217,8 @@ impl Queue {
 
 impl Writer {
     fn bound_log(&mut self) {
-        if let Some(connection) = &self.connection {
-            self.log.bound(connection);
+        if let (Some(connection), Some(log)) = (&self.connection, &mut self.log) {
+            log.bound(connection);
         }
     }
 }

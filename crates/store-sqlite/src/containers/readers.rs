@@ -4,10 +4,9 @@
 //! threads from the others. Point reads and other short reads run on the calling thread, for the reason that
 //! [`crate::readers`] gives. Scans never get all connections, so that one is left for such reads.
 
-use crate::connection;
+use super::source::Source;
 use crate::engine_error::{EngineError, EngineResult, is_fatal};
 use rusqlite::{Connection, InterruptHandle};
-use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tenantry_domain::{Error, Result};
@@ -21,7 +20,7 @@ const MAX_SCANS: usize = MAX_CONNECTIONS - 1;
 const INTERRUPT_INTERVAL: Duration = Duration::from_millis(20);
 
 pub(super) struct Readers {
-    file: PathBuf,
+    source: Source,
     lending: Mutex<ReaderLending>,
     /// Notified when a connection is returned after [`Self::stop`].
     returned: Condvar,
@@ -51,9 +50,9 @@ pub(super) struct ScanPermit {
 }
 
 impl Readers {
-    pub(super) fn new(file: PathBuf) -> Self {
+    pub(super) fn new(source: Source) -> Self {
         Self {
-            file,
+            source,
             lending: Mutex::default(),
             returned: Condvar::new(),
             places: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
@@ -98,7 +97,7 @@ impl Readers {
         let mut lent = LentReader { readers: self, reader: free };
         drop(lending);
         if lent.reader.is_none() {
-            let connection = connection::open_container_reader(&self.file).map_err(Error::unavailable)?;
+            let connection = self.source.open_reader().map_err(Error::unavailable)?;
             let interrupt = Arc::new(connection.get_interrupt_handle());
             self.lock().interrupts.push(interrupt.clone());
             lent.reader = Some(Reader { connection, interrupt });

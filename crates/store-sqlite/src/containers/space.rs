@@ -59,6 +59,7 @@ pub(super) fn compact(connection: &Connection) -> rusqlite::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::super::queue::Queue;
+    use super::super::source::Source;
     use super::*;
     use rusqlite::ffi::ErrorCode;
     use tempfile::TempDir;
@@ -121,7 +122,7 @@ mod tests {
     #[test]
     fn compaction_is_refused_once_container_closes() {
         let (_directory, file, writer) = with_gaps(0);
-        let queue = Queue::new(file.clone(), writer);
+        let queue = Queue::new(Source::File(file.clone()), writer);
         queue.interrupt();
         let refused = queue.run_alone(compact).unwrap_err();
         assert_eq!(refused.sqlite_error_code(), Some(ErrorCode::OperationInterrupted));

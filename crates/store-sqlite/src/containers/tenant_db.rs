@@ -3,6 +3,7 @@
 use super::close_signal::CloseSignal;
 use super::queue::{self, Queue, Worker};
 use super::readers::Readers;
+use super::source::Source;
 use super::space;
 use super::tenant_schema;
 use crate::collections::catalog::Catalog;
@@ -20,6 +21,7 @@ use tenantry_domain::{Error, Result};
 
 /// An open container.
 pub(crate) struct Container {
+    has_file: bool,
     queue: Queue,
     readers: Readers,
     catalog: Catalog,
@@ -49,14 +51,30 @@ impl Container {
         tenant_schema::upgrade(&mut writer)?;
         removal::abandon_all(&writer)?;
         let has_remains = removal::has_remains(&writer)?;
-        let container = Self {
-            queue: Queue::new(file.clone(), writer),
-            readers: Readers::new(file),
+        Ok((Self::of(Source::File(file), writer), has_remains))
+    }
+
+    /// The container of an organization that has written nothing.
+    pub(super) fn empty(content: &'static [u8]) -> EngineResult<Self> {
+        let source = Source::Empty(content);
+        let writer = source.open_writer()?;
+        Ok(Self::of(source, writer))
+    }
+
+    fn of(source: Source, writer: Connection) -> Self {
+        Self {
+            has_file: source.is_file(),
+            queue: Queue::new(source.clone(), writer),
+            readers: Readers::new(source),
             catalog: Catalog::default(),
             schemas: RecentSchemas::default(),
             close_signal: CloseSignal::default(),
-        };
-        Ok((container, has_remains))
+        }
+    }
+
+    /// Whether there is a file, which a write needs.
+    pub(super) const fn has_file(&self) -> bool {
+        self.has_file
     }
 
     fn scope<'a>(&'a self, connection: &'a Connection) -> Scope<'a> {
@@ -160,7 +178,7 @@ impl Container {
 
     /// Gives back all free space.
     pub(crate) async fn compact(self: &Arc<Self>) -> Result<()> {
-        self.on_writer(space::compact).await
+        if self.has_file { self.on_writer(space::compact).await } else { Ok(()) }
     }
 
     /// Runs `work` between two groups of writes, outside of a transaction.

@@ -11,7 +11,7 @@ use crate::engine_error::EngineResult;
 use crate::statement::statements;
 use jiff::Timestamp;
 use rusqlite::{Connection, MAIN_DB, TransactionBehavior};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use tenantry_domain::Error;
 use tenantry_domain::ids::OrganizationId;
 
@@ -206,7 +206,11 @@ const JOURNAL_VERSIONS: std::ops::Range<usize> = 18..20;
 const WRITE_AHEAD_LOG: u8 = 2;
 
 /// An empty container in memory. Copying its bytes is some fifty times as fast as running the schema.
-pub(super) struct TenantSchema(Mutex<Connection>);
+pub(super) struct TenantSchema {
+    connection: Mutex<Connection>,
+    /// Its bytes. They are kept for as long as the process runs, so that connections need no copies of them.
+    empty: &'static [u8],
+}
 
 impl TenantSchema {
     pub(super) fn new() -> EngineResult<Self> {
@@ -216,12 +220,20 @@ impl TenantSchema {
         connection.pragma_update(None, "auto_vacuum", INCREMENTAL)?;
         upgrade(&mut connection)?;
         SET_METADATA.execute(&connection, ["schema_version", METADATA_VERSION])?;
-        Ok(Self(Mutex::new(connection)))
+        static EMPTY: OnceLock<Vec<u8>> = OnceLock::new();
+        let bytes = connection.serialize(MAIN_DB)?.to_vec();
+        let empty = EMPTY.get_or_init(|| bytes);
+        Ok(Self { connection: Mutex::new(connection), empty })
+    }
+
+    /// The bytes of an empty container of nobody, without a write-ahead log.
+    pub(super) const fn empty(&self) -> &'static [u8] {
+        self.empty
     }
 
     /// The bytes of an empty container of that organization.
     pub(super) fn fill(&self, id: OrganizationId, created_at: Timestamp) -> rusqlite::Result<Vec<u8>> {
-        let mut connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         SET_METADATA.execute(&connection, ["organization_id", &id.to_string()])?;
         SET_METADATA.execute(&connection, ["created_at", &created_at.to_string()])?;
         let mut bytes = connection.serialize(MAIN_DB)?.to_vec();

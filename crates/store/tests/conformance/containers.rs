@@ -2,9 +2,10 @@
 
 use crate::engines::{Subject, in_every_placement, in_parallel};
 use crate::given::{START, organization, refusal};
+use tenantry_domain::collection::CollectionName;
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::organization::Organization;
-use tenantry_domain::store::{InsertOutcome, NewContainer};
+use tenantry_domain::store::{InsertOutcome, NewContainer, UpdateOutcome};
 
 fn new_container(organization: &Organization, fence: u32) -> NewContainer {
     NewContainer {
@@ -113,8 +114,19 @@ fn container_move_keeps_its_documents() {
 #[test]
 fn container_drop_removes_its_documents() {
     in_every_placement(|subject| async move {
-        let acme = subject.container_with("Acme", 5).await;
-        assert_eq!(subject.store.organizations.insert_organization(&acme).await.unwrap(), InsertOutcome::New);
+        let new = subject.organization("Acme").await;
+        assert_eq!(subject.store.organizations.insert_organization(&new).await.unwrap(), InsertOutcome::New);
+        let mut acme = subject.with_container(&new, 0).await;
+        acme.version += 1;
+        assert_eq!(
+            subject.store.organizations.update_organization(&acme).await.unwrap(),
+            UpdateOutcome::Done
+        );
+        assert_eq!(subject.count(&acme).await, 0, "with or without a file");
+        let first = CollectionName::parse("first").unwrap();
+        let made = subject.store.collections.insert_collection(&acme, &first).await;
+        assert_eq!(made.unwrap(), InsertOutcome::New);
+        subject.engine.add_documents(&acme, 5).await;
         let neighbour = subject.container_with("Neighbour", 2).await;
         for _ in 0..2 {
             subject.store.containers.drop_container(&acme).await.unwrap();

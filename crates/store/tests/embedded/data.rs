@@ -351,8 +351,10 @@ async fn container_drop_during_use_is_never_undone() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     for round in 0..5_u8 {
-        let acme = Arc::new(organization(&opened.store, 10 + round, State::Purging).await);
+        let acme = organization(&opened.store, 10 + round, State::Active).await;
         fill(&opened.store, &acme, "documents", numbered(0, 200)).await;
+        let acme = Arc::new(Organization { state: State::Purging, version: 2, ..acme });
+        assert_eq!(opened.store.organizations.update_organization(&acme).await.unwrap(), UpdateOutcome::Done);
         let has_ended = Arc::new(AtomicBool::new(false));
         let tasks: Vec<_> = (0..8)
             .map(|task| {

@@ -36,11 +36,11 @@ pub fn id(number: u8) -> OrganizationId {
     OrganizationId::from_bytes([number; 12])
 }
 
-/// An organization of that id and in that state, with its record and its container.
-pub async fn organization(store: &Store, number: u8, state: State) -> Organization {
+/// The record of an organization of that id and in that state.
+pub fn new_organization(number: u8, state: State) -> Organization {
     let name = OrganizationName::parse(&format!("Number {number}")).unwrap();
     let naming = Naming::new(name, "tenant_");
-    let organization = Organization {
+    Organization {
         id: id(number),
         reserved: naming.reserved(),
         naming,
@@ -64,9 +64,15 @@ pub async fn organization(store: &Store, number: u8, state: State) -> Organizati
         purge_at: None,
         version: 1,
         operation: None,
-    };
-    assert_eq!(store.organizations.insert_organization(&organization).await.unwrap(), InsertOutcome::New);
+    }
+}
+
+/// An organization of that id and in that state, with its record and its container, which has a file.
+pub async fn organization(store: &Store, number: u8, state: State) -> Organization {
+    let organization = new_organization(number, state);
+    // The file before the record, as after a crash in the first write.
     store.containers.create_container(&new_container(number)).await.unwrap();
+    assert_eq!(store.organizations.insert_organization(&organization).await.unwrap(), InsertOutcome::New);
     organization
 }
 

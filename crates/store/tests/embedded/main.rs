@@ -9,6 +9,8 @@ mod data;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod first_write;
+#[cfg(test)]
 mod given;
 #[cfg(test)]
 mod indexes;

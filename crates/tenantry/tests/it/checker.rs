@@ -52,6 +52,8 @@ async fn snapshot_is_sound_when_purge_overtakes_reading() {
 async fn snapshot_is_sound_when_create_overtakes_reading() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
+    // What is read while the other one is created.
+    put_documents(&app, acme.id(), 1);
     let readings = AtomicU32::new(0);
     let found = Snapshot::read_while(app.test_env(), &|id| {
         if id == acme.id() && readings.fetch_add(1, Ordering::SeqCst) == 0 {
@@ -66,8 +68,9 @@ async fn snapshot_is_sound_when_create_overtakes_reading() {
 fn remove_container(test_env: &TestEnv, id: &str) {
     match test_env.database() {
         None => {
-            std::fs::remove_file(tenantry_store::container_file(&test_env.data_dir(), id.parse().unwrap()))
-                .unwrap();
+            let (data_dir, id) = (test_env.data_dir(), id.parse().unwrap());
+            tenantry_store::make_container_file(&data_dir, id);
+            std::fs::remove_file(tenantry_store::container_file(&data_dir, id)).unwrap();
         }
         Some(database) => {
             let collection = database.collection("tenant_acme");

@@ -104,7 +104,12 @@ fn containers(report: &mut Report, files: &ContainerFiles) {
             0 => String::new(),
             count => format!(", {count} unfinished; the next start removes what is left over"),
         };
-        report.ok("containers", format!("{} files, each of an organization{unfinished}", files.found));
+        let without_file = match files.without_file {
+            0 => String::new(),
+            count => format!("; {count} organizations have written nothing and have no file yet"),
+        };
+        let found = format!("{} files, each of an organization{unfinished}{without_file}", files.found);
+        report.ok("containers", found);
     }
 }
 
@@ -161,13 +166,14 @@ mod tests {
         let id: OrganizationId = "674f1c2e9b1d4a0c5e8f7a6b".parse().unwrap();
         let files = |missing, orphans: &[&str], quarantined| ContainerFiles {
             found: 3,
+            without_file: 2,
             missing,
             orphans: orphans.iter().map(Into::into).collect(),
             unfinished: 0,
             quarantined,
         };
         for (files, begin, part) in [
-            (files(vec![], &[], 0), "ok ", "3 files, each"),
+            (files(vec![], &[], 0), "ok ", "; 2 organizations have written nothing"),
             (files(vec![id; 5], &["x"], 1), "FAIL", "674f1c2e9b1d4a0c5e8f7a6b, …: restore"),
             (files(vec![], &["/d/x.db"], 0), "warn", "/d/x.db: restart"),
             (files(vec![], &[], 2), "warn", "2 files in containers/quarantine"),

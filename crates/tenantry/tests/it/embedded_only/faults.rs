@@ -305,6 +305,7 @@ async fn missing_container_is_unavailable_not_empty() {
 async fn interrupted_operation_resumes_although_clock_went_back() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
+    put_documents(&app.data_dir(), acme.id(), 1);
     let file = tenantry_store::container_file(&app.data_dir(), acme.id().parse().unwrap());
     let kept = app.data_dir().join("kept");
     fs::rename(&file, &kept).unwrap();

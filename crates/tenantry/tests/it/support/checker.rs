@@ -51,7 +51,7 @@ pub struct Snapshot {
 }
 
 /// The data of one organization.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Container {
     /// All that is in it.
     rows: Dump,

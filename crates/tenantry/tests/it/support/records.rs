@@ -11,7 +11,7 @@ use serde_json::Value;
 /// Whether the organization of that id has a container.
 pub fn has_container(app: &App, id: &str) -> bool {
     match app.test_env().database() {
-        None => embedded::container_file(app, id).exists(),
+        None => embedded::has_container(app, id),
         Some(database) => mongodb::container(database, id).is_some(),
     }
 }

@@ -38,10 +38,14 @@ fn stamps(control: &Connection) -> Stamps {
 
 fn read_once(control: &Connection, containers: &Path, meanwhile: &dyn Fn(&str)) -> Result<Snapshot, Fault> {
     let mut problems = unsound(control, "control.db").unwrap();
-    let (containers, strays, of_containers) = read_containers(containers, meanwhile)?;
+    let (mut containers, strays, of_containers) = read_containers(containers, meanwhile)?;
     problems.extend(of_containers);
     // One moment for all tables.
     let control = control.unchecked_transaction().unwrap();
+    // What has written nothing needs no file.
+    for id in texts(&control, "SELECT lower(hex(id)) FROM organizations WHERE has_file = 0").unwrap() {
+        containers.entry(id).or_insert_with(Container::default);
+    }
     problems.extend(columns_unlike_records(&control));
     let members = "SELECT lower(hex(account_id)), lower(hex(organization_id)) FROM memberships";
     let reserved = "SELECT key, lower(hex(organization_id)) FROM reserved_keys";
@@ -69,8 +73,9 @@ fn read_once(control: &Connection, containers: &Path, meanwhile: &dyn Fn(&str)) 
 }
 
 pub(super) fn put_documents(data_dir: &Path, owner: &str, count: u32) -> BTreeSet<String> {
-    let file = tenantry_store::container_file(data_dir, owner.parse().unwrap());
-    let mut container = open(&file);
+    let owner_id = owner.parse().unwrap();
+    tenantry_store::make_container_file(data_dir, owner_id);
+    let mut container = open(&tenantry_store::container_file(data_dir, owner_id));
     let transaction = container.transaction().unwrap();
     transaction.execute("INSERT OR IGNORE INTO collections (name) VALUES ('notes')", []).unwrap();
     let collection: i64 = transaction

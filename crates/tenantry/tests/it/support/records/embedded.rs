@@ -15,8 +15,16 @@ pub fn container_file(app: &App, id: &str) -> PathBuf {
 
 fn container(app: &App, id: &str) -> Connection {
     let file = container_file(app, id);
+    tenantry_store::make_container_file(&app.data_dir(), id.parse().unwrap());
     assert!(file.exists(), "the container of {id} is gone");
     open(&file)
+}
+
+/// Whether it has a container, be it one without a file.
+pub fn has_container(app: &App, id: &str) -> bool {
+    let control = open(&app.data_dir().join("control.db"));
+    let without_file = "SELECT 1 FROM organizations WHERE lower(hex(id)) = ?1 AND has_file = 0";
+    container_file(app, id).exists() || control.prepare(without_file).unwrap().exists([id]).unwrap()
 }
 
 /// The files of all containers.
