@@ -5,16 +5,20 @@
 //! opened as immutable, and one with a log left by a crash is read with the log's index in memory and without
 //! locks.
 
+mod containers;
 mod records;
+
+pub use containers::ContainerFiles;
 
 use super::connection;
 use super::directory::Directory;
 use super::schema;
 use crate::error::OpenError;
+use containers::{ContainerListing, rows};
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, DirEntry, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -86,23 +90,6 @@ pub struct Contents {
     pub containers: io::Result<ContainerFiles>,
     /// Old accounts whose addresses are the same mailbox.
     pub shared_mailboxes: Vec<SharedMailbox>,
-}
-
-/// The files of containers, compared with the records.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct ContainerFiles {
-    /// How many containers there are.
-    pub found: u64,
-    /// Organizations that have written nothing, so that there is no file yet.
-    pub without_file: u64,
-    /// Organizations whose container should be there and is not.
-    pub missing: Vec<OrganizationId>,
-    /// Containers of organizations that no record knows.
-    pub orphans: Vec<PathBuf>,
-    /// Unfinished containers.
-    pub unfinished: u64,
-    /// Files that were set aside.
-    pub quarantined: u64,
 }
 
 /// Inspects `data_dir` without changing it. Blocks; reads all records once.
@@ -240,95 +227,9 @@ fn contents(connection: &Connection, directory: &Directory) -> rusqlite::Result<
     })
 }
 
-/// What the row of an organization says of it.
-struct RowState {
-    status: String,
-    has_file: bool,
-}
-
-impl RowState {
-    /// Whether it has a file for its container: not before its first write, and not while it is being created or purged.
-    fn has_container(&self) -> bool {
-        let with_container = [Status::Active, Status::Suspended, Status::Deleted];
-        self.has_file && with_container.iter().any(|with| with.as_str() == self.status)
-    }
-}
-
-fn rows(connection: &Connection) -> rusqlite::Result<BTreeMap<OrganizationId, RowState>> {
-    let mut statement = connection.prepare("SELECT id, status, has_file FROM organizations")?;
-    let rows = statement.query_map([], |row| {
-        let state = RowState { status: row.get(1)?, has_file: row.get(2)? };
-        Ok((OrganizationId::from_bytes(row.get(0)?), state))
-    })?;
-    rows.collect()
-}
-
-fn row(connection: &Connection, id: OrganizationId) -> rusqlite::Result<Option<RowState>> {
-    let mut statement = connection.prepare("SELECT status, has_file FROM organizations WHERE id = ?1")?;
-    let mut rows = statement.query([id.as_bytes()])?;
-    let state = rows.next()?.map(|row| Ok(RowState { status: row.get(0)?, has_file: row.get(1)? }));
-    state.transpose()
-}
-
 fn installation(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Vec<u8>>> {
     let mut statement = connection.prepare("SELECT name, value FROM installation")?;
     statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-}
-
-/// The files of containers.
-#[derive(Default)]
-struct ContainerListing {
-    containers: BTreeSet<OrganizationId>,
-    unfinished: u64,
-    quarantined: u64,
-}
-
-impl ContainerListing {
-    fn below(directory: &Directory) -> io::Result<Self> {
-        let mut found = Self::default();
-        for shard in directory.shards() {
-            for entry in entries(&shard)? {
-                found.note(&entry);
-            }
-        }
-        found.quarantined = entries(&directory.quarantine())?.len() as u64;
-        Ok(found)
-    }
-
-    fn note(&mut self, entry: &DirEntry) {
-        let name = entry.file_name();
-        let Some((id, ending)) = name.to_str().and_then(|name| name.split_once('.')) else { return };
-        match (id.parse(), ending) {
-            (Ok(id), "db") => _ = self.containers.insert(id),
-            (Ok(_), ending) if ending.ends_with(".tmp") => self.unfinished += 1,
-            _ => {}
-        }
-    }
-
-    /// Checks each mismatch a second time: a running service creates and removes containers meanwhile.
-    fn compare(
-        self,
-        directory: &Directory,
-        rows: &BTreeMap<OrganizationId, RowState>,
-        connection: &Connection,
-    ) -> rusqlite::Result<ContainerFiles> {
-        let is_there = |id| directory.container(id).exists();
-        let mut missing = Vec::new();
-        for (id, _) in rows.iter().filter(|(id, row)| row.has_container() && !self.containers.contains(id)) {
-            if !is_there(*id) && row(connection, *id)?.is_some_and(|row| row.has_container()) {
-                missing.push(*id);
-            }
-        }
-        let unknown = self.containers.iter().filter(|id| !rows.contains_key(id) && is_there(**id));
-        Ok(ContainerFiles {
-            found: self.containers.len() as u64,
-            without_file: rows.values().filter(|row| !row.has_file).count() as u64,
-            missing,
-            orphans: unknown.map(|id| directory.container(*id)).collect(),
-            unfinished: self.unfinished,
-            quarantined: self.quarantined,
-        })
-    }
 }
 
 /// The entries of a directory; none if it does not exist.
