@@ -6,9 +6,11 @@
 //! locks.
 
 mod containers;
+mod files;
 mod records;
 
 pub use containers::ContainerFiles;
+pub(super) use files::{beside, entries, size};
 
 use super::connection;
 use super::directory::Directory;
@@ -19,7 +21,7 @@ use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::collections::BTreeMap;
-use std::fs::{self, DirEntry, File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use tenantry_domain::ids::OrganizationId;
@@ -230,26 +232,6 @@ fn contents(connection: &Connection, directory: &Directory) -> rusqlite::Result<
 fn installation(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Vec<u8>>> {
     let mut statement = connection.prepare("SELECT name, value FROM installation")?;
     statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-}
-
-/// The entries of a directory; none if it does not exist.
-pub(super) fn entries(directory: &Path) -> io::Result<Vec<DirEntry>> {
-    match fs::read_dir(directory) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        listed => listed?.collect(),
-    }
-}
-
-/// The size of a file; 0 if it does not exist.
-pub(super) fn size(file: &Path) -> u64 {
-    fs::metadata(file).map_or(0, |metadata| metadata.len())
-}
-
-/// The file that SQLite keeps beside `file` under that ending.
-pub(super) fn beside(file: &Path, ending: &str) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
 }
 
 #[cfg(test)]

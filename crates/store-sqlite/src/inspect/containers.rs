@@ -1,6 +1,6 @@
 //! The files of containers, compared with the rows of organizations.
 
-use super::entries;
+use super::files::entries;
 use crate::directory::Directory;
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet};
