@@ -33,6 +33,8 @@ pub enum Measure {
     Rename,
     /// A hundred thousand organizations, against a hundred
     Scale,
+    /// A million organizations that have written nothing
+    Million,
     /// Lookups, renames and creates on MongoDB
     Mongodb,
     /// Keys, exchanged tokens and many members, against a session and few

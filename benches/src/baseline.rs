@@ -6,3 +6,4 @@ pub mod bare;
 pub mod documents;
 pub mod hashes;
 pub mod lookups;
+pub mod organizations;

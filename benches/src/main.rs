@@ -57,6 +57,9 @@ enum Baseline {
     /// Serves documents in a file of SQLite, on a port that it prints
     #[command(hide = true)]
     DocumentsRoute { file: PathBuf },
+    /// Looks organizations up in a control database, on a port that it prints
+    #[command(hide = true)]
+    OrganizationsRoute { file: PathBuf },
 }
 
 fn main() -> Result<()> {
@@ -65,6 +68,7 @@ fn main() -> Result<()> {
         None => measure(arguments),
         Some(Baseline::BareRoute { body }) => baseline::bare::serve(body),
         Some(Baseline::DocumentsRoute { file }) => baseline::documents::route::serve(&file),
+        Some(Baseline::OrganizationsRoute { file }) => baseline::organizations::serve(&file),
     }
 }
 

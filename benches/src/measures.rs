@@ -6,6 +6,7 @@ mod engine;
 mod get;
 mod idle;
 mod login;
+mod million;
 mod mongodb;
 mod rename;
 mod scale;
@@ -24,6 +25,7 @@ pub fn run(measure: Measure, bench: &Bench) -> Result<Vec<Finding>> {
         Measure::Login => login::measure(bench),
         Measure::Rename => rename::measure(bench),
         Measure::Scale => scale::measure(bench),
+        Measure::Million => million::measure(bench),
         Measure::Mongodb => mongodb::measure(bench),
         Measure::Access => access::measure(bench),
         Measure::Documents => documents::speed(bench),

@@ -50,6 +50,11 @@ impl Server {
         Self::baseline("/health", "documents-route", file.as_ref())
     }
 
+    /// A route that looks organizations up in that control database.
+    pub fn organizations(file: &Path) -> Result<Self> {
+        Self::baseline("/health", "organizations-route", file.as_ref())
+    }
+
     fn baseline(probe: &str, command: &str, argument: &OsStr) -> Result<Self> {
         let mut baseline = Command::new(current_exe()?);
         baseline.arg(command).arg(argument);

@@ -1,6 +1,7 @@
 //! Documents of the usual size, numbered from zero: as they are sent, and straight into a container.
 
 use super::STRIDE;
+use super::organizations::make_collection;
 use crate::runtime::block_on;
 use anyhow::{Context, Result};
 use bson::{Bson, Document, doc};
@@ -75,12 +76,13 @@ pub fn fill_mongodb(uri: &str, database: &str, collection: &str, count: u32) -> 
 
 /// Adds `count` documents to the file of a container in one transaction; the service must not run.
 pub fn fill_embedded(data_dir: &Path, organization: OrganizationId, count: u32) -> Result<()> {
+    make_collection(data_dir, organization, "reports")?;
     let file = container_file(data_dir, organization);
     let mut connection = Connection::open(&file).with_context(|| file.display().to_string())?;
     let transaction = connection.transaction()?;
-    transaction.execute("INSERT INTO collections (id, name) VALUES (1, 'reports')", [])?;
     {
-        let sql = "INSERT INTO documents (collection, id, revision, body) VALUES (1, ?1, 1, ?2)";
+        let sql = "INSERT INTO documents (collection, id, revision, body) \
+                   SELECT id, ?1, 1, ?2 FROM collections WHERE name = 'reports'";
         let mut insert = transaction.prepare(sql)?;
         for number in 0..count {
             let key = DocumentId::new(&Bson::from(id(number))).map_err(anyhow::Error::msg)?.key();

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tenantry::system::{SystemClock, SystemEntropy};
 use tenantry_domain::account::{Account, Membership, PasswordHash, Role};
 use tenantry_domain::clock::Clock;
+use tenantry_domain::collection::CollectionName;
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::ids::{AccountId, OperationId, OrganizationId, random};
 use tenantry_domain::name::OrganizationName;
@@ -16,7 +17,7 @@ use tenantry_domain::operation::{Actor, OperationKind, OperationRecord, Operatio
 use tenantry_domain::organization::{Naming, Organization, Placement, State};
 use tenantry_domain::password::hash::{self, Argon2Memory};
 use tenantry_domain::password::policy::NewPassword;
-use tenantry_domain::store::{NewContainer, Store};
+use tenantry_domain::store::{InsertOutcome, NewContainer, Store};
 use tenantry_store::{EmbeddedOptions, MongoOptions, OpenStore, StoreOptions};
 use tokio::task::JoinSet;
 
@@ -49,6 +50,21 @@ pub fn seed_mongodb(uri: &str, database: &str, placement: Placement, first: u32,
             AT_ONCE / 8,
         )
         .await
+    })
+}
+
+/// Makes the collection of that name, and with it the file of that organization; the service must not run.
+pub fn make_collection(data_dir: &Path, organization: OrganizationId, name: &str) -> Result<()> {
+    block_on(async {
+        let options = EmbeddedOptions::new(data_dir, Arc::new(SystemClock));
+        let opened = tenantry_store::open(&options, &StoreOptions::default()).await?;
+        let organization = opened.store.organizations.get_organization(organization).await?;
+        let organization = organization.context("there is no such organization")?;
+        let name = CollectionName::parse(name).map_err(anyhow::Error::msg)?;
+        let made = opened.store.collections.insert_collection(&organization, &name).await?;
+        anyhow::ensure!(made == InsertOutcome::New, "there is one already");
+        opened.close().await;
+        Ok(())
     })
 }
 
@@ -97,7 +113,11 @@ async fn make(store: Store, number: u32, placement: Placement, password_hash: Pa
         state: State::Active,
         suspended: false,
         placement: container.placement,
-        container: store.containers.create_container(&container).await?,
+        // The embedded engine makes a file before the first write.
+        container: match store.containers.named() {
+            Some(_) => store.containers.create_container(&container).await?,
+            None => None,
+        },
         owner_id: account.id,
         owners: vec![account.id],
         members: 1,

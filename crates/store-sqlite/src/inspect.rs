@@ -23,8 +23,7 @@ use rusqlite::{Connection, OpenFlags};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
-use tenantry_domain::ids::OrganizationId;
+use std::path::Path;
 use tenantry_domain::organization::Status;
 use tenantry_domain::shared_mailbox::SharedMailbox;
 
@@ -238,6 +237,8 @@ fn installation(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Ve
 mod tests {
     use super::*;
     use std::os::unix::fs::MetadataExt;
+    use std::path::PathBuf;
+    use tenantry_domain::ids::OrganizationId;
 
     /// A control database as a process leaves it: `closed` in order, or dead with writes in the log.
     fn directory_after(closed: bool) -> (tempfile::TempDir, Directory) {
