@@ -73,7 +73,13 @@ async fn after_a_run_with(flags: &[&str]) -> Shell {
     let body = serde_json::json!({
         "organization_name": "Acme Corp", "email": "admin@acme.com", "password": "correct horse battery",
     });
-    server.client().post("/org/create", &body).await.created();
+    let made = server.client().post("/org/create", &body).await.created();
+    // Its first document makes its file.
+    let signed_in = server.client().post("/admin/login", &body).await.ok();
+    let owner = server.client().with_token(signed_in["access_token"].as_str().unwrap());
+    let id = made["id"].as_str().unwrap();
+    let documents = format!("/v1/organizations/{id}/collections/documents/documents");
+    owner.post(&documents, &serde_json::json!({ "_id": 1 })).await.created();
     server.stop().await;
     shell
 }
