@@ -53,22 +53,22 @@ struct CommandLine {
 enum Baseline {
     /// Serves one body from memory, on a port that it prints
     #[command(hide = true)]
-    BareRoute { body: String },
+    Bare { body: String },
     /// Serves documents in a file of SQLite, on a port that it prints
     #[command(hide = true)]
-    DocumentsRoute { file: PathBuf },
+    Documents { file: PathBuf },
     /// Looks organizations up in a control database, on a port that it prints
     #[command(hide = true)]
-    OrganizationsRoute { file: PathBuf },
+    Organizations { file: PathBuf },
 }
 
 fn main() -> Result<()> {
     let CommandLine { arguments, baseline } = CommandLine::parse();
     match baseline {
         None => measure(arguments),
-        Some(Baseline::BareRoute { body }) => baseline::bare::serve(body),
-        Some(Baseline::DocumentsRoute { file }) => baseline::documents::route::serve(&file),
-        Some(Baseline::OrganizationsRoute { file }) => baseline::organizations::serve(&file),
+        Some(Baseline::Bare { body }) => baseline::bare::serve(body),
+        Some(Baseline::Documents { file }) => baseline::documents::route::serve(&file),
+        Some(Baseline::Organizations { file }) => baseline::organizations::serve(&file),
     }
 }
 

@@ -42,17 +42,17 @@ impl Server {
 
     /// A bare axum route at `/org/get` that returns `body`.
     pub fn bare(body: &str) -> Result<Self> {
-        Self::baseline("/org/get", "bare-route", body.as_ref())
+        Self::baseline("/org/get", "bare", body.as_ref())
     }
 
     /// A route that keeps documents in `file` with SQLite and nothing else.
     pub fn documents_route(file: &Path) -> Result<Self> {
-        Self::baseline("/health", "documents-route", file.as_ref())
+        Self::baseline("/health", "documents", file.as_ref())
     }
 
     /// A route that looks organizations up in that control database.
     pub fn organizations(file: &Path) -> Result<Self> {
-        Self::baseline("/health", "organizations-route", file.as_ref())
+        Self::baseline("/health", "organizations", file.as_ref())
     }
 
     fn baseline(probe: &str, command: &str, argument: &OsStr) -> Result<Self> {

@@ -7,6 +7,8 @@
 mod cached;
 mod error;
 mod limiter;
+#[cfg(test)]
+mod test_records;
 #[cfg(feature = "mongodb")]
 mod transfer;
 
@@ -81,7 +83,7 @@ enum Engine {
 pub async fn open(engine: &EmbeddedOptions, options: &StoreOptions) -> Result<OpenStore, OpenError> {
     let engine = Arc::new(Sqlite::open(engine).await?);
     let store = cached::decorate(Sqlite::store(&engine), options.cache_bytes);
-    let (store, writes) = limiter::decorate(store, options.concurrency, ExpensiveQueries::unlimited());
+    let (store, writes) = limiter::decorate(store, options.concurrency, ExpensiveQueries::unlimited(), false);
     Ok(OpenStore { store, engine: Engine::Embedded(engine), writes })
 }
 
@@ -102,7 +104,7 @@ pub async fn open_mongodb(engine: &MongoOptions, options: &StoreOptions) -> Resu
             store
         }
     };
-    let (store, writes) = limiter::decorate(store, options.concurrency, ExpensiveQueries::for_server());
+    let (store, writes) = limiter::decorate(store, options.concurrency, ExpensiveQueries::for_server(), true);
     Ok(OpenStore { store, engine: Engine::MongoDb(engine), writes })
 }
 

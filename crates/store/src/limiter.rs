@@ -9,6 +9,7 @@ mod collections;
 mod concurrency;
 mod documents;
 mod expensive;
+mod merged_inserts;
 mod tenant;
 mod write;
 
@@ -21,16 +22,23 @@ use tenantry_domain::store::Store;
 pub(crate) use write::Writes;
 
 /// `store` with limits on the calls for an organization's own data while other organizations are active; also
-/// returns the running writes.
+/// returns the running writes. Where `merges_inserts`, single inserts that come together become one call.
 pub(crate) fn decorate(
     store: Store,
     limits: ConcurrencyLimits,
     expensive: ExpensiveQueries,
+    merges_inserts: bool,
 ) -> (Store, Writes) {
     let (limiter, writes) = (Arc::new(TenantLimiter::new(limits)), Writes::default());
     let store = Store {
         collections: Arc::new(collections::LimitedCollections::new(store.collections, &limiter, &writes)),
-        documents: Arc::new(documents::LimitedDocuments::new(store.documents, &limiter, expensive, &writes)),
+        documents: Arc::new(documents::LimitedDocuments::new(
+            store.documents,
+            &limiter,
+            expensive,
+            &writes,
+            merges_inserts,
+        )),
         ..store
     };
     (store, writes)

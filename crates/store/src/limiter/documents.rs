@@ -1,6 +1,7 @@
 //! Documents, with the concurrency of each organization limited.
 
 use super::expensive::{ExpensiveQueries, QueryPermit};
+use super::merged_inserts::MergedInserts;
 use super::tenant::TenantLimiter;
 use super::write::Writes;
 use async_trait::async_trait;
@@ -22,6 +23,8 @@ pub(super) struct LimitedDocuments {
     limiter: Arc<TenantLimiter>,
     expensive: ExpensiveQueries,
     writes: Writes,
+    /// Where one call of many documents costs less than a call of each.
+    merged: Option<MergedInserts>,
 }
 
 impl LimitedDocuments {
@@ -30,8 +33,10 @@ impl LimitedDocuments {
         limiter: &Arc<TenantLimiter>,
         expensive: ExpensiveQueries,
         writes: &Writes,
+        merges_inserts: bool,
     ) -> Self {
-        Self { inner, limiter: limiter.clone(), expensive, writes: writes.clone() }
+        let merged = merges_inserts.then(|| MergedInserts::new(&inner, limiter, writes));
+        Self { inner, limiter: limiter.clone(), expensive, writes: writes.clone(), merged }
     }
 }
 
@@ -41,8 +46,13 @@ impl Documents for LimitedDocuments {
         &self,
         organization: &Organization,
         collection: &CollectionName,
-        documents: Vec<StoredDocument>,
+        mut documents: Vec<StoredDocument>,
     ) -> Result<Vec<Result<()>>> {
+        if let Some(merged) = self.merged.as_ref().filter(|_| MergedInserts::takes(&documents))
+            && let Some(document) = documents.pop()
+        {
+            return Ok(vec![merged.insert(organization, collection, document).await]);
+        }
         let permit = self.limiter.acquire_write(organization.id).await?;
         let (inner, organization, collection) =
             (self.inner.clone(), organization.clone(), collection.clone());

@@ -1,6 +1,7 @@
 //! Every record decodes to itself, and usual ones take few bytes.
 
 use super::*;
+use crate::test_records::{moment, organization};
 use jiff::Timestamp;
 use tenantry_domain::account::{Account, Membership, PasswordHash, Role};
 use tenantry_domain::api_key::{ApiKey, ApiKeyHash, ApiKeyMaker, ApiKeyOwner, ReplacedSecret};
@@ -17,39 +18,6 @@ use tenantry_domain::session::{Session, UsedToken};
 
 const HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg";
-
-fn moment(milliseconds: i64) -> Timestamp {
-    Timestamp::from_millisecond(1_800_000_000_123 + milliseconds).unwrap()
-}
-
-fn organization() -> Organization {
-    let naming = Naming::new(OrganizationName::parse("Organization 99999").unwrap(), "tenant_");
-    Organization {
-        id: OrganizationId::from_bytes([1; 12]),
-        reserved: naming.reserved(),
-        naming,
-        state: State::Active,
-        suspended: false,
-        placement: Placement::Database,
-        container: None,
-        owner_id: AccountId::from_bytes([2; 12]),
-        owners: vec![AccountId::from_bytes([2; 12])],
-        members: 1,
-        roles: tenantry_domain::role::OwnRoles::default(),
-        trails: Vec::new(),
-        token_epoch: 0,
-        token_epoch_since: None,
-        delete_protection: false,
-        legal_hold: false,
-        quota: tenantry_domain::organization::Quota::default(),
-        created_at: moment(0),
-        modified_at: moment(1),
-        deleted_at: None,
-        purge_at: None,
-        version: 2,
-        operation: None,
-    }
-}
 
 fn own_role(number: usize) -> OwnRole {
     OwnRole {

@@ -185,7 +185,8 @@ pub fn take_back_schema(data_dir: &Path) {
              DROP INDEX sessions_by_account; DROP INDEX sessions_by_end; \
              ALTER TABLE sessions DROP COLUMN account_id; \
              DROP INDEX memberships_by_role; ALTER TABLE memberships DROP COLUMN own_role; \
-             DROP INDEX accounts_removing; ALTER TABLE accounts DROP COLUMN removing_since;",
+             DROP INDEX accounts_removing; ALTER TABLE accounts DROP COLUMN removing_since; \
+             ALTER TABLE organizations DROP COLUMN has_file;",
         )
         .unwrap();
     control.pragma_update(None, "user_version", 1).unwrap();
