@@ -4,6 +4,7 @@ use super::body_budget::BodyBudget;
 use super::forwarding::Forwarding;
 use super::load::LoadLimit;
 use super::metrics::RequestMetrics;
+use super::rate_limit::requests::RequestLimits;
 use super::readiness::Readiness;
 use super::request_id::RequestIds;
 use super::settings::Settings;
@@ -32,6 +33,8 @@ pub struct Http {
     pub forwarding: Forwarding,
     /// The requests that are worked on.
     pub load: LoadLimit,
+    /// How many requests each may send.
+    pub request_limits: RequestLimits,
     /// The memory that lines of NDJSON may take.
     pub body_budget: Arc<BodyBudget>,
 }

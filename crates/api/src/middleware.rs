@@ -12,6 +12,7 @@ use super::idempotency::IDEMPOTENCY_KEY;
 use super::load::LoadSlot;
 use super::metrics::{AnsweredRequest, HTTP_REQUESTS_SHED};
 use super::problem::{ApiError, render};
+use super::rate_limit::requests::{self, Nearest};
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::responses::OPERATION_LOCATION;
 use super::security;
@@ -26,6 +27,7 @@ use hyper::body::Body;
 use std::any::Any;
 use std::convert::Infallible;
 use std::future::{poll_fn, ready};
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -75,13 +77,15 @@ where
         let mut seen = RequestContext::of(&http, &request);
         http.forwarding.notice(&request, &http.settings.trusted_proxies);
         let address = address_of(&http, request.headers(), request.extensions());
-        let answer = match refusal(&request).map_or_else(|| seen.admit(&http, request), Err) {
+        let counted = refusal(&request).map_or_else(|| seen.count(&http, address), Err);
+        let answer = match counted.and_then(|()| seen.admit(&http, request)) {
             Err(error) => Either::Left(ready(Ok(ApiError(error).into_response()))),
             Ok(request) => Either::Right(self.routes.call(request)),
         };
         let span = seen.span();
         let origin = RequestOrigin::new(address, seen.id.as_str().to_owned());
-        Box::pin(origin.run(carry(http, seen, answer)).instrument(span).map(Ok))
+        let work = requests::scope(seen.nearest, carry(http, seen, answer));
+        Box::pin(origin.run(work).instrument(span).map(Ok))
     }
 }
 
@@ -96,6 +100,8 @@ struct RequestContext {
     compression: Option<Option<Coding>>,
     /// Counts the request while it is worked on.
     slot: Option<LoadSlot>,
+    /// How near its address has come to its limit.
+    nearest: Option<Nearest>,
 }
 
 impl RequestContext {
@@ -112,12 +118,25 @@ impl RequestContext {
             method,
             route,
             slot: None,
+            nearest: None,
         }
+    }
+
+    /// Counts the request for its address, unless it is a probe.
+    fn count(&mut self, http: &Http, address: Option<IpAddr>) -> Result<(), Error> {
+        if !self.is_probe() {
+            self.nearest = http.request_limits.count_address(address)?;
+        }
+        Ok(())
+    }
+
+    fn is_probe(&self) -> bool {
+        self.route.as_ref().is_some_and(|route| PROBES.contains(&route.as_str()))
     }
 
     /// Takes a slot for the request, unless it is a probe: probes are answered under any load.
     fn admit(&mut self, http: &Http, request: Request) -> Result<Request, Error> {
-        if self.route.as_ref().is_some_and(|route| PROBES.contains(&route.as_str())) {
+        if self.is_probe() {
             return Ok(request);
         }
         let Some(slot) = http.load.begin() else {
@@ -182,6 +201,7 @@ async fn carry(
     let observed = AnsweredRequest { method: &seen.method, route, status: response.status(), took };
     http.metrics.observe(&observed);
     log(&seen.id, &observed);
+    http.request_limits.announce(response.headers_mut());
     make_absolute(response.headers_mut(), public_url);
     complete(response.headers_mut(), seen.id);
     response

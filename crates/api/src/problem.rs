@@ -4,11 +4,13 @@
 //! above that the framework makes, into a problem body with the request's id.
 
 use super::error_codes::{self, sentence, status_of};
+use super::metrics::REQUESTS_RATE_LIMITED;
 use super::rate_limit::announce;
 use super::request_id::RequestId;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use metrics::counter;
 use serde::Serialize;
 use tenantry_domain::{Error, ErrorCode, ErrorKind, FieldError};
 use utoipa::ToSchema;
@@ -140,6 +142,7 @@ fn add_headers(headers: &mut axum::http::HeaderMap, error: &Error) {
     }
     if let Some((name, limit)) = error.limit() {
         announce(headers, name, limit, Some(0));
+        counter!(REQUESTS_RATE_LIMITED, "limit" => name).increment(1);
     }
     let wait = error.wait().or(match error.code().kind() {
         ErrorKind::RateLimited | ErrorKind::Unavailable => Some(std::time::Duration::from_secs(1)),

@@ -10,6 +10,7 @@ use super::load::LoadLimit;
 use super::metrics::RequestMetrics;
 use super::middleware::Middleware;
 use super::problem::ApiError;
+use super::rate_limit::requests::RequestLimits;
 use super::readiness::Readiness;
 use super::request_id::RequestIds;
 use super::settings::Settings;
@@ -63,6 +64,7 @@ pub fn handlers(parts: ApiParts) -> Handlers {
         readiness: Readiness::default(),
         forwarding: Forwarding::default(),
         load: LoadLimit::new(settings.max_concurrent_requests),
+        request_limits: RequestLimits::new(&settings),
         body_budget: BodyBudget::new(settings.bulk_memory_bytes, settings.max_document_json_bytes),
         settings,
     });

@@ -11,7 +11,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_api::listen::Handlers;
-use tenantry_api::settings::Settings;
+use tenantry_api::settings::{RequestRates, Settings};
 use tenantry_domain::app::mail::{MailRound, MailTransport};
 use tenantry_domain::app::signing_keys::{SigningState, read_state};
 use tenantry_domain::app::{App, AppParts, Policy};
@@ -211,9 +211,21 @@ fn settings(config: &Config) -> Settings {
         export_pause_timeout: config.export_pause_timeout,
         compression: config.compression,
         max_concurrent_requests: config.max_concurrent_requests,
+        request_rates: request_rates(config),
         trusted_proxies: config.trusted_proxies.clone(),
         cors_origins: config.cors_origins.iter().filter_map(|origin| origin.as_str().parse().ok()).collect(),
         cors_headers: config.cors_headers.clone(),
+    }
+}
+
+fn request_rates(config: &Config) -> RequestRates {
+    let rate = |per_minute| if config.rate_limit { per_minute } else { 0 };
+    RequestRates {
+        address: rate(config.rate_limit_address),
+        account: rate(config.rate_limit_account),
+        organization: rate(config.rate_limit_organization),
+        key: rate(config.rate_limit_key),
+        exempt: config.rate_limit_exempt.clone(),
     }
 }
 

@@ -303,8 +303,34 @@ settings! {
         password_min_length: usize = {
             name: "PASSWORD_MIN_LENGTH", flag: "password-min-length", default: "8", limits: Limits::new(8, 64, Unit::One),
         };
-        /// Whether sign-ins and creates are limited per account and network. `off` is for tests.
+        /// Whether anything is limited by its rate: attempts to sign in, creates, mails, and requests as the next
+        /// settings say. `off` is for tests.
         rate_limit: bool = { name: "RATE_LIMIT", flag: "rate-limit", default: "on" };
+        /// How many requests a minute one IPv4 address, or one /64 of IPv6, may send to an instance, all at once
+        /// or spread over the minute; 0 is without limit. One more is answered 429. It does not apply to this
+        /// machine's own addresses, to `TRUSTED_PROXIES` and to `RATE_LIMIT_EXEMPT`.
+        rate_limit_address: u32 = {
+            name: "RATE_LIMIT_ADDRESS", flag: "rate-limit-address", default: "60000",
+            limits: Limits::new(0, 60_000_000, Unit::One),
+        };
+        /// The same for one account, in all its sessions and organizations.
+        rate_limit_account: u32 = {
+            name: "RATE_LIMIT_ACCOUNT", flag: "rate-limit-account", default: "6000",
+            limits: Limits::new(0, 60_000_000, Unit::One),
+        };
+        /// The same for one organization: its members, its API keys, and exchanged tokens.
+        rate_limit_organization: u32 = {
+            name: "RATE_LIMIT_ORGANIZATION", flag: "rate-limit-organization", default: "60000",
+            limits: Limits::new(0, 60_000_000, Unit::One),
+        };
+        /// The same for one API key or service key. Tokens that a service key is exchanged for count for their
+        /// organization alone.
+        rate_limit_key: u32 = {
+            name: "RATE_LIMIT_KEY", flag: "rate-limit-key", default: "60000",
+            limits: Limits::new(0, 60_000_000, Unit::One),
+        };
+        /// The networks whose addresses `RATE_LIMIT_ADDRESS` does not limit, such as that of your backends.
+        rate_limit_exempt: Vec<Network> = { name: "RATE_LIMIT_EXEMPT", flag: "rate-limit-exempt" };
     }
     DOCUMENTS {
         /// The largest document, as BSON; as JSON it may be six times as large. MongoDB takes at most 16 MiB,

@@ -11,7 +11,7 @@ use std::fmt::Write;
 use tenantry_api::metrics::{
     DOCUMENT_FULL_SCANS, HTTP_CONNECTIONS, HTTP_CONNECTIONS_REFUSED, HTTP_REQUEST_DURATION, HTTP_REQUESTS,
     HTTP_REQUESTS_IN_PROGRESS, HTTP_REQUESTS_SHED, HTTP2_CONNECTIONS_CUT_OFF, PASSWORD_HASH_QUEUE_DEPTH,
-    TLS_HANDSHAKE_FAILURES,
+    REQUESTS_RATE_LIMITED, TLS_HANDSHAKE_FAILURES, rate_limits,
 };
 use tenantry_domain::metrics::{
     DOCUMENTS_EXPIRED, MAIL_DROP_REASONS, MAILS_DROPPED, MAILS_SENT, MAILS_TRIED_AGAIN, MAILS_WAITING,
@@ -143,6 +143,15 @@ pub const METRICS: &[Metric] = &[
         Counter,
         Unit::Count,
         "Requests refused at once, because `MAX_CONCURRENT_REQUESTS` were worked on.",
+    ),
+    labeled(
+        metric(
+            REQUESTS_RATE_LIMITED,
+            Counter,
+            Unit::Count,
+            "Requests refused with 429, because there were too many of them (`docs/limits.md`).",
+        ),
+        &[fixed("limit", rate_limits)],
     ),
     metric(
         HTTP_CONNECTIONS_REFUSED,

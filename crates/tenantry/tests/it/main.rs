@@ -57,6 +57,7 @@ mod quotas;
 mod rate_limit;
 mod real_data;
 mod reference_calls;
+mod request_rates;
 mod roles;
 mod secret_rotation;
 mod set_password;
