@@ -7,6 +7,7 @@ use super::metrics::RequestMetrics;
 use super::rate_limit::requests::RequestLimits;
 use super::readiness::Readiness;
 use super::request_id::RequestIds;
+use super::request_trace::RequestTracer;
 use super::settings::Settings;
 use std::sync::Arc;
 use tenantry_domain::app::App;
@@ -27,6 +28,8 @@ pub struct Http {
     pub metrics: RequestMetrics,
     /// All metrics of the process, in the Prometheus text format.
     pub render_metrics: fn() -> String,
+    /// Decides which requests are traced, if any are.
+    pub tracer: Option<Arc<dyn RequestTracer>>,
     /// The result of the last readiness probe.
     pub readiness: Readiness,
     /// The proxies that have been warned about.

@@ -64,6 +64,10 @@ impl From<&FieldError> for FieldProblem {
 #[derive(Debug, Clone)]
 pub struct ApiError(pub Error);
 
+/// The code of a response that is a problem, for the log.
+#[derive(Debug, Clone, Copy)]
+pub struct RenderedCode(pub &'static str);
+
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         Self(error)
@@ -107,6 +111,7 @@ pub fn render(mut response: Response, id: &RequestId, public_url: &str) -> Respo
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
     parts.headers.remove(header::CONTENT_LENGTH);
     add_headers(&mut parts.headers, &error);
+    parts.extensions.insert(RenderedCode(error.code().code()));
     Response::from_parts(parts, Body::from(body))
 }
 

@@ -79,6 +79,8 @@ pub struct Settings {
     pub compression: bool,
     /// How many requests are worked on at once; one more is refused.
     pub max_concurrent_requests: usize,
+    /// Whether reads that succeed are logged like all other requests.
+    pub log_all_requests: bool,
     /// How many requests each may send.
     pub request_rates: RequestRates,
     /// The proxies whose `X-Forwarded-For` counts.

@@ -3,12 +3,12 @@
 //!
 //! A new setting is a new row and nothing else; the type of its field says how its text is read (`value.rs`).
 
-use super::choices::{CapacityPolicy, LogFormat, LogLevel, TokenAlgorithm};
+use super::choices::{CapacityPolicy, LogFormat, LogLevel, LogRequests, TokenAlgorithm};
 use super::public_url::PublicUrl;
 use super::secret::{Secret, SigningSecret};
 use super::setting::{Alias, FileForm, Setting};
 use super::smtp::{MailFrom, SmtpUrl};
-use super::value::{DatabaseName, Limits, Origin, TenantPrefix, Unit, Value};
+use super::value::{DatabaseName, Limits, Origin, SampleRatio, TenantPrefix, Unit, Value};
 use axum::http::HeaderName;
 use reqwest::Url;
 use std::net::IpAddr;
@@ -91,6 +91,7 @@ const DOCUMENTS: &str = "Documents";
 const CAPACITY: &str = "Capacity";
 const MAIL: &str = "Mail";
 const LOGS: &str = "Logs and metrics";
+const OPENTELEMETRY: &str = "OpenTelemetry";
 const COMMAND_LINE: &str = "Command line";
 
 settings! {
@@ -426,8 +427,40 @@ settings! {
         log_level: LogLevel = { name: "LOG_LEVEL", flag: "log-level", default: "info" };
         /// The format of log lines: `text` for people, `json` for log collectors.
         log_format: LogFormat = { name: "LOG_FORMAT", flag: "log-format", default: "text" };
+        /// Which requests have a line in the log at the level `info`: those that changed something or were refused
+        /// (`changes`), or `all`. Other reads have the level `debug`. The line has the client's address, as
+        /// `TRUSTED_PROXIES` let it be known, and the id of the organization.
+        log_requests: LogRequests = { name: "LOG_REQUESTS", flag: "log-requests", default: "changes" };
         /// Who may read `/metrics`: `open` to anybody, only with the `operator` key, or `off`.
         metrics: MetricsPolicy = { name: "METRICS", flag: "metrics", default: "open" };
+    }
+    OPENTELEMETRY {
+        /// Where traces and metrics are sent by OTLP (HTTP with Protocol Buffers): the URL of a collector, to which
+        /// `/v1/traces` and `/v1/metrics` are added. Without it nothing is sent.
+        otlp_endpoint: Option<Url> = {
+            name: "OTEL_EXPORTER_OTLP_ENDPOINT", flag: "otel-exporter-otlp-endpoint",
+        };
+        /// Headers that are sent to the collector, as `name=value`, separated by commas; characters of the value
+        /// may be percent-encoded.
+        otlp_headers: Option<Secret> = {
+            name: "OTEL_EXPORTER_OTLP_HEADERS", flag: "otel-exporter-otlp-headers",
+            file: file(&["OTEL_EXPORTER_OTLP_HEADERS_FILE"], "otel-exporter-otlp-headers-file"),
+        };
+        /// What the service is called in traces and metrics.
+        otlp_service_name: String = {
+            name: "OTEL_SERVICE_NAME", flag: "otel-service-name", default: "tenantry",
+            limits: Limits::new(1, 255, Unit::One),
+        };
+        /// The share of requests that are traced, from 0 to 1. A request with a `traceparent` is traced if its
+        /// caller's is, whatever this says (`parentbased_traceidratio`).
+        otlp_sample_ratio: SampleRatio = {
+            name: "OTEL_TRACES_SAMPLER_ARG", flag: "otel-traces-sampler-arg", default: "1",
+        };
+        /// How often metrics are sent, in milliseconds.
+        otlp_metric_interval_millis: u64 = {
+            name: "OTEL_METRIC_EXPORT_INTERVAL", flag: "otel-metric-export-interval", default: "60000",
+            limits: Limits::new(100, 3_600_000, Unit::One),
+        };
     }
     COMMAND_LINE {
         /// The running server that the operator's commands, such as `tenantry org`, talk to.

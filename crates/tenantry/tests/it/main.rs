@@ -64,6 +64,7 @@ mod set_password;
 mod sign_in;
 mod signing_keys;
 mod support;
+mod telemetry;
 mod tokens;
 mod update_kill;
 mod upgrade;
