@@ -5,6 +5,7 @@ use crate::support::fixtures::{PASSWORD, credentials, new_organization};
 use crate::support::otlp_receiver::{OtlpReceiver, attribute, hex};
 use crate::support::process::{Launch, Server};
 use crate::support::test_env::TestEnv;
+use futures_util::future::join_all;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode as SpanStatus;
@@ -197,11 +198,14 @@ async fn collector_that_is_away_delays_no_request() {
             .with(&format!("--otel-exporter-otlp-endpoint=http://{address}"))
             .with("--otel-metric-export-interval=100")
             .start();
-        let client = server.client();
         // More spans than the queue has room for.
-        for _ in 0..2000 {
-            client.get("/org/get?organization_name=Acme").await.refused("organization_not_found");
-        }
+        let send = async || {
+            let client = server.client();
+            for _ in 0..200 {
+                client.get("/org/get?organization_name=Acme").await.refused("organization_not_found");
+            }
+        };
+        join_all((0..8).map(|_| send())).await;
         let stopping = Instant::now();
         server.stop().await;
         assert!(stopping.elapsed() < Duration::from_secs(20), "it waits for the collector");
