@@ -4,6 +4,7 @@
 //! `Config` is valid as a whole, so no other code checks a setting again.
 
 mod choices;
+mod client;
 mod env_file;
 mod issuer;
 mod layers;
@@ -21,13 +22,14 @@ mod value;
 mod warnings;
 
 pub use choices::{CapacityPolicy, LogFormat, LogLevel, LogRequests, TokenAlgorithm};
+pub use client::ClientConfig;
 pub use listen::ListenConfig;
 pub use public_url::PublicUrl;
 pub use reference::{SETTINGS_POINTER, client_flags, flags, flags_showing, markdown};
 pub use secret::{SECRET_MIN_BYTES, Secret, SigningSecret};
 pub use setting::Setting;
 pub use smtp::{MailFrom, SmtpSecurity, SmtpUrl};
-pub use table::{ClientConfig, Config, SETTINGS};
+pub use table::{Config, SETTINGS};
 pub use value::{DatabaseName, Origin, SampleRatio, TenantPrefix};
 pub use warnings::{Warning, warnings};
 

@@ -331,7 +331,7 @@ const COUNT_REST: u32 = 100;
 async fn count_organizations(app: Arc<App>) {
     loop {
         let started = Instant::now();
-        match app.organizations.count_by_status().await {
+        match app.maintenance.count_organizations().await {
             Ok(counts) => {
                 for (status, count) in counts {
                     metrics::gauge!(ORGANIZATIONS, "status" => status.as_str()).set(count as f64);

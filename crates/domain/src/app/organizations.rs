@@ -21,9 +21,7 @@ use crate::ids::{AccountId, OrganizationId};
 use crate::limits::MEMBERSHIPS_MAX;
 use crate::name::{Identifier, OrganizationName};
 use crate::operation::{OperationArguments, Settings};
-use crate::organization::{
-    Location, Naming, Organization, Placement, QuotaChange, ReservedKey, State, Status,
-};
+use crate::organization::{Location, Naming, Organization, Placement, QuotaChange, ReservedKey, State};
 use crate::page::{Page, PageLimit};
 use crate::password::policy::NewPassword;
 use crate::session::fresh_epoch;
@@ -240,19 +238,6 @@ impl Organizations {
     #[must_use]
     pub fn locate(&self, managed: &ManageAccess) -> Location {
         self.containers.locate(&managed.organization)
-    }
-
-    /// How many organizations have each status.
-    ///
-    /// # Errors
-    /// `store_unavailable`.
-    #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn count_by_status(&self) -> Result<Vec<(Status, u64)>> {
-        let mut counts = Vec::new();
-        for status in Status::ALL {
-            counts.push((status, self.organizations.count_organizations(status).await?));
-        }
-        Ok(counts)
     }
 
     /// A page of organizations, ordered by identifier.

@@ -2,6 +2,7 @@
 
 mod mail;
 mod secret_files;
+mod table;
 
 use super::*;
 use clap::Command;

@@ -7,6 +7,7 @@ mod client;
 mod metrics;
 mod spans;
 
+pub use client::{OTLP_EXPORTS, OTLP_RESULTS, OTLP_SIGNALS};
 pub use metrics::MetricsSender;
 
 use crate::config::Config;
@@ -27,13 +28,6 @@ use tokio::runtime::Handle;
 use tracing::Subscriber;
 use tracing_subscriber::layer::Layer;
 use tracing_subscriber::registry::LookupSpan;
-
-/// Exports that have ended, by `signal` and `result`.
-pub const OTLP_EXPORTS: &str = "otlp_exports_total";
-/// The values of `signal`.
-pub const OTLP_SIGNALS: [&str; 2] = ["traces", "metrics"];
-/// The values of `result`.
-pub const OTLP_RESULTS: [&str; 2] = ["succeeded", "failed"];
 
 /// How long the last export may take when the service stops.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,6 +1,5 @@
 //! The connection to the collector.
 
-use super::OTLP_EXPORTS;
 use crate::config::{Config, otlp_headers};
 use anyhow::{Context, Result};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -9,6 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
+
+/// Exports that have ended, by `signal` and `result`.
+pub const OTLP_EXPORTS: &str = "otlp_exports_total";
+/// The values of `signal`.
+pub const OTLP_SIGNALS: [&str; 2] = ["traces", "metrics"];
+/// The values of `result`.
+pub const OTLP_RESULTS: [&str; 2] = ["succeeded", "failed"];
 
 /// How long one export may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
