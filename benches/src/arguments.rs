@@ -45,6 +45,8 @@ pub enum Measure {
     Neighbours,
     /// Memory to export and import a million documents, against ten thousand
     Archives,
+    /// Slow clients, overload, and the cost of traces
+    Edge,
     /// The service, against an earlier version of it (needs --before)
     Versions,
 }

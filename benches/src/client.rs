@@ -77,6 +77,18 @@ impl Connection {
 
     /// The body of the response to the request that was sent; anything but a success is an error.
     pub fn receive(&mut self) -> Result<&[u8]> {
+        let (head, filled) = self.read_response()?;
+        self.checked(head, filled)
+    }
+
+    /// The status of the response to the request that was sent.
+    pub fn status(&mut self) -> Result<u16> {
+        self.read_response()?;
+        Ok(str::from_utf8(&self.buffer[9..12])?.parse()?)
+    }
+
+    /// Reads a response; the bytes of its head, and of all of it.
+    fn read_response(&mut self) -> Result<(usize, usize)> {
         let mut filled = 0;
         loop {
             if filled == self.buffer.len() {
@@ -88,7 +100,7 @@ impl Connection {
             let Some((head, body)) = split(&self.buffer[..filled])? else { continue };
             match filled - head {
                 arrived if arrived < body => {}
-                arrived if arrived == body => break self.checked(head, filled),
+                arrived if arrived == body => break Ok((head, filled)),
                 _ => bail!("more arrived than was asked for"),
             }
         }

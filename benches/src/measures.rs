@@ -2,6 +2,7 @@
 
 mod access;
 mod documents;
+mod edge;
 mod engine;
 mod get;
 mod idle;
@@ -31,6 +32,7 @@ pub fn run(measure: Measure, bench: &Bench) -> Result<Vec<Finding>> {
         Measure::Documents => documents::speed(bench),
         Measure::Neighbours => documents::neighbours(bench),
         Measure::Archives => documents::archives(bench),
+        Measure::Edge => edge::measure(bench),
         Measure::Versions => versions::measure(bench),
     }
 }

@@ -8,7 +8,7 @@
 
 mod archives;
 mod expensive_filters;
-mod neighbours;
+pub mod neighbours;
 mod speed;
 
 use super::engine::Engine;

@@ -39,6 +39,20 @@ fn credential(headers: &HeaderMap) -> Credential<'_> {
     }
 }
 
+/// The caller that a token proves, within the limits of its requests.
+async fn authenticate(http: &Http, token: &str) -> Result<TokenCaller> {
+    let caller = http.app.auth.authenticate(token).await?;
+    http.request_limits.count_token(&caller)?;
+    Ok(caller)
+}
+
+/// The caller that a key proves, within the limits of its requests.
+async fn authenticate_key(http: &Http, key: &str) -> Result<KeyCaller> {
+    let caller = http.app.auth.authenticate_key(key).await?;
+    http.request_limits.count_key_caller(&caller)?;
+    Ok(caller)
+}
+
 /// An account with a valid access token.
 pub struct RequireAccount(pub AccountPrincipal);
 
@@ -52,7 +66,7 @@ impl FromRequestParts<Arc<Http>> for RequireAccount {
                 Err(ErrorCode::TokenInvalid.into())
             }
             // A good key may know that it is not enough; a bad one learns only that it is bad.
-            Credential::Key(key) => match http.app.auth.authenticate_key(key).await {
+            Credential::Key(key) => match authenticate_key(http, key).await {
                 Ok(KeyCaller::Operator(_)) => Err(ErrorCode::TokenInvalid.into()),
                 Ok(KeyCaller::Service(_) | KeyCaller::Organization(_)) => {
                     Err(ErrorCode::SessionRequired.into())
@@ -62,7 +76,7 @@ impl FromRequestParts<Arc<Http>> for RequireAccount {
                 }
                 Err(error) => Err(error.into()),
             },
-            Credential::Token(token) => match http.app.auth.authenticate(token).await? {
+            Credential::Token(token) => match authenticate(http, token).await? {
                 TokenCaller::Member(member) => Ok(Self(*member)),
                 TokenCaller::Key(_) => Err(ErrorCode::SessionRequired.into()),
             },
@@ -83,7 +97,7 @@ impl FromRequestParts<Arc<Http>> for RequireClient {
             return Ok(Self(caller));
         };
         let client = client.ok_or(ErrorCode::TokenInvalid)?;
-        let caller = http.app.auth.authenticate_key(&client.secret).await?;
+        let caller = authenticate_key(http, &client.secret).await?;
         let key_id = match &caller {
             KeyCaller::Operator(_) => None,
             KeyCaller::Service(service) => Some(service.key_id()),
@@ -124,7 +138,11 @@ impl FromRequestParts<Arc<Http>> for OptionalInvitee {
     async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
         match credential(&parts.headers) {
             Credential::Token(token) => {
-                Ok(Self(Some(http.app.auth.authenticate_for_invitation(token).await?)))
+                let caller = http.app.auth.authenticate_for_invitation(token).await?;
+                if let InvitationCaller::Member(member) = &caller {
+                    http.request_limits.count_member(member)?;
+                }
+                Ok(Self(Some(caller)))
             }
             Credential::None => Ok(Self(None)),
             Credential::Key(_) => {
@@ -144,13 +162,13 @@ impl FromRequestParts<Arc<Http>> for RequireOperator {
     async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
         match credential(&parts.headers) {
             Credential::None => Err(ErrorCode::OperatorKeyRequired.into()),
-            Credential::Key(key) => match http.app.auth.authenticate_key(key).await? {
+            Credential::Key(key) => match authenticate_key(http, key).await? {
                 KeyCaller::Operator(operator) => Ok(Self(operator)),
                 KeyCaller::Service(_) | KeyCaller::Organization(_) => Err(ErrorCode::OperatorOnly.into()),
             },
             // A good token may know that it is not enough; a bad one learns only that it is bad.
             Credential::Token(token) => {
-                http.app.auth.authenticate(token).await?;
+                authenticate(http, token).await?;
                 Err(ErrorCode::OperatorOnly.into())
             }
         }
@@ -166,12 +184,12 @@ impl FromRequestParts<Arc<Http>> for RequireOperatorOrService {
     async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
         match credential(&parts.headers) {
             Credential::None => Err(ErrorCode::OperatorKeyRequired.into()),
-            Credential::Key(key) => match http.app.auth.authenticate_key(key).await? {
+            Credential::Key(key) => match authenticate_key(http, key).await? {
                 KeyCaller::Organization(_) => Err(ErrorCode::OperatorOnly.into()),
                 caller => Ok(Self(caller.into())),
             },
             Credential::Token(token) => {
-                http.app.auth.authenticate(token).await?;
+                authenticate(http, token).await?;
                 Err(ErrorCode::OperatorOnly.into())
             }
         }
@@ -228,8 +246,8 @@ impl<R> IntoParams for RequireTenant<R> {
 pub async fn optional(http: &Http, headers: &HeaderMap) -> Result<Option<Principal>> {
     match credential(headers) {
         Credential::None => Ok(None),
-        Credential::Key(key) => Ok(Some(http.app.auth.authenticate_key(key).await?.into())),
-        Credential::Token(token) => Ok(Some(http.app.auth.authenticate(token).await?.into())),
+        Credential::Key(key) => Ok(Some(authenticate_key(http, key).await?.into())),
+        Credential::Token(token) => Ok(Some(authenticate(http, token).await?.into())),
     }
 }
 
@@ -239,7 +257,7 @@ pub async fn optional(http: &Http, headers: &HeaderMap) -> Result<Option<Princip
 /// `operator_key_invalid`.
 pub async fn operator_key(http: &Http, headers: &HeaderMap) -> Result<Option<Operator>> {
     match credential(headers) {
-        Credential::Key(key) => match http.app.auth.authenticate_key(key).await? {
+        Credential::Key(key) => match authenticate_key(http, key).await? {
             KeyCaller::Operator(operator) => Ok(Some(operator)),
             KeyCaller::Service(_) | KeyCaller::Organization(_) => Err(ErrorCode::OperatorOnly.into()),
         },

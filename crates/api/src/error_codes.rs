@@ -67,6 +67,7 @@ const ADVICE: &[(ErrorCode, &str)] = &[
         "Wait as long as `Retry-After` says, or send the request without the header: keys that already have a response stay valid.",
     ),
     (ErrorCode::TooManyAttempts, "Wait as long as `Retry-After` says."),
+    (ErrorCode::TooManyRequests, "Wait as long as `Retry-After` says, and send fewer at a time."),
     (ErrorCode::Internal, "Report the `request_id` to the operator of the service."),
     (ErrorCode::SignInBusy, "Try again after as long as `Retry-After` says."),
     (ErrorCode::StoreUnavailable, "Try again after as long as `Retry-After` says."),

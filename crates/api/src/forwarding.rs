@@ -1,5 +1,5 @@
 //! Warns once about each proxy that the settings do not name. The clients behind such a proxy cannot be told apart, so
-//! password guesses by one of them count against all of them.
+//! password guesses and floods by one of them count against all of them.
 
 use super::network::Network;
 use axum::extract::Request;
@@ -30,8 +30,8 @@ impl Forwarding {
             tracing::warn!(
                 %peer,
                 header,
-                "a request came through a proxy that TRUSTED_PROXIES does not name: all behind it share one limit \
-                 of sign-in attempts; name it there, and let it send X-Forwarded-For"
+                "a request came through a proxy that TRUSTED_PROXIES does not name: all behind it share the \
+                 limits of one address; name it there, and let it send X-Forwarded-For"
             );
         }
     }

@@ -4,8 +4,10 @@ use super::body_budget::BodyBudget;
 use super::forwarding::Forwarding;
 use super::load::LoadLimit;
 use super::metrics::RequestMetrics;
+use super::rate_limit::requests::RequestLimits;
 use super::readiness::Readiness;
 use super::request_id::RequestIds;
+use super::request_trace::RequestTracer;
 use super::settings::Settings;
 use std::sync::Arc;
 use tenantry_domain::app::App;
@@ -26,12 +28,16 @@ pub struct Http {
     pub metrics: RequestMetrics,
     /// All metrics of the process, in the Prometheus text format.
     pub render_metrics: fn() -> String,
+    /// Decides which requests are traced, if any are.
+    pub tracer: Option<Arc<dyn RequestTracer>>,
     /// The result of the last readiness probe.
     pub readiness: Readiness,
     /// The proxies that have been warned about.
     pub forwarding: Forwarding,
     /// The requests that are worked on.
     pub load: LoadLimit,
+    /// How many requests each may send.
+    pub request_limits: RequestLimits,
     /// The memory that lines of NDJSON may take.
     pub body_budget: Arc<BodyBudget>,
 }

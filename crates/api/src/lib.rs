@@ -53,6 +53,7 @@ mod rate_limit;
 mod readiness;
 mod request_fields;
 mod request_id;
+pub mod request_trace;
 mod responses;
 mod roles;
 mod routes;

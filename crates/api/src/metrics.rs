@@ -1,10 +1,12 @@
 //! The metrics of the API. A handle is created once per route, method and status, and looked up without allocating.
 
+use crate::rate_limit::requests::REQUEST_LIMITS;
 use axum::http::{Method, StatusCode};
 use metrics::{Counter, Histogram, counter, histogram};
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
+use tenantry_domain::rate_limit::STORED_LIMITS;
 
 /// Requests answered, by `method`, `route` and `status`.
 pub const HTTP_REQUESTS: &str = "http_requests_total";
@@ -18,6 +20,8 @@ pub const HTTP_CONNECTIONS: &str = "http_connections";
 pub const HTTP_REQUESTS_IN_PROGRESS: &str = "http_requests_in_progress";
 /// Requests that were refused at once, because as many were worked on as may be.
 pub const HTTP_REQUESTS_SHED: &str = "http_requests_shed_total";
+/// Requests that were refused because somebody has sent too many of them, by the name of the `limit`.
+pub const REQUESTS_RATE_LIMITED: &str = "requests_rate_limited_total";
 /// Connections that were closed at once, because their address had as many as one may have.
 pub const HTTP_CONNECTIONS_REFUSED: &str = "http_connections_refused_total";
 /// TLS handshakes that did not succeed, by `reason`: `failed`, `plain_http` or `timeout`.
@@ -26,6 +30,12 @@ pub const TLS_HANDSHAKE_FAILURES: &str = "tls_handshake_failures_total";
 pub const HTTP2_CONNECTIONS_CUT_OFF: &str = "http2_connections_cut_off_total";
 /// Password hashes that wait for a thread.
 pub const PASSWORD_HASH_QUEUE_DEPTH: &str = "password_hash_queue_depth";
+
+/// The names of the limits: `limit` of [`REQUESTS_RATE_LIMITED`].
+#[must_use]
+pub fn rate_limits() -> Vec<&'static str> {
+    [REQUEST_LIMITS.as_slice(), &STORED_LIMITS].concat()
+}
 
 /// A request that has been answered.
 pub struct AnsweredRequest<'a> {

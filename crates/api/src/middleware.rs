@@ -11,8 +11,10 @@ use super::http::Http;
 use super::idempotency::IDEMPOTENCY_KEY;
 use super::load::LoadSlot;
 use super::metrics::{AnsweredRequest, HTTP_REQUESTS_SHED};
-use super::problem::{ApiError, render};
+use super::problem::{ApiError, RenderedCode, render};
+use super::rate_limit::requests::{self, Nearest};
 use super::request_id::{RequestId, X_REQUEST_ID};
+use super::request_trace::{self, AdoptParent};
 use super::responses::OPERATION_LOCATION;
 use super::security;
 use crate::error_codes;
@@ -26,6 +28,7 @@ use hyper::body::Body;
 use std::any::Any;
 use std::convert::Infallible;
 use std::future::{poll_fn, ready};
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -75,13 +78,15 @@ where
         let mut seen = RequestContext::of(&http, &request);
         http.forwarding.notice(&request, &http.settings.trusted_proxies);
         let address = address_of(&http, request.headers(), request.extensions());
-        let answer = match refusal(&request).map_or_else(|| seen.admit(&http, request), Err) {
+        let counted = refusal(&request).map_or_else(|| seen.count(&http, address), Err);
+        let answer = match counted.and_then(|()| seen.admit(&http, request)) {
             Err(error) => Either::Left(ready(Ok(ApiError(error).into_response()))),
             Ok(request) => Either::Right(self.routes.call(request)),
         };
-        let span = seen.span();
+        let span = seen.begin_span();
         let origin = RequestOrigin::new(address, seen.id.as_str().to_owned());
-        Box::pin(origin.run(carry(http, seen, answer)).instrument(span).map(Ok))
+        let work = requests::scope(seen.nearest, carry(http, seen, answer));
+        Box::pin(origin.run(work).instrument(span).map(Ok))
     }
 }
 
@@ -96,6 +101,11 @@ struct RequestContext {
     compression: Option<Option<Coding>>,
     /// Counts the request while it is worked on.
     slot: Option<LoadSlot>,
+    /// How near its address has come to its limit.
+    nearest: Option<Nearest>,
+    /// What begins its trace, if it is traced.
+    adopt: Option<AdoptParent>,
+    is_traced: bool,
 }
 
 impl RequestContext {
@@ -104,7 +114,7 @@ impl RequestContext {
         let route: Option<MatchedPath> = request.extensions().get().cloned();
         let is_compressed = http.settings.compression
             && route.as_ref().is_some_and(|route| compression::is_listed(&method, route.as_str()));
-        Self {
+        let mut seen = Self {
             started: Instant::now(),
             id: RequestId::of(headers, &http.request_ids),
             has_unknown_coding: content_coding::is_unknown(headers),
@@ -112,12 +122,35 @@ impl RequestContext {
             method,
             route,
             slot: None,
+            nearest: None,
+            adopt: None,
+            is_traced: false,
+        };
+        if !seen.is_probe() {
+            seen.adopt = http.tracer.as_ref().and_then(|tracer| tracer.sample(headers));
         }
+        seen
+    }
+
+    fn route(&self) -> &str {
+        self.route.as_ref().map_or("unmatched", MatchedPath::as_str)
+    }
+
+    /// Counts the request for its address, unless it is a probe.
+    fn count(&mut self, http: &Http, address: Option<IpAddr>) -> Result<(), Error> {
+        if !self.is_probe() {
+            self.nearest = http.request_limits.count_address(address)?;
+        }
+        Ok(())
+    }
+
+    fn is_probe(&self) -> bool {
+        self.route.as_ref().is_some_and(|route| PROBES.contains(&route.as_str()))
     }
 
     /// Takes a slot for the request, unless it is a probe: probes are answered under any load.
     fn admit(&mut self, http: &Http, request: Request) -> Result<Request, Error> {
-        if self.route.as_ref().is_some_and(|route| PROBES.contains(&route.as_str())) {
+        if self.is_probe() {
             return Ok(request);
         }
         let Some(slot) = http.load.begin() else {
@@ -133,9 +166,19 @@ impl RequestContext {
     }
 
     /// The span around the use cases and store calls of the request. It has no path, which may contain a name.
-    fn span(&self) -> Span {
-        let route = self.route.as_ref().map_or("unmatched", MatchedPath::as_str);
-        tracing::debug_span!("request", request_id = self.id.as_str(), method = %self.method, route)
+    fn begin_span(&mut self) -> Span {
+        match self.adopt.take() {
+            Some(adopt) => {
+                self.is_traced = true;
+                request_trace::span(&self.method, self.route(), self.id.as_str(), adopt)
+            }
+            None => tracing::debug_span!(
+                "request",
+                request_id = self.id.as_str(),
+                method = %self.method,
+                route = self.route()
+            ),
+        }
     }
 
     /// Whether the response waits until a whole archive has been read.
@@ -177,11 +220,16 @@ async fn carry(
     if let Some(coding) = seen.compression {
         response = compression::compress(coding, response).await;
     }
-    let route = seen.route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let took = seen.started.elapsed();
-    let observed = AnsweredRequest { method: &seen.method, route, status: response.status(), took };
+    let observed =
+        AnsweredRequest { method: &seen.method, route: seen.route(), status: response.status(), took };
     http.metrics.observe(&observed);
-    log(&seen.id, &observed);
+    let code = response.extensions().get().map(|RenderedCode(code)| *code);
+    if seen.is_traced {
+        request_trace::finish(&Span::current(), response.status(), RequestOrigin::organization(), code);
+    }
+    log(&seen.id, &observed, code, http.settings.log_all_requests);
+    http.request_limits.announce(response.headers_mut());
     make_absolute(response.headers_mut(), public_url);
     complete(response.headers_mut(), seen.id);
     response
@@ -254,16 +302,31 @@ fn complete(answer: &mut HeaderMap, id: RequestId) {
     answer.insert(X_REQUEST_ID, id.into_header());
 }
 
+/// The line about an answered request.
+macro_rules! log_line {
+    ($level:ident, $id:expr, $seen:expr, $code:expr) => {
+        tracing::$level!(
+            request_id = $id.as_str(),
+            method = $seen.method.as_str(),
+            route = $seen.route,
+            status = $seen.status.as_u16(),
+            code = $code,
+            micros = u64::try_from($seen.took.as_micros()).unwrap_or(u64::MAX),
+            client = RequestOrigin::address().map(|address| display(address.to_canonical())),
+            organization = RequestOrigin::organization().map(display),
+            "answered"
+        )
+    };
+}
+
 /// Successful reads are frequent and rarely of interest, so they have the level `debug`. The path is not logged: it may
-/// contain a name, and the route says which endpoint it was.
-fn log(id: &RequestId, seen: &AnsweredRequest<'_>) {
-    let (method, status) = (seen.method.as_str(), seen.status.as_u16());
-    let micros = u64::try_from(seen.took.as_micros()).unwrap_or(u64::MAX);
-    let id = id.as_str();
-    if matches!(*seen.method, Method::GET | Method::HEAD | Method::OPTIONS) && status < 400 {
-        tracing::debug!(request_id = id, method, route = seen.route, status, micros, "answered");
+/// contain a name, and the route says which endpoint it was. `is_verbose` logs them like all others.
+fn log(id: &RequestId, seen: &AnsweredRequest<'_>, code: Option<&str>, is_verbose: bool) {
+    let is_read = matches!(*seen.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    if is_read && seen.status.as_u16() < 400 && !is_verbose {
+        log_line!(debug, id, seen, code);
     } else {
-        tracing::info!(request_id = id, method, route = seen.route, status, micros, "answered");
+        log_line!(info, id, seen, code);
     }
 }
 

@@ -4,11 +4,13 @@
 //! above that the framework makes, into a problem body with the request's id.
 
 use super::error_codes::{self, sentence, status_of};
+use super::metrics::REQUESTS_RATE_LIMITED;
 use super::rate_limit::announce;
 use super::request_id::RequestId;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use metrics::counter;
 use serde::Serialize;
 use tenantry_domain::{Error, ErrorCode, ErrorKind, FieldError};
 use utoipa::ToSchema;
@@ -62,6 +64,10 @@ impl From<&FieldError> for FieldProblem {
 #[derive(Debug, Clone)]
 pub struct ApiError(pub Error);
 
+/// The code of a response that is a problem, for the log.
+#[derive(Debug, Clone, Copy)]
+pub struct RenderedCode(pub &'static str);
+
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         Self(error)
@@ -105,6 +111,7 @@ pub fn render(mut response: Response, id: &RequestId, public_url: &str) -> Respo
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
     parts.headers.remove(header::CONTENT_LENGTH);
     add_headers(&mut parts.headers, &error);
+    parts.extensions.insert(RenderedCode(error.code().code()));
     Response::from_parts(parts, Body::from(body))
 }
 
@@ -140,6 +147,7 @@ fn add_headers(headers: &mut axum::http::HeaderMap, error: &Error) {
     }
     if let Some((name, limit)) = error.limit() {
         announce(headers, name, limit, Some(0));
+        counter!(REQUESTS_RATE_LIMITED, "limit" => name).increment(1);
     }
     let wait = error.wait().or(match error.code().kind() {
         ErrorKind::RateLimited | ErrorKind::Unavailable => Some(std::time::Duration::from_secs(1)),

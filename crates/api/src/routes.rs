@@ -10,8 +10,10 @@ use super::load::LoadLimit;
 use super::metrics::RequestMetrics;
 use super::middleware::Middleware;
 use super::problem::ApiError;
+use super::rate_limit::requests::RequestLimits;
 use super::readiness::Readiness;
 use super::request_id::RequestIds;
+use super::request_trace::RequestTracer;
 use super::settings::Settings;
 use super::{
     account_links, api_keys, archives, audit, authorization_server, classic, collection_schemas, collections,
@@ -45,12 +47,14 @@ pub struct ApiParts {
     pub settings: Settings,
     /// All metrics of the process, in the Prometheus text format.
     pub render_metrics: fn() -> String,
+    /// Decides which requests are traced, if any are.
+    pub tracer: Option<Arc<dyn RequestTracer>>,
 }
 
 /// The use cases over HTTP.
 #[must_use]
 pub fn handlers(parts: ApiParts) -> Handlers {
-    let ApiParts { app, clock, entropy, settings, render_metrics } = parts;
+    let ApiParts { app, clock, entropy, settings, render_metrics, tracer } = parts;
     let (routes, document) = api().split_for_parts();
     let document = openapi::document(document, &settings.app_name, &settings.public_url);
     let cors = (!settings.cors_origins.is_empty()).then(|| cors(&settings));
@@ -60,9 +64,11 @@ pub fn handlers(parts: ApiParts) -> Handlers {
         request_ids: RequestIds::new(entropy),
         metrics: RequestMetrics::of(&document),
         render_metrics,
+        tracer,
         readiness: Readiness::default(),
         forwarding: Forwarding::default(),
         load: LoadLimit::new(settings.max_concurrent_requests),
+        request_limits: RequestLimits::new(&settings),
         body_budget: BodyBudget::new(settings.bulk_memory_bytes, settings.max_document_json_bytes),
         settings,
     });

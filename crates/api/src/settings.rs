@@ -36,6 +36,20 @@ pub struct IssuerUrl {
     pub base: String,
 }
 
+/// How many requests a minute each may send; 0 is without limit.
+pub struct RequestRates {
+    /// An IPv4 address, or a /64 of IPv6.
+    pub address: u32,
+    /// An account.
+    pub account: u32,
+    /// An organization.
+    pub organization: u32,
+    /// A key.
+    pub key: u32,
+    /// The networks whose addresses are not counted.
+    pub exempt: Vec<Network>,
+}
+
 /// The operator's settings for HTTP.
 pub struct Settings {
     /// The name of the service.
@@ -65,6 +79,10 @@ pub struct Settings {
     pub compression: bool,
     /// How many requests are worked on at once; one more is refused.
     pub max_concurrent_requests: usize,
+    /// Whether reads that succeed are logged like all other requests.
+    pub log_all_requests: bool,
+    /// How many requests each may send.
+    pub request_rates: RequestRates,
     /// The proxies whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<Network>,
     /// The origins whose pages may call the API; without any, no CORS headers are sent.

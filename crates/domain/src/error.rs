@@ -190,6 +190,7 @@ error_table! {
     DocumentUnreadable, "document_unreadable", Unprocessable, "A stored document is not well-formed and cannot be read whole.", "Another program wrote it: correct or delete the document that `detail` names.";
     TooManyIdempotencyKeys, "too_many_idempotency_keys", RateLimited, "You have used as many Idempotency-Keys as an account or network may within 24 hours.", "Wait, or send the request without a key: keys that already have a response stay valid.";
     TooManyAttempts, "too_many_attempts", RateLimited, "Too many attempts.", "Wait, then try again.";
+    TooManyRequests, "too_many_requests", RateLimited, "Too many requests.", "Wait, then send fewer at a time.";
     TooManyMails, "too_many_mails", RateLimited, "As many mails were sent as may be for now.", "Wait, then try again.";
     Internal, "internal", Internal, "Something went wrong on our side.", "Report it to the operator of the service.";
     CapacityReached, "capacity_reached", NoCapacity, "The server bears no more containers of their own.", "Ask for the placement `shared`, or have the operator raise MAX_NAMESPACES or add a server.";

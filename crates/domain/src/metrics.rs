@@ -20,6 +20,19 @@ pub const ORGANIZATION_TURN_WAITS: &str = "organization_turn_waits_total";
 pub const QUERY_STARTS: &str = "query_starts_total";
 /// The values of `thread`.
 pub const QUERY_THREADS: [&str; 2] = ["async", "blocking"];
+/// Sign-ins with an address and a password that failed, by `kind`.
+pub const SIGN_IN_FAILURES: &str = "sign_in_failures_total";
+/// The values of `kind`: codes of errors, and `other`.
+pub const SIGN_IN_FAILURE_KINDS: [&str; 6] = [
+    "invalid_credentials",
+    "too_many_attempts",
+    "sign_in_busy",
+    "organization_suspended",
+    "organization_not_found",
+    "other",
+];
+/// Organizations, by `status`, as they were counted last.
+pub const ORGANIZATIONS: &str = "organizations";
 /// Mails that wait to be sent, about.
 pub const MAILS_WAITING: &str = "mails_waiting";
 /// Mails that the mail server has taken.

@@ -39,6 +39,17 @@ pub const FORGOT_NETWORK: RateLimit = RateLimit { burst: 20, period: Duration::f
 /// How long a network counts as known to the account after a sign-in: one "attempt" of this limit.
 pub const KNOWN_NETWORK: RateLimit = RateLimit { burst: 1, period: Duration::from_secs(90 * 24 * 3600) };
 
+/// The names of the limits whose counters are in the store, for clients and in metrics.
+pub const STORED_LIMITS: [&str; 7] = [
+    "sign-in",
+    "create",
+    "forgot-password",
+    "idempotency-keys",
+    "mail-address",
+    "mail-organization",
+    "mail-installation",
+];
+
 /// What attempts are counted against: a hash, so that the store holds no address in clear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RateLimitKey(pub [u8; 32]);

@@ -152,6 +152,9 @@ pub trait Organizations: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Arc<Organization>>>;
 
+    /// How many have that status; counted by an index, which takes some time where there are very many.
+    async fn count_organizations(&self, status: Status) -> Result<u64>;
+
     /// Up to `limit` deleted ones whose `purge_at` is not after `now`, without a legal hold and without an
     /// operation; the longest due first.
     async fn list_organizations_to_purge(&self, now: Timestamp, limit: u32)

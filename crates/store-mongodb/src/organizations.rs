@@ -102,6 +102,13 @@ impl store::Organizations for Organizations {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
+    async fn count_organizations(&self, status: Status) -> Result<u64> {
+        let count = self.collection().count_documents(doc! { "status": status.as_str() });
+        let count = count.hint(Hint::Name(ORGANIZATIONS_BY_STATUS.to_owned()));
+        Ok(self.records().call(count).await?)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn list_organizations_to_purge(
         &self,
         now: Timestamp,

@@ -48,6 +48,7 @@ statements! {
     LIST_OF_STATUS = "SELECT record FROM organizations \
         WHERE status = ?5 AND (identifier, id) > (?1, ?2) AND identifier < ?3 \
         ORDER BY identifier, id LIMIT ?4";
+    COUNT_OF_STATUS = "SELECT count(*) FROM organizations WHERE status = ?1";
     LIST_DUE = "SELECT record FROM organizations WHERE purge_due <= ?1 ORDER BY purge_due LIMIT ?2";
     // Of other owners all; of this one those whose lease has run out, or ends later than any lease can: it was
     // given before the clock was set back.
@@ -93,6 +94,16 @@ impl Organizations for Sqlite {
     ) -> Result<Vec<Arc<Organization>>> {
         let query = query.clone();
         self.readers.scan(move |connection| list(connection, &query, limit)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn count_organizations(&self, status: Status) -> Result<u64> {
+        let count = move |connection: &Connection| {
+            let counted: Option<i64> =
+                COUNT_OF_STATUS.first(connection, [status.as_str()], |row| row.get(0))?;
+            Ok(u64::try_from(counted.unwrap_or_default()).unwrap_or_default())
+        };
+        self.readers.scan(count).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

@@ -4,11 +4,13 @@
 //! `Config` is valid as a whole, so no other code checks a setting again.
 
 mod choices;
+mod client;
 mod env_file;
 mod issuer;
 mod layers;
 mod listen;
 mod misspelt;
+pub mod otlp_headers;
 mod public_url;
 mod reference;
 mod secret;
@@ -19,15 +21,16 @@ mod table;
 mod value;
 mod warnings;
 
-pub use choices::{CapacityPolicy, LogFormat, LogLevel, TokenAlgorithm};
+pub use choices::{CapacityPolicy, LogFormat, LogLevel, LogRequests, TokenAlgorithm};
+pub use client::ClientConfig;
 pub use listen::ListenConfig;
 pub use public_url::PublicUrl;
 pub use reference::{SETTINGS_POINTER, client_flags, flags, flags_showing, markdown};
 pub use secret::{SECRET_MIN_BYTES, Secret, SigningSecret};
 pub use setting::Setting;
 pub use smtp::{MailFrom, SmtpSecurity, SmtpUrl};
-pub use table::{ClientConfig, Config, SETTINGS};
-pub use value::{DatabaseName, Origin, TenantPrefix};
+pub use table::{Config, SETTINGS};
+pub use value::{DatabaseName, Origin, SampleRatio, TenantPrefix};
 pub use warnings::{Warning, warnings};
 
 use clap::ArgMatches;
@@ -219,6 +222,8 @@ fn refusals(draft: &Draft) -> Vec<String> {
         mail_without_sender(draft),
         mail_password_misplaced(draft),
         mail_password_in_clear(draft),
+        export_headers_malformed(draft),
+        export_headers_without_collector(draft),
     ]
     .into_iter()
     .flatten()
@@ -332,6 +337,22 @@ fn mail_password_in_clear(draft: &Draft) -> Option<String> {
         "SMTP_URL has `tls=off` and a user: the password would cross the network in clear. Remove `?tls=off`, or use a \
          mail server on this machine."
             .to_owned()
+    })
+}
+
+/// Their text may be a secret, so nothing of it is shown.
+fn export_headers_malformed(draft: &Draft) -> Option<String> {
+    let headers = draft.otlp_headers.as_ref()?.as_ref()?;
+    otlp_headers::parse(headers.expose()).is_none().then(|| {
+        "OTEL_EXPORTER_OTLP_HEADERS must be `name=value` pairs, separated by commas, with percent-encoded values."
+            .to_owned()
+    })
+}
+
+fn export_headers_without_collector(draft: &Draft) -> Option<String> {
+    draft.otlp_headers.as_ref()?.as_ref()?;
+    draft.otlp_endpoint.as_ref()?.is_none().then(|| {
+        "OTEL_EXPORTER_OTLP_HEADERS is set and OTEL_EXPORTER_OTLP_ENDPOINT is not: set it, too.".to_owned()
     })
 }
 

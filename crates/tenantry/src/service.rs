@@ -1,17 +1,18 @@
 //! The assembled service: engine, keys, application, and the work it does in the background.
 
-use crate::config::Config;
+use crate::config::{Config, LogRequests};
 use crate::issuer_keys::IssuerKeyCache;
 use crate::keys;
 use crate::mail::Postman;
-use crate::{engine, huge_pages, issuers, operator_key, telemetry};
+use crate::telemetry::{self, system_metrics};
+use crate::{engine, huge_pages, issuers, operator_key};
 use anyhow::{Result, bail};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tenantry_api::listen::Handlers;
-use tenantry_api::settings::Settings;
+use tenantry_api::settings::{RequestRates, Settings};
 use tenantry_domain::app::mail::{MailRound, MailTransport};
 use tenantry_domain::app::signing_keys::{SigningState, read_state};
 use tenantry_domain::app::{App, AppParts, Policy};
@@ -23,7 +24,7 @@ use tenantry_domain::limits::{
     AUDIT_INTERVAL, AUDIT_ROUNDS, EXPIRY_POLL_INTERVAL, MAIL_INTERVAL, MAINTENANCE_INTERVAL,
     RECOVERY_INTERVAL,
 };
-use tenantry_domain::metrics::{MAILS_WAITING, OPERATION_RECOVERIES};
+use tenantry_domain::metrics::{MAILS_WAITING, OPERATION_RECOVERIES, ORGANIZATIONS};
 use tenantry_domain::organization::Quota;
 use tenantry_domain::password::pool::HashPool;
 use tenantry_domain::store::Store;
@@ -77,8 +78,16 @@ impl Service {
             entropy,
             settings: settings(config),
             render_metrics: telemetry::render_metrics,
+            tracer: telemetry::otlp::request_tracer(),
         });
         background.spawn(keep_running("metrics", telemetry::metrics_upkeep));
+        if let Some(sender) = telemetry::otlp::metrics_sender() {
+            background.spawn(keep_running("OTLP metrics", move || sender.clone().run()));
+        }
+        let data_dir = config.mongo_uri.is_none().then(|| config.data_dir.clone());
+        background.spawn(keep_running("process metrics", move || system_metrics::refresh(data_dir.clone())));
+        let counted = Arc::clone(&app);
+        background.spawn(keep_running("counts", move || count_organizations(Arc::clone(&counted))));
         background.spawn(keep_running("keys of identity providers", move || {
             let keys = Arc::clone(&issuer_keys);
             async move { keys.keep_fresh().await }
@@ -211,9 +220,22 @@ fn settings(config: &Config) -> Settings {
         export_pause_timeout: config.export_pause_timeout,
         compression: config.compression,
         max_concurrent_requests: config.max_concurrent_requests,
+        log_all_requests: config.log_requests == LogRequests::All,
+        request_rates: request_rates(config),
         trusted_proxies: config.trusted_proxies.clone(),
         cors_origins: config.cors_origins.iter().filter_map(|origin| origin.as_str().parse().ok()).collect(),
         cors_headers: config.cors_headers.clone(),
+    }
+}
+
+fn request_rates(config: &Config) -> RequestRates {
+    let rate = |per_minute| if config.rate_limit { per_minute } else { 0 };
+    RequestRates {
+        address: rate(config.rate_limit_address),
+        account: rate(config.rate_limit_account),
+        organization: rate(config.rate_limit_organization),
+        key: rate(config.rate_limit_key),
+        exempt: config.rate_limit_exempt.clone(),
     }
 }
 
@@ -297,6 +319,27 @@ async fn send_mails(app: Arc<App>) {
             metrics::gauge!(MAILS_WAITING).set(waiting as f64);
         }
         app.mailer.wait(MAIL_INTERVAL).await;
+    }
+}
+
+/// How often organizations are counted, at most.
+const COUNT_INTERVAL: Duration = Duration::from_secs(60);
+/// The rests between two counts, as a multiple of the time that one takes.
+const COUNT_REST: u32 = 100;
+
+/// Counts the organizations of each status. Where there are very many, it does so less often.
+async fn count_organizations(app: Arc<App>) {
+    loop {
+        let started = Instant::now();
+        match app.maintenance.count_organizations().await {
+            Ok(counts) => {
+                for (status, count) in counts {
+                    metrics::gauge!(ORGANIZATIONS, "status" => status.as_str()).set(count as f64);
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the organizations could not be counted"),
+        }
+        tokio::time::sleep(COUNT_INTERVAL.max(started.elapsed() * COUNT_REST)).await;
     }
 }
 

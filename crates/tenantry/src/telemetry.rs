@@ -1,4 +1,4 @@
-//! Logs on standard error, and metrics for Prometheus.
+//! Logs on standard error, metrics for Prometheus, and traces for OpenTelemetry.
 //!
 //! They must never contain an e-mail address, a password, a token or a secret.
 //!
@@ -6,13 +6,13 @@
 //! A label has few values, fixed by the code: a route may be one, a requested path or an organization never.
 
 pub(crate) mod metrics_table;
+pub mod otlp;
+pub mod system_metrics;
 
-pub use metrics_table::{
-    BUILD_INFO, METRICS, Metric, MetricKind, PROCESS_RESIDENT_MEMORY, PROCESS_START_TIME, STORE_INFO,
-    markdown,
-};
+pub use metrics_table::{BUILD_INFO, METRICS, Metric, MetricKind, PROCESS_START_TIME, STORE_INFO, markdown};
 
 use crate::config::{Config, LogFormat, LogLevel};
+use anyhow::Result;
 use jiff::Timestamp;
 use metrics::gauge;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -21,6 +21,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use tenantry_api::metrics::HTTP_REQUEST_DURATION;
 use tenantry_domain::metrics::{PASSWORD_HASH_DURATION, STORE_WRITE_BATCH_SIZE};
+use tokio::runtime::Handle;
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -39,10 +40,14 @@ const HASH_SECONDS: &[f64] = &[0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0
 /// Upper bounds of the buckets, in writes.
 const BATCH_WRITES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
-/// Sends log lines to standard error from now on. The first call decides for the whole process.
-pub fn init(config: &Config) {
+/// Sends log lines to standard error from now on, and spans of traced requests where the settings say, by `runtime`. The
+/// first call decides for the whole process.
+///
+/// # Errors
+/// A sentence for the operator.
+pub fn init(config: &Config, runtime: &Handle) -> Result<()> {
     let filter = log_filter(config.log_level);
-    let subscriber = Registry::default();
+    let subscriber = Registry::default().with(otlp::layer(config, runtime)?);
     let lines = fmt::layer().with_writer(std::io::stderr);
     // A second service in one process (a test) uses the first one's subscriber.
     let _ = match config.log_format {
@@ -52,6 +57,7 @@ pub fn init(config: &Config) {
         }
         LogFormat::Text => subscriber.with(lines.with_ansi(false).with_filter(filter)).try_init(),
     };
+    Ok(())
 }
 
 /// `level` for our crates, whose names all begin with `tenantry`; warnings of other crates, or less if
@@ -107,9 +113,7 @@ pub fn record_start(now: Timestamp, engine: &'static str) {
 #[must_use]
 pub fn render_metrics() -> String {
     let handle = metrics_handle();
-    if let Some(bytes) = resident_bytes() {
-        gauge!(PROCESS_RESIDENT_MEMORY).set(bytes);
-    }
+    system_metrics::record_process();
     handle.render()
 }
 
@@ -121,14 +125,6 @@ pub async fn metrics_upkeep() {
         ticks.tick().await;
         handle.run_upkeep();
     }
-}
-
-/// Memory of this process in use, in bytes, where the system tells it as Linux does.
-fn resident_bytes() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: f64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024.0)
 }
 
 #[cfg(test)]
@@ -179,12 +175,5 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
         }
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn resident_memory_is_reported() {
-        let bytes = resident_bytes().unwrap();
-        assert!((1e6..1e11).contains(&bytes), "{bytes}");
     }
 }

@@ -17,6 +17,7 @@ pub(super) const ALWAYS: &[ErrorCode] = &[
     error_codes::MALFORMED_REQUEST,
     error_codes::URI_TOO_LONG,
     error_codes::HEADERS_TOO_LARGE,
+    E::TooManyRequests,
     E::Internal,
     E::StoreUnavailable,
     E::Overloaded,

@@ -292,7 +292,9 @@ impl Auth {
                 caller.own_organization().is_some_and(|own| organization.id == own.id)
             }
         });
-        seen.ok_or_else(|| ErrorCode::OrganizationNotFound.into())
+        let seen = seen.ok_or(ErrorCode::OrganizationNotFound)?;
+        RequestOrigin::note_organization(seen.id);
+        Ok(seen)
     }
 
     /// That organization, if the caller may read its record.

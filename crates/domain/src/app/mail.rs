@@ -108,7 +108,7 @@ impl Mailer {
     pub(super) async fn count(&self, to: &EmailKey, organization: Option<OrganizationId>) -> Result<()> {
         match self.try_count(to, organization).await? {
             MailBudget::Allowed => Ok(()),
-            MailBudget::AddressFull(wait) => Err(too_many(wait)),
+            MailBudget::AddressFull(wait) => Err(too_many(wait).limited_by("mail-address", MAIL_ADDRESS)),
         }
     }
 
@@ -122,26 +122,30 @@ impl Mailer {
             return Ok(MailBudget::Allowed);
         }
         let now = self.sources.now();
-        let address = (RateLimitKey::new("mail address", &[to.as_str()]), MAIL_ADDRESS);
+        let address = ("mail-address", RateLimitKey::new("mail address", &[to.as_str()]), MAIL_ADDRESS);
         let mut counters = vec![address];
         if let Some(id) = organization {
             let key = RateLimitKey::new("mail organization", &[id.digits().as_str()]);
-            counters.push((key, MAIL_ORGANIZATION));
+            counters.push(("mail-organization", key, MAIL_ORGANIZATION));
         }
-        counters.push((RateLimitKey::new("mail installation", &[]), MAIL_INSTALLATION));
+        counters.push(("mail-installation", RateLimitKey::new("mail installation", &[]), MAIL_INSTALLATION));
         // The narrowest first: what its own limit refuses must not use up a shared one.
-        for (index, (key, limit)) in counters.iter().enumerate() {
+        for (index, (name, key, limit)) in counters.iter().enumerate() {
             let RateLimitDecision::Refused { wait } = self.rate_limits.take(key, *limit, now).await? else {
                 continue;
             };
             self.give_back(&counters[..index], now).await?;
-            return if index == 0 { Ok(MailBudget::AddressFull(wait)) } else { Err(too_many(wait)) };
+            return if index == 0 {
+                Ok(MailBudget::AddressFull(wait))
+            } else {
+                Err(too_many(wait).limited_by(name, *limit))
+            };
         }
         Ok(MailBudget::Allowed)
     }
 
-    async fn give_back(&self, counted: &[(RateLimitKey, RateLimit)], now: Timestamp) -> Result<()> {
-        for (key, limit) in counted {
+    async fn give_back(&self, counted: &[(&str, RateLimitKey, RateLimit)], now: Timestamp) -> Result<()> {
+        for (_, key, limit) in counted {
             self.rate_limits.give_back(key, *limit, now).await?;
         }
         Ok(())
@@ -188,5 +192,5 @@ impl Mailer {
 }
 
 fn too_many(wait: Duration) -> Error {
-    Error::new(ErrorCode::TooManyMails).retry_after(wait)
+    Error::new(ErrorCode::TooManyMails).retry_after(wait).remaining(Some(0))
 }

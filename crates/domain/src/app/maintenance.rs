@@ -8,6 +8,7 @@ use super::organizations::Organizations;
 use super::signing_keys::SigningKeys;
 use crate::error::Result;
 use crate::limits::MAINTENANCE_BATCH;
+use crate::organization::Status;
 use crate::store::{self, Store};
 use std::sync::Arc;
 
@@ -51,6 +52,19 @@ impl Maintenance {
             signing_keys: signing_keys.clone(),
             sources: sources.clone(),
         }
+    }
+
+    /// How many organizations have each status.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn count_organizations(&self) -> Result<Vec<(Status, u64)>> {
+        let mut counts = Vec::new();
+        for status in Status::ALL {
+            counts.push((status, self.organization_records.count_organizations(status).await?));
+        }
+        Ok(counts)
     }
 
     /// One round: everything that is due or expired now, in batches, so that requests run in between.

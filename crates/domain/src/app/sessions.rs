@@ -11,13 +11,14 @@ use super::mailboxes::Mailboxes;
 use super::policy::Policy;
 use super::signing_keys::SigningKeys;
 use crate::account::{Account, Membership, Role};
-use crate::audit::{AuditAction, AuditEvent, AuditOutcome, AuditTarget};
+use crate::audit::{AuditAction, AuditEvent, AuditOutcome, AuditTarget, RequestOrigin};
 use crate::clock;
 use crate::email::{EmailAddress, EmailKey};
 use crate::error::{ErrorCode, Result};
 use crate::ids::{OrganizationId, SessionId};
 use crate::limits::REFRESH_GRACE;
 use crate::mac_keys::MacKeys;
+use crate::metrics::{SIGN_IN_FAILURE_KINDS, SIGN_IN_FAILURES};
 use crate::operation::Actor;
 use crate::organization::Organization;
 use crate::password::policy::PresentedPassword;
@@ -27,6 +28,7 @@ use crate::session::{Session, UsedToken};
 use crate::store::{self, Store, UpdateOutcome};
 use crate::token::{CLIENT_ID, Claims, ClaimsGrant, SessionClaims};
 use jiff::Timestamp;
+use metrics::counter;
 use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
@@ -97,6 +99,24 @@ impl Sessions {
     /// `organization_suspended`, and `organization_not_found` if `which` is none of the account's organizations.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn sign_in(
+        &self,
+        email: &str,
+        password: PresentedPassword,
+        network: ClientNetwork,
+        which: Option<&OrganizationRef>,
+    ) -> Result<Grant> {
+        let granted = self.try_sign_in(email, password, network, which).await;
+        match &granted {
+            Ok(grant) => RequestOrigin::note_organization(grant.organization.id),
+            Err(error) => {
+                let kind = SIGN_IN_FAILURE_KINDS.into_iter().find(|kind| *kind == error.code().code());
+                counter!(SIGN_IN_FAILURES, "kind" => kind.unwrap_or("other")).increment(1);
+            }
+        }
+        granted
+    }
+
+    async fn try_sign_in(
         &self,
         email: &str,
         password: PresentedPassword,

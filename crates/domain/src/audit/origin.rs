@@ -44,6 +44,8 @@ pub struct RequestOrigin {
     address: Option<IpAddr>,
     request_id: String,
     caller: Cell<Option<(Actor, Option<OrganizationId>)>>,
+    /// The organization that the request names.
+    named: Cell<Option<OrganizationId>>,
     issuer: OnceCell<String>,
 }
 
@@ -51,7 +53,7 @@ impl RequestOrigin {
     /// A request with that id from that address.
     #[must_use]
     pub const fn new(address: Option<IpAddr>, request_id: String) -> Self {
-        Self { address, request_id, caller: Cell::new(None), issuer: OnceCell::new() }
+        Self { address, request_id, caller: Cell::new(None), named: Cell::new(None), issuer: OnceCell::new() }
     }
 
     /// Runs `answer` as the work of this request.
@@ -62,6 +64,26 @@ impl RequestOrigin {
     /// Notes who has proven to be the caller, and the organization that the credential is bound to.
     pub fn note_caller(actor: Actor, organization: Option<OrganizationId>) {
         let _ = ORIGIN.try_with(|origin| origin.caller.set(Some((actor, organization))));
+    }
+
+    /// Notes the organization that the request is about, if that is not the one of its credential.
+    pub fn note_organization(id: OrganizationId) {
+        let _ = ORIGIN.try_with(|origin| origin.named.set(Some(id)));
+    }
+
+    /// The organization that the request is about, as far as the caller may know it.
+    #[must_use]
+    pub fn organization() -> Option<OrganizationId> {
+        let read = ORIGIN.try_with(|origin| {
+            origin.named.get().or_else(|| origin.caller.get().and_then(|(_, organization)| organization))
+        });
+        read.ok().flatten()
+    }
+
+    /// The address of the client, if it is known.
+    #[must_use]
+    pub fn address() -> Option<IpAddr> {
+        ORIGIN.try_with(|origin| origin.address).ok().flatten()
     }
 
     /// Notes the identity provider whose token the caller has.

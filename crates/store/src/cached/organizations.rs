@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tenantry_domain::Result;
 use tenantry_domain::ids::{OperationId, OrganizationId};
 use tenantry_domain::name::Identifier;
-use tenantry_domain::organization::Organization;
+use tenantry_domain::organization::{Organization, Status};
 use tenantry_domain::store::{InsertOutcome, OrganizationQuery, Organizations, UpdateOutcome};
 
 /// See [`super`].
@@ -85,6 +85,10 @@ impl Organizations for CachedOrganizations {
         limit: u32,
     ) -> Result<Vec<Arc<Organization>>> {
         self.inner.list_organizations(query, limit).await
+    }
+
+    async fn count_organizations(&self, status: Status) -> Result<u64> {
+        self.inner.count_organizations(status).await
     }
 
     async fn list_organizations_to_purge(

@@ -30,9 +30,9 @@ const STOP_TIMEOUT: Duration = Duration::from_millis(800);
 pub fn run(config: &Config) -> Result<()> {
     #[cfg(feature = "crash-points")]
     crate::failpoints::arm();
-    telemetry::init(config);
-    output::log_panics(config);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    telemetry::init(config, runtime.handle())?;
+    output::log_panics(config);
     let served = runtime.block_on(serve(config));
     // Work on blocking threads has been told to stop, and no acknowledged write depends on it.
     runtime.shutdown_background();
@@ -74,6 +74,7 @@ async fn serve(config: &Config) -> Result<()> {
     if tokio::time::timeout(STOP_TIMEOUT, service.stop()).await.is_err() {
         tracing::warn!("the store was not closed in time: the next start recovers the rest from its logs");
     }
+    telemetry::otlp::stop().await;
     Ok(())
 }
 

@@ -93,6 +93,14 @@ choices! {
         Trace = "trace",
     }
 
+    /// Which requests are logged at the level `info`.
+    LogRequests {
+        /// Those that changed something or were refused; reads that succeed have the level `debug`.
+        Changes = "changes",
+        /// All of them.
+        All = "all",
+    }
+
     /// The format of log lines.
     LogFormat {
         /// For people.

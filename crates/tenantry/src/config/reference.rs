@@ -1,7 +1,8 @@
 //! The reference of the settings: the flags of `--help` and the page `docs/settings.md`.
 
+use super::client::ClientConfig;
 use super::setting::{Alias, Setting};
-use super::table::{ClientConfig, SETTINGS};
+use super::table::SETTINGS;
 use super::value::Unit;
 use clap::{Arg, Command};
 use std::fmt::Write;

@@ -3,12 +3,12 @@
 //!
 //! A new setting is a new row and nothing else; the type of its field says how its text is read (`value.rs`).
 
-use super::choices::{CapacityPolicy, LogFormat, LogLevel, TokenAlgorithm};
+use super::choices::{CapacityPolicy, LogFormat, LogLevel, LogRequests, TokenAlgorithm};
 use super::public_url::PublicUrl;
 use super::secret::{Secret, SigningSecret};
 use super::setting::{Alias, FileForm, Setting};
 use super::smtp::{MailFrom, SmtpUrl};
-use super::value::{DatabaseName, Limits, Origin, TenantPrefix, Unit, Value};
+use super::value::{DatabaseName, Limits, Origin, SampleRatio, TenantPrefix, Unit, Value};
 use axum::http::HeaderName;
 use reqwest::Url;
 use std::net::IpAddr;
@@ -91,6 +91,7 @@ const DOCUMENTS: &str = "Documents";
 const CAPACITY: &str = "Capacity";
 const MAIL: &str = "Mail";
 const LOGS: &str = "Logs and metrics";
+const OPENTELEMETRY: &str = "OpenTelemetry";
 const COMMAND_LINE: &str = "Command line";
 
 settings! {
@@ -303,8 +304,34 @@ settings! {
         password_min_length: usize = {
             name: "PASSWORD_MIN_LENGTH", flag: "password-min-length", default: "8", limits: Limits::new(8, 64, Unit::One),
         };
-        /// Whether sign-ins and creates are limited per account and network. `off` is for tests.
+        /// Whether anything is limited by its rate: attempts to sign in, creates, mails, and requests as the next
+        /// settings say. `off` is for tests.
         rate_limit: bool = { name: "RATE_LIMIT", flag: "rate-limit", default: "on" };
+        /// How many requests a minute one IPv4 address, or one /64 of IPv6, may send to an instance, all at once
+        /// or spread over the minute; 0 is without limit. One more is answered 429. It does not apply to this
+        /// machine's own addresses, to `TRUSTED_PROXIES` and to `RATE_LIMIT_EXEMPT`.
+        rate_limit_address: u32 = {
+            name: "RATE_LIMIT_ADDRESS", flag: "rate-limit-address", default: "60000",
+            limits: Limits::new(0, 60_000_000, Unit::One),
+        };
+        /// The same for one account, in all its sessions and organizations.
+        rate_limit_account: u32 = {
+            name: "RATE_LIMIT_ACCOUNT", flag: "rate-limit-account", default: "6000",
+            limits: Limits::new(0, 60_000_000, Unit::One),
+        };
+        /// The same for one organization: its members, its API keys, and exchanged tokens.
+        rate_limit_organization: u32 = {
+            name: "RATE_LIMIT_ORGANIZATION", flag: "rate-limit-organization", default: "60000",
+            limits: Limits::new(0, 60_000_000, Unit::One),
+        };
+        /// The same for one API key or service key. Tokens that a service key is exchanged for count for their
+        /// organization alone.
+        rate_limit_key: u32 = {
+            name: "RATE_LIMIT_KEY", flag: "rate-limit-key", default: "60000",
+            limits: Limits::new(0, 60_000_000, Unit::One),
+        };
+        /// The networks whose addresses `RATE_LIMIT_ADDRESS` does not limit, such as that of your backends.
+        rate_limit_exempt: Vec<Network> = { name: "RATE_LIMIT_EXEMPT", flag: "rate-limit-exempt" };
     }
     DOCUMENTS {
         /// The largest document, as BSON; as JSON it may be six times as large. MongoDB takes at most 16 MiB,
@@ -400,86 +427,43 @@ settings! {
         log_level: LogLevel = { name: "LOG_LEVEL", flag: "log-level", default: "info" };
         /// The format of log lines: `text` for people, `json` for log collectors.
         log_format: LogFormat = { name: "LOG_FORMAT", flag: "log-format", default: "text" };
+        /// Which requests have a line in the log at the level `info`: those that changed something or were refused
+        /// (`changes`), or `all`. Other reads have the level `debug`. The line has the client's address, as
+        /// `TRUSTED_PROXIES` let it be known, and the id of the organization.
+        log_requests: LogRequests = { name: "LOG_REQUESTS", flag: "log-requests", default: "changes" };
         /// Who may read `/metrics`: `open` to anybody, only with the `operator` key, or `off`.
         metrics: MetricsPolicy = { name: "METRICS", flag: "metrics", default: "open" };
+    }
+    OPENTELEMETRY {
+        /// Where traces and metrics are sent by OTLP (HTTP with Protocol Buffers): the URL of a collector, to which
+        /// `/v1/traces` and `/v1/metrics` are added. Without it nothing is sent.
+        otlp_endpoint: Option<Url> = {
+            name: "OTEL_EXPORTER_OTLP_ENDPOINT", flag: "otel-exporter-otlp-endpoint",
+        };
+        /// Headers that are sent to the collector, as `name=value`, separated by commas; characters of the value
+        /// may be percent-encoded.
+        otlp_headers: Option<Secret> = {
+            name: "OTEL_EXPORTER_OTLP_HEADERS", flag: "otel-exporter-otlp-headers",
+            file: file(&["OTEL_EXPORTER_OTLP_HEADERS_FILE"], "otel-exporter-otlp-headers-file"),
+        };
+        /// What the service is called in traces and metrics.
+        otlp_service_name: String = {
+            name: "OTEL_SERVICE_NAME", flag: "otel-service-name", default: "tenantry",
+            limits: Limits::new(1, 255, Unit::One),
+        };
+        /// The share of requests that are traced, from 0 to 1. A request with a `traceparent` is traced if its
+        /// caller's is, whatever this says (`parentbased_traceidratio`).
+        otlp_sample_ratio: SampleRatio = {
+            name: "OTEL_TRACES_SAMPLER_ARG", flag: "otel-traces-sampler-arg", default: "1",
+        };
+        /// How often metrics are sent, in milliseconds.
+        otlp_metric_interval_millis: u64 = {
+            name: "OTEL_METRIC_EXPORT_INTERVAL", flag: "otel-metric-export-interval", default: "60000",
+            limits: Limits::new(100, 3_600_000, Unit::One),
+        };
     }
     COMMAND_LINE {
         /// The running server that the operator's commands, such as `tenantry org`, talk to.
         server_url: Url = { name: "SERVER_URL", flag: "server-url", default: "http://127.0.0.1:8000" };
-    }
-}
-
-/// The settings of a command that talks to a running server, under the same names.
-#[derive(Debug, Clone)]
-pub struct ClientConfig {
-    /// The server.
-    pub server_url: Url,
-    /// The operator key, if it is set.
-    pub operator_key: Option<Secret>,
-    /// Where a server on this machine keeps the operator key.
-    pub data_dir: PathBuf,
-}
-
-impl ClientConfig {
-    /// The rows it is read from.
-    pub const SETTINGS: [Setting; 3] = [
-        rows::server_url,
-        Setting {
-            help: "The operator key. Without it, it is read from `operator.key` in `DATA_DIR`.",
-            ..rows::operator_key
-        },
-        Setting {
-            help: "Where a server on this machine keeps its data and the operator key.",
-            ..rows::data_dir
-        },
-    ];
-
-    /// Reads only those rows; errors stay in `layers`.
-    pub fn read(source: &mut impl ReadSetting) -> Option<Self> {
-        // Reads all of them before it checks any, so that all errors are reported at once.
-        let server_url = source.read(&rows::server_url);
-        let operator_key = source.read(&rows::operator_key);
-        let data_dir = source.read(&rows::data_dir);
-        Some(Self { server_url: server_url?, operator_key: operator_key?, data_dir: data_dir? })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn setting_names_and_flags_are_unique() {
-        let mut names = BTreeSet::new();
-        for setting in SETTINGS {
-            for name in setting.all_names() {
-                assert!(names.insert(name), "{name} is in the table twice");
-            }
-            assert_eq!(setting.flag, setting.name.to_lowercase().replace('_', "-"));
-        }
-    }
-
-    #[test]
-    fn every_secret_setting_has_a_file_form() {
-        for setting in SETTINGS {
-            assert_eq!(setting.file.is_some(), setting.secret, "{}", setting.name);
-            let Some(file) = setting.file else { continue };
-            let names = setting.all_names().take(1 + setting.aliases.len());
-            assert_eq!(file.names, names.map(|name| format!("{name}_FILE")).collect::<Vec<_>>());
-            assert_eq!(file.flag, format!("{}-file", setting.flag));
-        }
-    }
-
-    #[test]
-    fn setting_help_consists_of_sentences() {
-        for setting in SETTINGS {
-            assert!(setting.help.ends_with(['.', ')']), "{}", setting.name);
-            assert!(
-                !setting.help.contains(['|', '\n']),
-                "{} would break the table of the page",
-                setting.name
-            );
-        }
     }
 }

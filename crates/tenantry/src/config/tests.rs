@@ -2,6 +2,7 @@
 
 mod mail;
 mod secret_files;
+mod table;
 
 use super::*;
 use clap::Command;
@@ -93,6 +94,12 @@ fn settings_accept_valid_values() {
         ("METRICS", "off", "metrics: Off"),
         ("RETENTION_DAYS", "0", "retention: 0ns"),
         ("RATE_LIMIT", "off", "rate_limit: false"),
+        ("RATE_LIMIT_ADDRESS", "0", "rate_limit_address: 0"),
+        ("RATE_LIMIT_KEY", "60000000", "rate_limit_key: 60000000"),
+        ("RATE_LIMIT_EXEMPT", "10.0.0.0/8", "rate_limit_exempt: [10.0.0.0/8]"),
+        ("LOG_REQUESTS", "All", "log_requests: All"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.01", "otlp_sample_ratio: SampleRatio(0.01)"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "100", "otlp_metric_interval_millis: 100"),
         ("DRAIN_TIMEOUT", "0", "drain_timeout: 0ns"),
         ("LOG_LEVEL", "INFO", "log_level: Info"),
         ("LOG_LEVEL", "WARNING", "log_level: Warn"),
@@ -132,6 +139,12 @@ fn settings_reject_invalid_values() {
         ("PASSWORD_MIN_LENGTH", &["7", "65"]),
         ("SIGNUP", &["closed"]),
         ("RATE_LIMIT", &["maybe"]),
+        ("RATE_LIMIT_ADDRESS", &["-1", "60000001", "off"]),
+        ("RATE_LIMIT_EXEMPT", &["10.0.0.0/33"]),
+        ("LOG_REQUESTS", &["some"]),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &["collector:4317", "grpc://collector:4317"]),
+        ("OTEL_TRACES_SAMPLER_ARG", &["-0.1", "1.5", "NaN", "all"]),
+        ("OTEL_METRIC_EXPORT_INTERVAL", &["0", "99"]),
         ("LOG_LEVEL", &["loud"]),
         ("HASH_QUEUE", &["0"]),
         ("HTTP2", &["h2c", "yes"]),
@@ -407,4 +420,16 @@ fn settings_page_is_up_to_date() {
         page == markdown(),
         "docs/settings.md is not what the table of settings says: run `cargo xtask generate`"
     );
+}
+
+#[test]
+fn export_headers_need_a_collector_and_a_form() {
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+    let headers = |text| ("OTEL_EXPORTER_OTLP_HEADERS", text);
+    assert!(env(&[endpoint, headers("api-key=a%20secret")]).is_ok());
+    let alone = refused(&[headers("api-key=a")]);
+    assert!(alone.len() == 1 && alone[0].contains("OTEL_EXPORTER_OTLP_ENDPOINT is not"), "{alone:?}");
+    let malformed = refused(&[endpoint, headers("hunter2")]);
+    assert!(malformed.len() == 1 && malformed[0].contains("name=value"), "{malformed:?}");
+    assert!(!malformed[0].contains("hunter2"), "it may be a secret");
 }

@@ -274,6 +274,31 @@ impl Value for HeaderName {
     }
 }
 
+/// The share of something that is looked at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SampleRatio(f64);
+
+impl SampleRatio {
+    /// From 0 to 1.
+    #[must_use]
+    pub const fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl Value for SampleRatio {
+    const SHAPE: &'static str = "RATIO";
+
+    fn parse(text: &str, _: &Limits) -> Option<Self> {
+        let ratio: f64 = text.parse().ok()?;
+        (0.0..=1.0).contains(&ratio).then_some(Self(ratio))
+    }
+
+    fn rule(_: &Limits) -> String {
+        "a number from 0 to 1, such as 0.01".to_owned()
+    }
+}
+
 /// The prefix of the public name of every container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantPrefix(String);

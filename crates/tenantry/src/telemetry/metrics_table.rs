@@ -6,23 +6,27 @@
 //! A counter that appears with its first event looks to Prometheus as if there had been none: so every series whose
 //! labels are known begins with 0.
 
+use super::otlp::{OTLP_EXPORTS, OTLP_RESULTS, OTLP_SIGNALS};
+use super::system_metrics::{
+    DISK_FREE, DISK_SIZE, PROCESS_CPU, PROCESS_MAX_FDS, PROCESS_OPEN_FDS, PROCESS_RESIDENT_MEMORY,
+    PROCESS_VIRTUAL_MEMORY, WAL_SIZE,
+};
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use std::fmt::Write;
 use tenantry_api::metrics::{
     DOCUMENT_FULL_SCANS, HTTP_CONNECTIONS, HTTP_CONNECTIONS_REFUSED, HTTP_REQUEST_DURATION, HTTP_REQUESTS,
     HTTP_REQUESTS_IN_PROGRESS, HTTP_REQUESTS_SHED, HTTP2_CONNECTIONS_CUT_OFF, PASSWORD_HASH_QUEUE_DEPTH,
-    TLS_HANDSHAKE_FAILURES,
+    REQUESTS_RATE_LIMITED, TLS_HANDSHAKE_FAILURES, rate_limits,
 };
 use tenantry_domain::metrics::{
     DOCUMENTS_EXPIRED, MAIL_DROP_REASONS, MAILS_DROPPED, MAILS_SENT, MAILS_TRIED_AGAIN, MAILS_WAITING,
-    OPERATION_RECOVERIES, OPERATIONS, ORGANIZATION_TURN_WAITS, PASSWORD_HASH_DURATION, QUERY_STARTS,
-    QUERY_THREADS, SCHEMA_WARNINGS, STORE_CACHE_INVALIDATIONS, STORE_CHANGE_STREAM_ALIVE,
-    STORE_WRITE_BATCH_SIZE,
+    OPERATION_RECOVERIES, OPERATIONS, ORGANIZATION_TURN_WAITS, ORGANIZATIONS, PASSWORD_HASH_DURATION,
+    QUERY_STARTS, QUERY_THREADS, SCHEMA_WARNINGS, SIGN_IN_FAILURE_KINDS, SIGN_IN_FAILURES,
+    STORE_CACHE_INVALIDATIONS, STORE_CHANGE_STREAM_ALIVE, STORE_WRITE_BATCH_SIZE,
 };
 use tenantry_domain::operation::{OperationKind, OperationState};
+use tenantry_domain::organization::Status;
 
-/// Memory of the process that is in use.
-pub const PROCESS_RESIDENT_MEMORY: &str = "process_resident_memory_bytes";
 /// When the process started.
 pub const PROCESS_START_TIME: &str = "process_start_time_seconds";
 /// When the certificate in use expires.
@@ -114,6 +118,10 @@ fn operation_outcomes() -> Vec<&'static str> {
     vec![OperationState::Succeeded.as_str(), OperationState::Failed.as_str()]
 }
 
+fn organization_statuses() -> Vec<&'static str> {
+    Status::ALL.iter().map(|status| status.as_str()).collect()
+}
+
 /// Every metric, in the order of the page.
 pub const METRICS: &[Metric] = &[
     labeled(
@@ -144,6 +152,15 @@ pub const METRICS: &[Metric] = &[
         Unit::Count,
         "Requests refused at once, because `MAX_CONCURRENT_REQUESTS` were worked on.",
     ),
+    labeled(
+        metric(
+            REQUESTS_RATE_LIMITED,
+            Counter,
+            Unit::Count,
+            "Requests refused with 429, because there were too many of them (`docs/limits.md`).",
+        ),
+        &[fixed("limit", rate_limits)],
+    ),
     metric(
         HTTP_CONNECTIONS_REFUSED,
         Counter,
@@ -172,6 +189,25 @@ pub const METRICS: &[Metric] = &[
     labeled(
         metric(TLS_CERTIFICATE_RELOADS, Counter, Unit::Count, "Times that changed files of TLS were read."),
         &[fixed("result", || vec!["taken", "refused"])],
+    ),
+    labeled(
+        metric(
+            SIGN_IN_FAILURES,
+            Counter,
+            Unit::Count,
+            "Sign-ins with an address and a password that failed, by the code of the refusal.",
+        ),
+        &[fixed("kind", || SIGN_IN_FAILURE_KINDS.to_vec())],
+    ),
+    labeled(
+        metric(
+            ORGANIZATIONS,
+            Gauge,
+            Unit::Count,
+            "Organizations of each status, in the whole installation; counted about once a minute, and less often where \
+             there are very many.",
+        ),
+        &[fixed("status", organization_statuses)],
     ),
     labeled(
         metric(OPERATIONS, Counter, Unit::Count, "Recorded multi-step changes that ended."),
@@ -237,7 +273,33 @@ pub const METRICS: &[Metric] = &[
         metric(STORE_INFO, Gauge, Unit::Count, "Always 1; the label tells which engine keeps the data."),
         &[recorded("engine", "`embedded` or `mongodb`")],
     ),
+    metric(
+        WAL_SIZE,
+        Gauge,
+        Unit::Bytes,
+        "Write-ahead logs of the embedded engine that are open; 0 on MongoDB.",
+    ),
+    metric(
+        DISK_FREE,
+        Gauge,
+        Unit::Bytes,
+        "Free space for the service on the disk of the data directory; 0 on MongoDB.",
+    ),
+    metric(DISK_SIZE, Gauge, Unit::Bytes, "Size of the disk of the data directory; 0 on MongoDB."),
+    labeled(
+        metric(
+            OTLP_EXPORTS,
+            Counter,
+            Unit::Count,
+            "Exports to the collector of OTEL_EXPORTER_OTLP_ENDPOINT that ended.",
+        ),
+        &[fixed("signal", || OTLP_SIGNALS.to_vec()), fixed("result", || OTLP_RESULTS.to_vec())],
+    ),
     metric(PROCESS_RESIDENT_MEMORY, Gauge, Unit::Bytes, "Memory of the process that is in use."),
+    metric(PROCESS_VIRTUAL_MEMORY, Gauge, Unit::Bytes, "Memory that the process has reserved."),
+    metric(PROCESS_CPU, Counter, Unit::Seconds, "Processor time of the process, in whole seconds."),
+    metric(PROCESS_OPEN_FDS, Gauge, Unit::Count, "Open files and connections of the process."),
+    metric(PROCESS_MAX_FDS, Gauge, Unit::Count, "How many of them the process may have."),
     metric(PROCESS_START_TIME, Gauge, Unit::Seconds, "When the process started, in seconds since 1970."),
     labeled(
         metric(BUILD_INFO, Gauge, Unit::Count, "Always 1; the label tells which build runs."),

@@ -222,6 +222,8 @@ async fn mails_are_limited_for_each_address() {
     }
     let refused = acme.owner.post_empty("/v1/me/email/verification").await;
     assert_eq!(refused.header("retry-after"), "720");
+    assert_eq!(refused.header("ratelimit-policy"), "\"mail-address\";q=5;w=3600");
+    assert_eq!(refused.header("ratelimit"), "\"mail-address\";r=0;t=720");
     refused.refused("too_many_mails");
     // For who has forgotten a password the answer stays the same, and no mail comes.
     assert_eq!(forgot(&app.client(), acme.email()).await.status, 202);
@@ -234,7 +236,10 @@ async fn mails_are_limited_for_each_address() {
     for _ in 0..20 {
         forgot(&app.client(), "nobody@elsewhere.example").await;
     }
-    forgot(&app.client(), "nobody@elsewhere.example").await.refused("too_many_attempts");
+    let refused = forgot(&app.client(), "nobody@elsewhere.example").await;
+    assert_eq!(refused.header("ratelimit-policy"), "\"forgot-password\";q=20;w=1200");
+    assert_eq!(refused.header("ratelimit"), "\"forgot-password\";r=0;t=60");
+    refused.refused("too_many_attempts");
 }
 
 /// Requests do not wait for the mail server, and what they asked for is sent when it is back. Until then nothing of it

@@ -1,9 +1,11 @@
 //! `/metrics` as a whole: everything that the page of metrics has is there from the start, and nothing else ever is.
 
 use crate::support::app::App;
-use crate::support::fixtures::organization;
+use crate::support::client::Client;
+use crate::support::fixtures::{PASSWORD, credentials, organization};
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 use tenantry::telemetry::METRICS;
 
 /// The metrics that `/metrics` declares, with their types.
@@ -30,6 +32,12 @@ async fn metrics_are_those_of_the_table_from_the_start() {
         r#"query_starts_total{thread="blocking"} 0"#,
         "operation_recoveries_total 0",
         "mails_sent_total 0",
+        r#"requests_rate_limited_total{limit="address"} 0"#,
+        r#"requests_rate_limited_total{limit="mail-organization"} 0"#,
+        r#"sign_in_failures_total{kind="sign_in_busy"} 0"#,
+        r#"organizations{status="purging"} 0"#,
+        r#"otlp_exports_total{signal="traces",result="failed"} 0"#,
+        r#"tls_certificate_reloads_total{result="refused"} 0"#,
         "documents_expired_total 0",
         "password_hash_seconds_count 0",
         r#"http_requests_total{method="POST",route="/v1/organizations",status="201"} 0"#,
@@ -50,4 +58,66 @@ async fn metrics_are_those_of_the_table_after_work() {
     assert_eq!(declared(&text), listed());
     let created = r#"operations_total{kind="create",outcome="succeeded"} 1"#;
     assert!(text.lines().any(|line| line == created), "{text}");
+}
+
+/// The value of a series, once `is_there`: some are read in the background.
+async fn value(client: &Client, series: &str, is_there: impl Fn(f64) -> bool) -> f64 {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let text = client.get("/metrics").await.text;
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok());
+        match value {
+            Some(value) if is_there(value) => return value,
+            _ => assert!(Instant::now() < deadline, "{series} is {value:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sign_in_failures_are_counted_by_kind() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme Corp").await;
+    let client = app.client();
+    for email in [acme.email(), "nobody@acme.example"] {
+        client
+            .post("/admin/login", &credentials(email, "not the password"))
+            .await
+            .refused("invalid_credentials");
+    }
+    let body = json!({ "email": acme.email(), "password": PASSWORD, "organization": "another" });
+    client.post("/admin/login", &body).await.refused("organization_not_found");
+    for (kind, count) in [("invalid_credentials", 2.0), ("organization_not_found", 1.0), ("other", 0.0)] {
+        let series = format!("sign_in_failures_total{{kind=\"{kind}\"}}");
+        value(&client, &series, |value| value == count).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn organizations_are_counted_by_status() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme Corp").await;
+    organization(&app, "Globex").await;
+    app.operator().post_empty(&format!("{}/suspend", acme.path())).await.ok();
+    // They are counted when the service starts, and then at intervals.
+    let app = app.restart().await;
+    for (status, count) in [("active", 1.0), ("suspended", 1.0), ("deleted", 0.0)] {
+        let series = format!("organizations{{status=\"{status}\"}}");
+        value(&app.client(), &series, |value| value == count).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn process_and_disk_are_measured() {
+    let app = App::start().await;
+    let client = app.client();
+    for series in ["process_resident_memory_bytes", "process_virtual_memory_bytes", "process_open_fds"] {
+        value(&client, series, |value| value > 0.0).await;
+    }
+    let open = value(&client, "process_open_fds", |value| value > 3.0).await;
+    assert!(value(&client, "process_max_fds", |value| value > 0.0).await >= open);
+    if crate::engine() == crate::support::test_env::Engine::Embedded {
+        let free = value(&client, "data_disk_free_bytes", |value| value > 0.0).await;
+        assert!(value(&client, "data_disk_size_bytes", |value| value > 0.0).await >= free);
+    }
 }

@@ -206,7 +206,9 @@ async fn creates_are_limited_per_network_unless_invalid() {
     }
     // Asking whether a name is taken is limited, too.
     client.post("/org/create", &new(0)).await.refused("name_taken");
-    client.post("/org/create", &new(100)).await.refused("too_many_attempts");
+    let refused = client.post("/org/create", &new(100)).await;
+    assert_eq!(refused.header("ratelimit"), "\"create\";r=0;t=60");
+    refused.refused("too_many_attempts");
 
     let app = app.restart().await;
     let client = from(&app, "198.51.100.7");

@@ -14,6 +14,7 @@ pub mod keys;
 pub mod mongodb;
 pub mod mongodb_dump;
 pub mod oidc_server;
+pub mod otlp_receiver;
 pub mod process;
 pub mod proxy;
 pub mod raw;

@@ -111,6 +111,12 @@ impl KeyPrincipal {
     pub fn key_id(&self) -> ApiKeyId {
         self.grant.key_id
     }
+
+    /// Whether the caller came with a token that a service key was exchanged for, and not with a key.
+    #[must_use]
+    pub const fn is_exchanged(&self) -> bool {
+        self.grant.token.is_some()
+    }
 }
 
 /// Refuses a key or token without `permission`.

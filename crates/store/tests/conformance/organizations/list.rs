@@ -56,6 +56,15 @@ fn organization_list_filters_and_sorts_by_identifier_and_id() {
             assert_eq!(subject.list(&query, 2).await, first, "{query:?}");
             assert_eq!(subject.list(&query, 0).await, [""; 0], "{query:?}");
         }
+        for (status, count) in [
+            (Status::Provisioning, 1),
+            (Status::Active, 6),
+            (Status::Suspended, 1),
+            (Status::Deleted, 2),
+            (Status::Purging, 1),
+        ] {
+            assert_eq!(subject.store.organizations.count_organizations(status).await.unwrap(), count);
+        }
     });
 }
 

@@ -108,7 +108,10 @@ impl Process {
     pub fn listening(self) -> Server {
         let line = self.stdout.lock().unwrap().recv_timeout(PATIENCE);
         let Ok(line) = line else { panic!("the service does not start: {}", self.stderr.text()) };
-        let address = line.rsplit("://").next().unwrap().parse();
+        // With `--log-format=json` it is the message of an object.
+        let object = serde_json::from_str::<serde_json::Value>(&line);
+        let message = object.map_or(line.clone(), |line| line["message"].as_str().unwrap().to_owned());
+        let address = message.rsplit("://").next().unwrap().parse();
         let address = address.unwrap_or_else(|_| panic!("the first line names no address: {line}"));
         Server { process: self, address }
     }
