@@ -1,3 +1,5 @@
+//! Inserts that wait go together, and each keeps its outcome.
+
 use super::super::concurrency::ConcurrencyLimits;
 use super::*;
 use crate::test_records::organization;
