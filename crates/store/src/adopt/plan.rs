@@ -1,0 +1,190 @@
+//! What an adoption makes of the records of the other program, and every conflict in them. Values in, values out.
+
+mod accounts;
+mod containers;
+mod organizations;
+
+#[cfg(test)]
+mod tests;
+
+use super::layout::Layout;
+use super::report::{AdoptError, Conflict, ConflictKind};
+use super::rules::AdoptOptions;
+use super::values::{id, shown};
+use accounts::Person;
+use bson::Document;
+use organizations::Candidate;
+use std::collections::{BTreeMap, BTreeSet};
+use tenantry_domain::account::Account;
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::organization::{ContainerId, Organization};
+
+/// A collection of an organization in the source.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Stored {
+    pub(super) database: String,
+    pub(super) name: String,
+    pub(super) id: Option<ContainerId>,
+    /// Its name within the organization.
+    pub(super) target: CollectionName,
+    /// Whether the organization's documents are in it that have no other collection.
+    pub(super) is_container: bool,
+    /// The document that only says when the collection was created.
+    pub(super) marker: Option<Document>,
+}
+
+impl Stored {
+    /// The collection as reports show it.
+    pub(super) fn path(&self) -> String {
+        format!("{}.{}", self.database, self.name)
+    }
+}
+
+/// An organization that is adopted.
+#[derive(Debug, Clone)]
+pub(super) struct Planned {
+    /// Its record, without the location of its data.
+    pub(super) record: Organization,
+    pub(super) stored: Vec<Stored>,
+    pub(super) documents: u64,
+    pub(super) bytes: u64,
+}
+
+/// Everything that is adopted.
+pub(super) struct Plan {
+    pub(super) organizations: Vec<Planned>,
+    pub(super) accounts: Vec<Account>,
+    pub(super) conflicts: Vec<Conflict>,
+    pub(super) notes: Vec<String>,
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// `UnknownRecord`, if a rule names one.
+pub(super) fn plan(source: &str, layout: &Layout, options: &AdoptOptions) -> Result<Plan, AdoptError> {
+    check_rules(layout, options)?;
+    let mut planner = Planner {
+        source,
+        layout,
+        options,
+        skipped: BTreeSet::new(),
+        conflicts: Vec::new(),
+        notes: Vec::new(),
+    };
+    let mut candidates = planner.organizations();
+    let mut people = planner.accounts();
+    planner.join(&mut candidates, &mut people);
+    planner.find_duplicate_names(&candidates);
+    planner.find_duplicate_addresses(&candidates, &people);
+    let stored = planner.containers(&candidates);
+    let Planner { mut conflicts, notes, .. } = planner;
+    conflicts.sort_by(|one, other| one.kind.cmp(&other.kind).then(one.records.cmp(&other.records)));
+    let accounts = accounts::records(&candidates, people);
+    let mut organizations: Vec<Planned> = candidates
+        .into_iter()
+        .zip(stored)
+        .filter_map(|(candidate, stored)| {
+            Some(Planned { record: candidate.record?, stored, documents: 0, bytes: 0 })
+        })
+        .collect();
+    organizations.sort_by_key(|planned| planned.record.id);
+    Ok(Plan { organizations, accounts, conflicts, notes })
+}
+
+struct Planner<'a> {
+    /// The name of the database.
+    source: &'a str,
+    layout: &'a Layout,
+    options: &'a AdoptOptions,
+    /// Organizations that are left out.
+    skipped: BTreeSet<[u8; 12]>,
+    conflicts: Vec<Conflict>,
+    notes: Vec<String>,
+}
+
+impl Planner<'_> {
+    fn conflict(
+        &mut self,
+        kind: ConflictKind,
+        records: impl IntoIterator<Item = String>,
+        detail: impl Into<String>,
+    ) {
+        self.conflicts.push(Conflict::new(kind, records, detail));
+    }
+
+    /// Whether the operator leaves that record out.
+    fn is_skipped(&self, record: &Document) -> bool {
+        self.options.rules.skip.contains(&shown(record.get("_id")))
+    }
+
+    fn find_duplicate_names(&mut self, candidates: &[Candidate]) {
+        let mut by_identifier: BTreeMap<&str, Vec<&Candidate>> = BTreeMap::new();
+        for candidate in candidates {
+            // A deleted one has no name that others may not have.
+            if let Some(record) = candidate.record.as_ref().filter(|record| record.is_live()) {
+                by_identifier.entry(record.naming.identifier.as_str()).or_default().push(candidate);
+            }
+        }
+        for (identifier, same) in by_identifier.into_iter().filter(|(_, same)| same.len() > 1) {
+            let names: BTreeSet<&str> =
+                same.iter().filter_map(|each| Some(each.record.as_ref()?.naming.name.as_str())).collect();
+            let detail = if names.len() == 1 {
+                format!("All are called {:?}.", names.first().unwrap_or(&""))
+            } else {
+                let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+                format!("{} are one name here: `{identifier}`.", names.join(" and "))
+            };
+            self.conflict(ConflictKind::DuplicateName, same.iter().map(|each| each.label.clone()), detail);
+        }
+    }
+
+    fn find_duplicate_addresses(&mut self, candidates: &[Candidate], people: &[Person]) {
+        let live: BTreeSet<_> = candidates
+            .iter()
+            .filter_map(|each| each.record.as_ref())
+            .filter(|record| record.is_live())
+            .map(|record| record.id)
+            .collect();
+        let mut by_mailbox: BTreeMap<_, Vec<&Person>> = BTreeMap::new();
+        for person in people {
+            if person.memberships.iter().any(|membership| live.contains(&membership.organization_id))
+                && let Some(email) = &person.email
+            {
+                by_mailbox.entry(email.key()).or_default().push(person);
+            }
+        }
+        for same in by_mailbox.into_values().filter(|same| same.len() > 1) {
+            self.conflict(
+                ConflictKind::DuplicateAddress,
+                same.iter().map(|person| person.label.clone()),
+                "Their addresses are one mailbox.",
+            );
+        }
+    }
+}
+
+/// Refuses rules about records that there are not: a mistyped id would silently do nothing.
+fn check_rules(layout: &Layout, options: &AdoptOptions) -> Result<(), AdoptError> {
+    let labels = |records: &[Document]| -> BTreeSet<String> {
+        records.iter().map(|record| shown(record.get("_id"))).collect()
+    };
+    let (organizations, accounts) = (labels(&layout.organization_records), labels(&layout.account_records));
+    let rules = &options.rules;
+    let unknown = rules
+        .skip
+        .iter()
+        .find(|id| !organizations.contains(*id) && !accounts.contains(*id))
+        .or_else(|| rules.rename.keys().find(|id| !organizations.contains(*id)))
+        .or_else(|| rules.address.keys().chain(&rules.without_password).find(|id| !accounts.contains(*id)));
+    match unknown {
+        Some(id) => Err(AdoptError::UnknownRecord { id: id.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// The id of a record, and how reports show it.
+fn identity(record: &Document) -> (Option<[u8; 12]>, String) {
+    let value = record.get("_id");
+    (value.and_then(id), shown(value))
+}
