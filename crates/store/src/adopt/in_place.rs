@@ -178,7 +178,8 @@ async fn begin(source: &SourceDatabase, options: &AdoptOptions, tell: Tell<'_>) 
     tell(AdoptProgress::Watching);
     if !watch(source, &rehearsal.watched(source), options.watch).await?.are_known() {
         return Err(AdoptError::NotInPlace {
-            reason: "This server does not count writes, so a service that still writes would not be seen.".to_owned(),
+            reason: "This server does not count writes, so a service that still writes would not be seen."
+                .to_owned(),
         });
     }
     let begun = Begun {

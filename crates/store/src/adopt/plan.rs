@@ -64,14 +64,7 @@ pub(super) struct Plan {
 /// `UnknownRecord`, if a rule names one.
 pub(super) fn plan(source: &str, layout: &Layout, options: &AdoptOptions) -> Result<Plan, AdoptError> {
     check_rules(layout, options)?;
-    let mut planner = Planner {
-        source,
-        layout,
-        options,
-        skipped: BTreeSet::new(),
-        conflicts: Vec::new(),
-        notes: Vec::new(),
-    };
+    let mut planner = Planner { source, layout, options, conflicts: Vec::new(), notes: Vec::new() };
     let mut candidates = planner.organizations();
     let mut people = planner.accounts();
     planner.join(&mut candidates, &mut people);
@@ -97,8 +90,6 @@ struct Planner<'a> {
     source: &'a str,
     layout: &'a Layout,
     options: &'a AdoptOptions,
-    /// Organizations that are left out.
-    skipped: BTreeSet<[u8; 12]>,
     conflicts: Vec<Conflict>,
     notes: Vec<String>,
 }

@@ -146,33 +146,28 @@ impl Planner<'_> {
     }
 
     fn find_people_without_organization(&mut self, people: &[Person]) {
+        // Those of an organization that is left out or refused are no conflict of their own.
+        let records = &self.layout.organization_records;
+        let ids: BTreeSet<[u8; 12]> = records.iter().filter_map(|record| id(record.get("_id")?)).collect();
+        let name = |record: &Document| Some(text(record.get(&self.layout.name.name)?)?.to_owned());
+        let names: BTreeSet<String> = records.iter().filter_map(name).collect();
+        let admin = |record: &Document| id(record.get(&self.layout.admin.as_ref()?.name)?);
+        let admins: BTreeSet<[u8; 12]> = records.iter().filter_map(admin).collect();
         for person in people {
             if person.memberships.len() > MEMBERSHIPS_MAX {
                 let detail = format!("It has more than {MEMBERSHIPS_MAX} organizations.");
                 self.conflict(ConflictKind::AccountWithoutOrganization, [person.label.clone()], detail);
             }
-            // Those of an organization that is left out are left out with it.
-            let is_left_out =
-                matches!(&person.organization, Some(Reference::Id(id)) if self.skipped.contains(id));
-            if person.memberships.is_empty() && !is_left_out && !self.is_admin_of_skipped(person) {
-                let label = person.label.clone();
-                self.conflict(
-                    ConflictKind::AccountWithoutOrganization,
-                    [label],
-                    "It belongs to no organization of the source.",
-                );
+            let is_named = match &person.organization {
+                Some(Reference::Id(id)) => ids.contains(id),
+                Some(Reference::Name(name)) => names.contains(name),
+                None => false,
+            };
+            if person.memberships.is_empty() && !is_named && !admins.contains(&person.id) {
+                let detail = "It belongs to no organization of the source.";
+                self.conflict(ConflictKind::AccountWithoutOrganization, [person.label.clone()], detail);
             }
         }
-    }
-
-    /// Whether an organization that is left out names that account, or is named by it.
-    fn is_admin_of_skipped(&self, person: &Person) -> bool {
-        self.layout.organization_records.iter().filter(|record| self.is_skipped(record)).any(|record| {
-            let admin = self.layout.admin.as_ref().and_then(|field| id(record.get(&field.name)?));
-            let name = record.get(&self.layout.name.name).and_then(text);
-            admin == Some(person.id)
-                || matches!(&person.organization, Some(Reference::Name(own)) if Some(own.as_str()) == name)
-        })
     }
 }
 

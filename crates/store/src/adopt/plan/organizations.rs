@@ -37,16 +37,10 @@ pub(crate) struct Candidate {
 
 impl Planner<'_> {
     pub(super) fn organizations(&mut self) -> Vec<Candidate> {
-        let records = &self.layout.organization_records;
-        let mut candidates = Vec::with_capacity(records.len());
-        for record in records {
-            if self.is_skipped(record) {
-                self.skipped.extend(identity(record).0);
-                continue;
-            }
-            candidates.push(self.candidate(record));
-        }
-        candidates
+        let (layout, rules) = (self.layout, &self.options.rules);
+        let records = layout.organization_records.iter();
+        let kept = records.filter(|record| !rules.skip.contains(&identity(record).1));
+        kept.map(|record| self.candidate(record)).collect()
     }
 
     fn candidate(&mut self, source: &Document) -> Candidate {
