@@ -142,18 +142,9 @@ mod tests {
                 "AT_CAPACITY",
                 "MONGO_TIMEOUT",
             ]),
-            "adopt" => Some(&[
-                "DATA_DIR",
-                "TENANT_PREFIX",
-                "MONGO_URI",
-                "MASTER_DB",
-                "PLACEMENT",
-                "MAX_NAMESPACES",
-                "AT_CAPACITY",
-                "MONGO_TIMEOUT",
-                "RETENTION_DAYS",
-                "MAX_DOCUMENT_KIB",
-            ]),
+            "adopt" => {
+                Some(&["DATA_DIR", "TENANT_PREFIX", "MONGO_URI", "MASTER_DB", "PLACEMENT", "MONGO_TIMEOUT"])
+            }
             _ => Some(&[]),
         }
     }

@@ -8,8 +8,9 @@ use crate::engine_error::EngineResult;
 use mongodb::bson::{Bson, Document, doc};
 use tenantry_domain::{Error, Result};
 
-/// The counters of a cursor of the storage engine that only writes raise.
-const WRITES: [&str; 4] = ["insert calls", "update calls", "modify calls", "remove calls"];
+/// The counters of a cursor of the storage engine that only writes raise. Most updates are counted as `modify`.
+const WRITES: [&str; 6] =
+    ["insert calls", "update calls", "modify", "modify calls", "remove calls", "truncate calls"];
 
 impl SourceDatabase {
     /// How many writes the collection has had since the server started; `None` if this server does not say. A missing
@@ -23,10 +24,10 @@ impl SourceDatabase {
 
     async fn read_counters(&self, database: &str, collection: &str) -> EngineResult<Option<i64>> {
         let pipeline = [doc! { "$collStats": { "storageStats": {} } }];
-        let aggregate = doc! { "aggregate": collection, "pipeline": &pipeline[..], "cursor": {} };
         // Statistics have no snapshot to be read from.
-        let mut aggregate = aggregate;
-        aggregate.insert("readConcern", doc! { "level": "local" });
+        let aggregate = doc! {
+            "aggregate": collection, "pipeline": &pipeline[..], "cursor": {}, "readConcern": { "level": "local" },
+        };
         let database = self.server.other_database(database);
         let reply = match self.server.within(database.run_command(aggregate)).await {
             Err(failure) if super::is_missing(&failure) => return Ok(Some(0)),

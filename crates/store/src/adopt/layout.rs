@@ -142,6 +142,10 @@ pub(super) async fn recognize(
         .or_else(|| any(&account_records, &[], is_address))
         .ok_or_else(|| unrecognized(&accounts, "an e-mail address"))?;
     let (isolation, container) = find_container(&organization_records, &collections, &databases);
+    // Of those that it names, some may not exist.
+    let container = container.and_then(|field| {
+        known(&organization_records, &[field.name.as_str()], |value| text(value).is_some())
+    });
     let account_ids = ids(&account_records);
     let organization_ids = ids(&organization_records);
     let names: BTreeSet<&str> =

@@ -18,35 +18,21 @@ use tenantry_domain::clock::Clock;
 use tenantry_store::{AdoptOptions, Side, adopt, confirm, rehearse_adoption, undo};
 
 const AFTER: &str = "\
-Without --apply it is a rehearsal: it reads everything, says how the data is laid out, what would happen, and every \
-conflict with a way out of it, and changes nothing. The exit code is 1 if there are conflicts.
+Without --apply it is a rehearsal: it says how the data is laid out, what would happen, and every conflict with a way \
+out of it, and changes nothing. The exit code is 1 if there are conflicts.
 
---from is the MongoDB of the other program: its connection string, or the word MONGO_URI for the one of that setting \
-(other users of the machine can read flags). The organizations go into the installation of the settings, which must be \
-new, or where --to says; that is a copy, and the source is only read. With --in-place the data stays in its database, \
-MASTER_DB, and collections are renamed.
-
-Stop the old service first: an adoption refuses to begin while something writes to its collections. One that was \
-stopped goes on with the same command. --undo takes it back until --confirm.
+--from is a connection string, or the word MONGO_URI for the one of that setting (other users of the machine can read \
+flags). The organizations are copied into the installation of the settings, which must be new, or where --to says. With \
+--in-place the data stays in its database, MASTER_DB, and collections are renamed. Stop the old service first. An \
+adoption that was stopped goes on with the same command.
 
 Examples:
   tenantry adopt --from MONGO_URI --database master_db --to ./data
   tenantry adopt --from MONGO_URI --database master_db --to ./data --rename 65a1b2c3d4e5f60718293a4b='Acme West' --apply
-  tenantry adopt --from MONGO_URI --database enterprise_db --master-db enterprise_db --in-place --apply";
+  tenantry adopt --from MONGO_URI --database old_db --master-db old_db --in-place --apply";
 
 /// The settings that say where the organizations go.
-const SHOWN: [&str; 10] = [
-    "DATA_DIR",
-    "TENANT_PREFIX",
-    "MONGO_URI",
-    "MASTER_DB",
-    "PLACEMENT",
-    "MAX_NAMESPACES",
-    "AT_CAPACITY",
-    "MONGO_TIMEOUT",
-    "RETENTION_DAYS",
-    "MAX_DOCUMENT_KIB",
-];
+const SHOWN: [&str; 2] = ["MONGO_URI", "MASTER_DB"];
 
 /// The command.
 pub fn command() -> Command {

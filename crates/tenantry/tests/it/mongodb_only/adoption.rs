@@ -20,10 +20,11 @@ use std::process::{Command, Output, Stdio};
 
 /// An adoption from a source to a target.
 fn command(source: &Source, target: &TestEnv, arguments: &[&str]) -> Command {
+    let names_database = arguments.iter().any(|argument| argument.starts_with("--master-db="));
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
     command
         .args(["adopt", "--from", &mongodb::uri(), "--database", source.database.name(), "--watch=1"])
-        .args(target.flags())
+        .args(target.flags().into_iter().filter(|flag| !flag.starts_with("--master-db=") || !names_database))
         .args(["--mongo-timeout=30"])
         .args(arguments)
         .env_clear()
@@ -72,7 +73,6 @@ async fn check_adopted(app: &App, source: &Source, expected: &[Vec<Value>]) {
         let organization = client.get(&path).await.ok();
         assert_eq!(organization["id"], source.organizations[number].to_hex());
         assert_eq!(organization["admin_id"], source.accounts[number].to_hex());
-        assert_eq!(organization["placement"].as_str().unwrap().is_empty(), false);
         let usage = client.get(&format!("{path}/usage")).await.ok();
         assert_eq!(usage["documents"], expected[number].len(), "{usage}");
         let (mut cursor, mut found) = (String::new(), Vec::new());
@@ -86,7 +86,7 @@ async fn check_adopted(app: &App, source: &Source, expected: &[Vec<Value>]) {
         assert_eq!(found, expected[number], "{:?}", source.classic);
     }
     // The hash of before is replaced at the first sign-in.
-    assert!(password_hash(app, &address(0)).starts_with("$argon2id$v=19$m=19456"));
+    assert!(password_hash(app, &address(0).to_lowercase()).starts_with("$argon2id$v=19$m=19456"));
     let path = format!("/v1/organizations/{}/collections/documents", source.organizations[0]);
     let client = signed_in(app, 0).await;
     let indexes = client.get(&format!("{path}/indexes")).await.ok();
@@ -126,9 +126,8 @@ async fn copy_keeps_ids_documents_and_passwords() {
         let target = app.stop().await;
         said(&run(&source, &target, &["--confirm"]));
         assert!(refused(&run(&source, &target, &["--undo"])).contains("no adoption to take back"));
-        assert!(
-            refused(&run(&source, &target, &["--apply"])).contains("The target has organizations already")
-        );
+        let refusal = refused(&run(&source, &target, &["--apply"]));
+        assert!(refusal.contains("The target has organizations already"), "{refusal}");
     }
 }
 
@@ -205,7 +204,7 @@ fn adoption_refuses_unknown_layouts_and_wrong_targets() {
     let refusal = refused(&run(&source, &target, &["--skip=650000000000000000000000"]));
     assert!(refusal.contains("no organization or account 650000000000000000000000"), "{refusal}");
     let refusal = refused(&run(&source, &target, &["--registry=admin_users"]));
-    assert!(refusal.contains("no field of `admin_users` holds the name"), "{refusal}");
+    assert!(refusal.contains("has accounts: looked for admin_users"), "{refusal}");
 
     let empty = Source {
         database: mongodb::Database::new(),
