@@ -142,9 +142,7 @@ mod tests {
                 "AT_CAPACITY",
                 "MONGO_TIMEOUT",
             ]),
-            "adopt" => {
-                Some(&["DATA_DIR", "TENANT_PREFIX", "MONGO_URI", "MASTER_DB", "PLACEMENT", "MONGO_TIMEOUT"])
-            }
+            "adopt" => Some(&["MONGO_URI", "MASTER_DB"]),
             _ => Some(&[]),
         }
     }

@@ -46,6 +46,13 @@ pub(super) struct Field {
     count: usize,
 }
 
+#[cfg(test)]
+impl Field {
+    pub(super) fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), count: 0 }
+    }
+}
+
 /// Where the data of the organizations is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Isolation {

@@ -4,6 +4,7 @@ use super::report::AdoptError;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tenantry_domain::failpoints::point;
 use tenantry_store_mongodb::SourceDatabase;
 
 /// Collections that are asked about at the same time.
@@ -48,6 +49,7 @@ pub(super) async fn watch(
     time: Duration,
 ) -> Result<WriteCounts, AdoptError> {
     let before = WriteCounts::read(source, namespaces).await?;
+    point("adopt", "watch", "begun");
     tokio::time::sleep(time).await;
     let after = WriteCounts::read(source, namespaces).await?;
     before.require_same(&after)?;

@@ -6,6 +6,7 @@ use crate::adopt::layout::Isolation;
 use crate::adopt::report::{Conflict, ConflictKind};
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_domain::collection::CollectionName;
+use tenantry_domain::ids::OrganizationId;
 use tenantry_store_mongodb::{RECORD_COLLECTIONS, SourceCollection};
 
 /// Prefixes of the names of containers.
@@ -65,8 +66,7 @@ impl Planner<'_> {
     fn find_orphans(&mut self, names: &[Option<String>]) {
         let owned: BTreeSet<&str> = names.iter().flatten().map(String::as_str).collect();
         let skipped: BTreeSet<String> = self.skipped_containers();
-        let mut prefixes: BTreeSet<&str> = PREFIXES.into_iter().collect();
-        prefixes.extend(owned.iter().filter_map(|name| Some(&name[..=name.find('_')?])));
+        let prefixes: Vec<&str> = PREFIXES.into_iter().chain(common_prefix(&owned)).collect();
         let listed: Vec<String> = match self.layout.isolation {
             Isolation::Collections => self.layout.collections.iter().map(|each| each.name.clone()).collect(),
             Isolation::Databases => self.layout.databases.clone(),
@@ -77,6 +77,7 @@ impl Planner<'_> {
                 || owned.contains(name.as_str())
                 || skipped.contains(base)
                 || self.options.rules.leave.contains(&name)
+                || self.is_ours(&name)
             {
                 continue;
             }
@@ -93,6 +94,13 @@ impl Planner<'_> {
                     .push(format!("the collection {name} is not of an organization, and stays where it is"));
             }
         }
+    }
+
+    /// Whether it is the database of an organization of this service, of any installation on the server.
+    fn is_ours(&self, name: &str) -> bool {
+        let id = name.strip_prefix(&self.options.tenant_prefix);
+        self.layout.isolation == Isolation::Databases
+            && id.is_some_and(|id| id.parse::<OrganizationId>().is_ok())
     }
 
     /// The containers of organizations that are left out.
@@ -148,6 +156,15 @@ impl Planner<'_> {
             self.conflict(ConflictKind::CollectionRefused, [second], detail);
         }
     }
+}
+
+/// What all names begin with, up to an underscore.
+fn common_prefix<'a>(names: &BTreeSet<&'a str>) -> Option<&'a str> {
+    let (first, last) = (names.first()?, names.last()?);
+    // They are sorted, so the first and the last have in common what all have.
+    let same = first.char_indices().zip(last.chars()).take_while(|((_, one), other)| one == other);
+    let end = same.filter(|((_, c), _)| *c == '_').last().map(|((index, _), _)| index)?;
+    Some(&first[..=end])
 }
 
 /// A collection under its name within the organization, unless it is left or refused.

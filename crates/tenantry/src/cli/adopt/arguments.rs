@@ -3,12 +3,16 @@
 use crate::cli::print::switch;
 use crate::config::Config;
 use anyhow::{Context, Result, ensure};
-use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use clap::{Arg, ArgAction, ArgMatches};
 use std::time::Duration;
 use tenantry_store::AdoptRules;
 
 /// The word for the connection string in the settings.
 const SETTING: &str = "MONGO_URI";
+
+/// The shortest and the longest time for which a source is watched.
+const WATCH_MIN: Duration = Duration::from_millis(100);
+const WATCH_MAX: Duration = Duration::from_secs(3600);
 
 /// What to do.
 pub enum Action {
@@ -64,7 +68,7 @@ pub fn arguments() -> Vec<Arg> {
             .long("watch")
             .value_name("SECONDS")
             .default_value("10")
-            .value_parser(value_parser!(u64).range(1..=3600))
+            .value_parser(parse_seconds)
             .help("How long to watch the source for writes before the adoption begins"),
     ]
 }
@@ -111,7 +115,13 @@ pub fn rules(matches: &ArgMatches) -> AdoptRules {
 
 /// How long the source is watched.
 pub fn watch(matches: &ArgMatches) -> Duration {
-    Duration::from_secs(matches.get_one::<u64>("watch").copied().unwrap_or(10))
+    matches.get_one::<Duration>("watch").copied().unwrap_or(WATCH_MIN)
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let seconds = seconds.filter(|seconds| (WATCH_MIN..=WATCH_MAX).contains(seconds));
+    seconds.ok_or_else(|| "it must be a number of seconds from 0.1 to 3600".to_owned())
 }
 
 fn parse_pair(text: &str) -> Result<(String, String), String> {

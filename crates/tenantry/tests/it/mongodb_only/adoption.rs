@@ -4,6 +4,7 @@ mod conflicts;
 mod in_place;
 #[cfg(feature = "crash-points")]
 mod interrupted;
+mod printed;
 mod source;
 mod writers;
 
@@ -23,7 +24,7 @@ fn command(source: &Source, target: &TestEnv, arguments: &[&str]) -> Command {
     let names_database = arguments.iter().any(|argument| argument.starts_with("--master-db="));
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
     command
-        .args(["adopt", "--from", &mongodb::uri(), "--database", source.database.name(), "--watch=1"])
+        .args(["adopt", "--from", &mongodb::uri(), "--database", source.database.name(), "--watch=0.1"])
         .args(target.flags().into_iter().filter(|flag| !flag.starts_with("--master-db=") || !names_database))
         .args(["--mongo-timeout=30"])
         .args(arguments)

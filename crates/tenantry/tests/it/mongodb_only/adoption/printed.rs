@@ -20,6 +20,8 @@ fn commands(with: &str) -> Vec<String> {
 fn run(command: &str, source: &Source, directory: &Path) -> String {
     let database = source.database.name();
     let command = command.replace("master_db ", &format!("{database} ")).replace("enterprise_db", database);
+    // It is not watched for as long as is usual.
+    let command = command.replace(" --apply", " --apply --watch 0.1");
     let program = Path::new(env!("CARGO_BIN_EXE_tenantry")).parent().unwrap();
     let path = format!("{}:/usr/bin:/bin", program.display());
     let output = Command::new("bash")
@@ -51,8 +53,7 @@ async fn printed_adoptions_run_as_printed() {
     let in_place = commands("--in-place");
     assert_eq!(in_place.len(), 3);
     let directory = StoredData::data_dir(&target).parent().unwrap().to_owned();
-    let printed: Vec<String> =
-        in_place.iter().map(|command| run(command, &source, &directory)).collect();
+    let printed: Vec<String> = in_place.iter().map(|command| run(command, &source, &directory)).collect();
     assert!(printed[2].contains("The adoption is confirmed."), "{printed:?}");
     let app = App::at(target).await;
     super::signed_in(&app, 1).await;
