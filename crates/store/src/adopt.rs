@@ -41,6 +41,7 @@ pub(crate) type Tell<'a> = &'a mut (dyn FnMut(AdoptProgress) + Send);
 pub async fn rehearse(options: &AdoptOptions, tell: Tell<'_>) -> Result<AdoptReport, AdoptError> {
     let source = open_source(options).await?;
     target::check(&source, options).await?;
+    target::require_new(options).await?;
     let rehearsal = Rehearsal::run(&source, options, tell).await?;
     Ok(rehearsal.report())
 }

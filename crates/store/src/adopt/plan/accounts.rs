@@ -136,11 +136,6 @@ impl Planner<'_> {
                     );
                 }
             }
-            if record.owners.len() > OWNERS_MAX {
-                let detail =
-                    format!("It has {} owners; at most {OWNERS_MAX} are allowed.", record.owners.len());
-                self.conflict(ConflictKind::NameInUse, [candidate.label.clone()], detail);
-            }
         }
         self.find_people_without_organization(people);
     }
@@ -178,7 +173,12 @@ fn set_members(record: &mut Organization, members: &[usize], people: &mut [Perso
     let owner = declared.unwrap_or(members[0]);
     for index in members {
         let person = &mut people[*index];
-        let role = if *index == owner { Role::Owner } else { person.role.unwrap_or(Role::Admin) };
+        let role = match person.role {
+            _ if *index == owner => Role::Owner,
+            // The owner above has a place of its own.
+            Some(Role::Owner) if record.owners.len() + 1 >= OWNERS_MAX => Role::Admin,
+            role => role.unwrap_or(Role::Admin),
+        };
         if role == Role::Owner {
             record.owners.push(AccountId::from_bytes(person.id));
         }

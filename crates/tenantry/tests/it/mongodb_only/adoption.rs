@@ -14,17 +14,23 @@ use crate::support::fixtures::{PASSWORD, credentials, with_access};
 use crate::support::mongodb;
 use crate::support::records::password_hash;
 use crate::support::test_env::{Engine, TestEnv};
-use ::mongodb::bson::{Bson, Document};
+use ::mongodb::bson::{Bson, Document, doc};
 use serde_json::{Value, json};
 use source::{Classic, Source, address};
 use std::process::{Command, Output, Stdio};
+use tenantry_test_mongod::Mongod;
 
 /// An adoption from a source to a target.
 fn command(source: &Source, target: &TestEnv, arguments: &[&str]) -> Command {
+    from_uri(source, source.database.uri(), target, arguments)
+}
+
+/// The same, with another connection string.
+fn from_uri(source: &Source, uri: &str, target: &TestEnv, arguments: &[&str]) -> Command {
     let names_database = arguments.iter().any(|argument| argument.starts_with("--master-db="));
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
     command
-        .args(["adopt", "--from", &mongodb::uri(), "--database", source.database.name(), "--watch=0.1"])
+        .args(["adopt", "--from", uri, "--database", source.database.name(), "--watch=0.1"])
         .args(target.flags().into_iter().filter(|flag| !flag.starts_with("--master-db=") || !names_database))
         .args(["--mongo-timeout=30"])
         .args(arguments)
@@ -129,6 +135,8 @@ async fn copy_keeps_ids_documents_and_passwords() {
         assert!(refused(&run(&source, &target, &["--undo"])).contains("no adoption to take back"));
         let refusal = refused(&run(&source, &target, &["--apply"]));
         assert!(refusal.contains("The target has organizations already"), "{refusal}");
+        let refusal = refused(&run(&source, &target, &[]));
+        assert!(refusal.contains("The target has organizations already"), "{refusal}");
     }
 }
 
@@ -165,6 +173,32 @@ async fn rehearsal_shows_layout_and_changes_nothing() {
         assert!(!text.contains("mongodb://"), "{text}");
         assert_eq!(source.everything(), before);
         assert!(!target.data_dir().exists(), "the rehearsal has created the target");
+    }
+}
+
+/// A user who may only read its databases is enough for a copy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn source_of_copy_is_read_by_user_who_may_only_read() {
+    let mongod = Mongod::start_with(&["--auth"]);
+    let root = doc! { "createUser": "root", "pwd": "secret", "roles": ["root"] };
+    let admin = mongodb::Database::named(&mongod.uri(), "admin");
+    admin.command(root).unwrap();
+    let with = |user: &str| mongod.uri().replace("mongodb://", &format!("mongodb://{user}:secret@"));
+    for (classic, name) in [(Classic::A, "a"), (Classic::B, "b")] {
+        let uri = format!("{}/?authSource=admin", with("root"));
+        let source = Source::seeded_in(mongodb::Database::named(&uri, name), classic);
+        let roles: Vec<_> =
+            (0..2).map(|number| doc! { "role": "read", "db": source.place(number).0 }).collect();
+        let reader = format!("reader_{name}");
+        let mut roles = Bson::from(roles).as_array().unwrap().clone();
+        roles.push(doc! { "role": "read", "db": name }.into());
+        let admin = mongodb::Database::named(&uri, "admin");
+        admin.command(doc! { "createUser": &reader, "pwd": "secret", "roles": roles }).unwrap();
+        let target = TestEnv::on(Engine::Embedded);
+        let from = format!("{}/?authSource=admin", with(&reader));
+        let output = from_uri(&source, &from, &target, &["--apply"]).output().unwrap();
+        assert!(said(&output).contains("Adopted 3 organizations"), "{output:?}");
+        assert!(!format!("{output:?}").contains("secret"));
     }
 }
 
@@ -219,4 +253,9 @@ fn adoption_refuses_unknown_layouts_and_wrong_targets() {
     let target = TestEnv::on(Engine::Embedded);
     let refusal = refused(&run(&source, &target, &["--undo"]));
     assert!(refusal.contains("no adoption to take back"), "{refusal}");
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
+    command.args(["adopt", "--from", "mongodb://old:hun@ter2@", "--database", "x", "--to", "y"]).env_clear();
+    let refusal = refused(&command.output().unwrap());
+    assert!(refusal.contains("must begin with mongodb://") && !refusal.contains("ter2"), "{refusal}");
 }

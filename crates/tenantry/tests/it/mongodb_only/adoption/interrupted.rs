@@ -76,14 +76,10 @@ async fn in_place_that_was_killed_goes_on_and_is_undone() {
         "adopt.journal.done",
         "adopt.mark.done",
         "adopt.aside.done",
-        "adopt.aside.done:1",
         "adopt.between.done",
         "adopt.rename.done",
-        "adopt.renamed.done",
         "adopt.container.done",
-        "adopt.metadata.done",
         "adopt.organization.done",
-        "adopt.organization.done:2",
         "adopt.records.done",
     ] {
         killed(&source, &target, &["--in-place", "--apply"], point);
