@@ -8,6 +8,10 @@ use super::{refused, run, said};
 use crate::support::test_env::{Engine, TestEnv};
 use mongodb::bson::doc;
 
+/// What the old service does.
+#[cfg(feature = "crash-points")]
+type Write<'a> = &'a dyn Fn(&Source);
+
 /// Runs it up to that point, does what the old service would do meanwhile, and lets it end.
 #[cfg(feature = "crash-points")]
 async fn interrupted(
@@ -44,7 +48,7 @@ async fn adoption_refuses_while_old_service_writes() {
         let collection = source.database.collection(source.records().1);
         mongodb::run(async move { collection.delete_one(doc! {}).await.unwrap() });
     };
-    let writes: [(&dyn Fn(&Source), Classic); 3] =
+    let writes: [(Write<'_>, Classic); 3] =
         [(&insert, Classic::A), (&update, Classic::D), (&remove, Classic::C)];
     for (write, classic) in writes {
         for in_place in [false, true] {
