@@ -12,6 +12,7 @@ mod copy;
 mod in_place;
 mod layout;
 mod plan;
+mod rehearsal;
 mod report;
 mod rules;
 mod target;
@@ -25,14 +26,9 @@ pub use report::{
 pub use rules::{AdoptOptions, AdoptRules};
 
 use crate::error::OpenError;
-use layout::Layout;
-use plan::Plan;
-use tenantry_domain::organization::Status;
+use rehearsal::Rehearsal;
+use report::Tell;
 use tenantry_store_mongodb::SourceDatabase;
-use writers::Namespace;
-
-/// What `tell` is called with.
-pub(crate) type Tell<'a> = &'a mut (dyn FnMut(AdoptProgress) + Send);
 
 /// Says what an adoption would do, and every conflict. Changes nothing.
 ///
@@ -80,71 +76,4 @@ pub async fn confirm(options: &AdoptOptions) -> Result<(), AdoptError> {
 
 async fn open_source(options: &AdoptOptions) -> Result<SourceDatabase, AdoptError> {
     Ok(SourceDatabase::open(&options.source).await.map_err(OpenError::from)?)
-}
-
-/// What a rehearsal knows.
-struct Rehearsal {
-    layout: Layout,
-    plan: Plan,
-}
-
-impl Rehearsal {
-    async fn run(
-        source: &SourceDatabase,
-        options: &AdoptOptions,
-        tell: Tell<'_>,
-    ) -> Result<Self, AdoptError> {
-        if source.is_ours().await? {
-            return Err(AdoptError::OwnDatabase { database: source.name().to_owned() });
-        }
-        let collections = source.collections(source.name()).await?;
-        let layout = layout::recognize(source, &options.rules, collections.clone()).await?;
-        let mut plan = plan::plan(source.name(), &layout, options)?;
-        if options.in_place {
-            in_place::check(&layout, &mut plan, &collections, source.name())?;
-        }
-        let checks =
-            contents::check(source, &mut plan.organizations, options.document_max_bytes, tell).await?;
-        plan.conflicts.extend(checks.conflicts);
-        plan.notes.extend(checks.notes);
-        if source.count_writes(source.name(), &layout.registry).await?.is_none() {
-            plan.notes.push(
-                "this server does not count writes: only the comparison at the end of a copy shows that somebody writes"
-                    .to_owned(),
-            );
-        }
-        Ok(Self { layout, plan })
-    }
-
-    /// The collections that nobody may write to any more.
-    fn watched(&self, source: &SourceDatabase) -> Vec<Namespace> {
-        let own = [&self.layout.registry, &self.layout.accounts];
-        let records = own.into_iter().map(|name| (source.name().to_owned(), name.clone()));
-        let stored = self.plan.organizations.iter().flat_map(|organization| &organization.stored);
-        records.chain(stored.map(|stored| (stored.database.clone(), stored.name.clone()))).collect()
-    }
-
-    fn report(self) -> AdoptReport {
-        let organizations = self.plan.organizations.iter().map(|planned| AdoptedOrganization {
-            id: planned.record.id.to_string(),
-            name: planned.record.naming.name.to_string(),
-            status: match planned.record.status() {
-                Status::Active => "active",
-                Status::Suspended => "suspended",
-                _ => "deleted",
-            },
-            members: planned.record.members,
-            from: planned.stored.iter().map(plan::Stored::path).collect(),
-            tenant_collection: planned.record.naming.namespace.clone(),
-            documents: planned.documents,
-            bytes: planned.bytes,
-        });
-        AdoptReport {
-            recognized: self.layout.recognized(),
-            organizations: organizations.collect(),
-            accounts: self.plan.accounts.len() as u64,
-            conflicts: self.plan.conflicts,
-            notes: self.plan.notes,
-        }
-    }
 }

@@ -3,10 +3,10 @@
 //! It may be interrupted anywhere. Run again, it writes all records again, and copies only the containers that differ.
 
 use super::plan::{Planned, Stored};
-use super::report::{AdoptError, AdoptProgress, Adopted};
+use super::rehearsal::Rehearsal;
+use super::report::{AdoptError, AdoptProgress, Adopted, Tell};
 use super::rules::AdoptOptions;
 use super::writers::{WriteCounts, watch};
-use super::{Rehearsal, Tell};
 use crate::adoption_state::{ADOPTION_MARK, AdoptionStage, AdoptionState};
 use crate::transfer::compare::{self, Digest};
 use crate::transfer::pages::each;

@@ -5,120 +5,29 @@
 //! organization any more.
 
 mod effects;
+pub(super) mod entries;
+mod names;
+mod start;
 mod undo;
 
 pub(super) use undo::{confirm, undo};
 
-use super::layout::{self, Isolation, Layout};
-use super::plan::{self, Plan, Planned};
-use super::report::{AdoptError, AdoptProgress, Adopted, Conflict, ConflictKind};
+use super::layout;
+use super::plan::{self, Plan};
+use super::rehearsal::Rehearsal;
+use super::report::{AdoptError, AdoptProgress, Adopted, ConflictKind, Tell};
 use super::rules::{AdoptOptions, AdoptRules};
 use super::writers::watch;
-use super::{Rehearsal, Tell};
-use crate::adoption_state::{ADOPTION_MARK, AdoptionStage, AdoptionState};
+use crate::adoption_state::AdoptionStage;
 use effects::Effects;
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use entries::{entries, fresh};
+use names::{ASIDE_ACCOUNTS, ASIDE_REGISTRY};
+use start::{StartOptions, set_stage};
+use std::collections::HashMap;
 use tenantry_domain::Error;
 use tenantry_domain::failpoints::point;
 use tenantry_domain::organization::ContainerId;
-use tenantry_store_mongodb::{Journal, JournalEntry, RECORD_COLLECTIONS, SourceCollection, SourceDatabase};
-
-/// The names that the records of the other program get.
-const ASIDE_REGISTRY: &str = "adopted_organizations";
-const ASIDE_ACCOUNTS: &str = "adopted_accounts";
-/// The prefix of the name of a collection between its two names.
-const BETWEEN: &str = "adopting_";
-/// The prefix of unfinished containers.
-const UNFINISHED: &str = "building_";
-
-/// The options that an adoption was begun with.
-#[derive(Serialize, Deserialize, PartialEq, Eq)]
-struct Begun {
-    rules: AdoptRules,
-    tenant_prefix: String,
-    /// In seconds.
-    retention: u64,
-    now: Timestamp,
-    /// The names of the containers of organizations that have none so far. No collection had one of these names.
-    fresh: Vec<String>,
-}
-
-/// Refuses what cannot be done in place; adds conflicts between names.
-pub(super) fn check(
-    layout: &Layout,
-    plan: &mut Plan,
-    collections: &[SourceCollection],
-    database: &str,
-) -> Result<(), AdoptError> {
-    let refuse = |reason: String| Err(AdoptError::NotInPlace { reason });
-    if layout.isolation == Isolation::Databases {
-        return refuse("Each organization has a database, and MongoDB cannot rename databases.".to_owned());
-    }
-    let is_record = |name: &str| name == layout.registry || name == layout.accounts;
-    let taken =
-        |each: &&SourceCollection| RECORD_COLLECTIONS.contains(&each.name.as_str()) && !is_record(&each.name);
-    if let Some(taken) = collections.iter().find(taken) {
-        return refuse(format!(
-            "The collection {database}.{} has a name that the service needs.",
-            taken.name
-        ));
-    }
-    let entries = entries(layout, &plan.organizations, collections)?;
-    let moved: BTreeSet<&str> = entries.iter().map(|entry| entry.from.as_str()).collect();
-    let fresh = fresh(&plan.organizations);
-    let targets: BTreeSet<&str> =
-        entries.iter().map(|entry| &entry.to).chain(&fresh).map(String::as_str).collect();
-    for SourceCollection { name, .. } in collections {
-        let is_ours = name.starts_with(BETWEEN) || name.starts_with(UNFINISHED);
-        if is_ours || (targets.contains(name.as_str()) && !moved.contains(name.as_str())) {
-            let detail = "The adoption would give another collection that name.";
-            plan.conflicts.push(Conflict::new(ConflictKind::NameInUse, [name.clone()], detail));
-        }
-    }
-    Ok(())
-}
-
-/// The names of the containers that have to be created.
-fn fresh(organizations: &[Planned]) -> Vec<String> {
-    let without =
-        organizations.iter().filter(|planned| !planned.stored.iter().any(|stored| stored.is_container));
-    without.map(|planned| planned.record.naming.namespace.clone()).collect()
-}
-
-/// The collections that get other names.
-fn entries(
-    layout: &Layout,
-    organizations: &[Planned],
-    collections: &[SourceCollection],
-) -> Result<Vec<JournalEntry>, AdoptError> {
-    let ids: BTreeMap<&str, Option<ContainerId>> =
-        collections.iter().map(|each| (each.name.as_str(), each.id)).collect();
-    let entry = |from: &str, to: String| {
-        let id = ids.get(from).copied().flatten();
-        let id = id.ok_or_else(|| Error::unavailable(format!("the collection {from} has no UUID")))?;
-        Ok::<_, AdoptError>(JournalEntry { id, from: from.to_owned(), to, container_of: None, marker: None })
-    };
-    let mut entries = vec![
-        entry(&layout.registry, ASIDE_REGISTRY.to_owned())?,
-        entry(&layout.accounts, ASIDE_ACCOUNTS.to_owned())?,
-    ];
-    for Planned { record, stored, .. } in organizations {
-        let namespace = &record.naming.namespace;
-        for stored in stored {
-            let to = if stored.is_container {
-                namespace.clone()
-            } else {
-                format!("{namespace}.{}", stored.target)
-            };
-            let container_of = stored.is_container.then_some(record.id);
-            let marker = stored.marker.clone();
-            entries.push(JournalEntry { container_of, marker, ..entry(&stored.name, to)? });
-        }
-    }
-    Ok(entries)
-}
+use tenantry_store_mongodb::{Journal, JournalEntry, RECORD_COLLECTIONS, SourceDatabase};
 
 /// Moves everything.
 pub(super) async fn adopt(
@@ -141,7 +50,7 @@ pub(super) async fn adopt(
 }
 
 /// The options of an adoption that goes on.
-fn resume(journal: &Journal, options: &AdoptOptions) -> Result<Begun, AdoptError> {
+fn resume(journal: &Journal, options: &AdoptOptions) -> Result<StartOptions, AdoptError> {
     match journal.state.as_str() {
         "moving" => {}
         "complete" => {
@@ -156,7 +65,7 @@ fn resume(journal: &Journal, options: &AdoptOptions) -> Result<Begun, AdoptError
         }
         _ => return Err(AdoptError::State("The adoption is being confirmed: run it with --confirm again.")),
     }
-    let begun: Begun = serde_json::from_str(&journal.options).map_err(Error::internal)?;
+    let begun: StartOptions = serde_json::from_str(&journal.options).map_err(Error::internal)?;
     if begun.rules != options.rules || begun.tenant_prefix != options.tenant_prefix {
         return Err(AdoptError::OtherOptions {
             what: "An adoption was begun here with other options.".into(),
@@ -165,7 +74,11 @@ fn resume(journal: &Journal, options: &AdoptOptions) -> Result<Begun, AdoptError
     Ok(begun)
 }
 
-async fn begin(source: &SourceDatabase, options: &AdoptOptions, tell: Tell<'_>) -> Result<Begun, AdoptError> {
+async fn begin(
+    source: &SourceDatabase,
+    options: &AdoptOptions,
+    tell: Tell<'_>,
+) -> Result<StartOptions, AdoptError> {
     if !source.supports_uuids().await? {
         return Err(AdoptError::NotInPlace {
             reason: "This MongoDB is older than 6.0 and cannot rename a collection by its UUID.".to_owned(),
@@ -182,7 +95,7 @@ async fn begin(source: &SourceDatabase, options: &AdoptOptions, tell: Tell<'_>) 
                 .to_owned(),
         });
     }
-    let begun = Begun {
+    let begun = StartOptions {
         rules: options.rules.clone(),
         tenant_prefix: options.tenant_prefix.clone(),
         retention: options.retention.as_secs(),
@@ -260,9 +173,4 @@ async fn plan_again(
         ));
     }
     Ok(plan)
-}
-
-async fn set_stage(source: &SourceDatabase, stage: AdoptionStage) -> Result<(), AdoptError> {
-    let state = AdoptionState { source: source.name().to_owned(), stage, in_place: true };
-    Ok(source.put_value(ADOPTION_MARK, &state.write()?).await?)
 }

@@ -3,42 +3,24 @@
 mod accounts;
 mod containers;
 mod organizations;
+mod planner;
 
 #[cfg(test)]
 mod tests;
 
+pub(super) use planner::Stored;
+
 use super::layout::Layout;
 use super::report::{AdoptError, Conflict, ConflictKind};
 use super::rules::AdoptOptions;
-use super::values::{id, shown};
+use super::values::shown;
 use accounts::Person;
 use bson::Document;
 use organizations::Candidate;
+use planner::Planner;
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_domain::account::Account;
-use tenantry_domain::collection::CollectionName;
-use tenantry_domain::organization::{ContainerId, Organization};
-
-/// A collection of an organization in the source.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Stored {
-    pub(super) database: String,
-    pub(super) name: String,
-    pub(super) id: Option<ContainerId>,
-    /// Its name within the organization.
-    pub(super) target: CollectionName,
-    /// Whether the organization's documents are in it that have no other collection.
-    pub(super) is_container: bool,
-    /// The document that only says when the collection was created.
-    pub(super) marker: Option<Document>,
-}
-
-impl Stored {
-    /// The collection as reports show it.
-    pub(super) fn path(&self) -> String {
-        format!("{}.{}", self.database, self.name)
-    }
-}
+use tenantry_domain::organization::Organization;
 
 /// An organization that is adopted.
 #[derive(Debug, Clone)]
@@ -85,30 +67,7 @@ pub(super) fn plan(source: &str, layout: &Layout, options: &AdoptOptions) -> Res
     Ok(Plan { organizations, accounts, conflicts, notes })
 }
 
-struct Planner<'a> {
-    /// The name of the database.
-    source: &'a str,
-    layout: &'a Layout,
-    options: &'a AdoptOptions,
-    conflicts: Vec<Conflict>,
-    notes: Vec<String>,
-}
-
 impl Planner<'_> {
-    fn conflict(
-        &mut self,
-        kind: ConflictKind,
-        records: impl IntoIterator<Item = String>,
-        detail: impl Into<String>,
-    ) {
-        self.conflicts.push(Conflict::new(kind, records, detail));
-    }
-
-    /// Whether the operator leaves that record out.
-    fn is_skipped(&self, record: &Document) -> bool {
-        self.options.rules.skip.contains(&shown(record.get("_id")))
-    }
-
     fn find_duplicate_names(&mut self, candidates: &[Candidate]) {
         let mut by_identifier: BTreeMap<&str, Vec<&Candidate>> = BTreeMap::new();
         for candidate in candidates {
@@ -172,10 +131,4 @@ fn check_rules(layout: &Layout, options: &AdoptOptions) -> Result<(), AdoptError
         Some(id) => Err(AdoptError::UnknownRecord { id: id.clone() }),
         None => Ok(()),
     }
-}
-
-/// The id of a record, and how reports show it.
-fn identity(record: &Document) -> (Option<[u8; 12]>, String) {
-    let value = record.get("_id");
-    (value.and_then(id), shown(value))
 }

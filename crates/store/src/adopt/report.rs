@@ -209,6 +209,9 @@ pub enum AdoptProgress {
     },
 }
 
+/// What is told of the progress.
+pub(crate) type Tell<'a> = &'a mut (dyn FnMut(AdoptProgress) + Send);
+
 /// The result of an adoption.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Adopted {

@@ -1,8 +1,8 @@
 //! The effects of an adoption in place, each of which may be repeated.
 
-use super::{ASIDE_ACCOUNTS, ASIDE_REGISTRY, BETWEEN, Plan, Planned};
-use crate::adopt::Tell;
-use crate::adopt::report::{AdoptError, AdoptProgress};
+use super::names::{ASIDE_ACCOUNTS, ASIDE_REGISTRY, BETWEEN};
+use crate::adopt::plan::{Plan, Planned};
+use crate::adopt::report::{AdoptError, AdoptProgress, Tell};
 use crate::error::OpenError;
 use crate::transfer::Side;
 use crate::transfer::side::OpenSide;

@@ -1,7 +1,8 @@
 //! Taking an adoption in place back, and confirming it.
 
 use super::effects::{Effects, is_aside, open};
-use super::{Begun, UNFINISHED, set_stage};
+use super::names::UNFINISHED;
+use super::start::{StartOptions, set_stage};
 use crate::adopt::report::AdoptError;
 use crate::adopt::rules::AdoptOptions;
 use crate::adoption_state::{ADOPTION_MARK, AdoptionStage};
@@ -30,7 +31,7 @@ pub(in crate::adopt) async fn undo(
     let effects = Effects { source, entries: &entries };
     source.set_journal_state("undoing", None).await?;
     set_stage(source, AdoptionStage::Undoing).await?;
-    let begun: Begun = serde_json::from_str(&journal.options).map_err(Error::internal)?;
+    let begun: StartOptions = serde_json::from_str(&journal.options).map_err(Error::internal)?;
     drop_new_containers(source, &options.target, &entries, &begun.fresh).await?;
     point("adopt", "undo_containers", "done");
     for entry in &entries {

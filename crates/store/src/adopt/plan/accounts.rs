@@ -1,7 +1,7 @@
 //! The records of accounts, and which organizations they belong to.
 
 use super::organizations::{Candidate, created_at};
-use super::{Planner, identity};
+use super::planner::{Planner, identity};
 use crate::adopt::report::ConflictKind;
 use crate::adopt::values::{hash, id, text};
 use bson::Document;

@@ -1,7 +1,7 @@
 //! Where the data of each organization is in the source.
 
 use super::organizations::Candidate;
-use super::{Planner, Stored};
+use super::planner::{Planner, Stored};
 use crate::adopt::layout::Isolation;
 use crate::adopt::report::{Conflict, ConflictKind};
 use std::collections::{BTreeMap, BTreeSet};

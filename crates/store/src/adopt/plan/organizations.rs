@@ -1,6 +1,6 @@
 //! The records of organizations.
 
-use super::{Planner, identity};
+use super::planner::{Planner, identity};
 use crate::adopt::report::ConflictKind;
 use crate::adopt::values::{first, text, time};
 use bson::{Bson, Document};
