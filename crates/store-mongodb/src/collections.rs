@@ -16,7 +16,7 @@ pub(crate) mod index_definition;
 pub(crate) mod indexes;
 pub(crate) mod info;
 pub(crate) mod location;
-mod metadata_document;
+pub(crate) mod metadata_document;
 pub(crate) mod removal;
 pub(crate) mod scan_hint;
 pub(crate) mod shared_collection;

@@ -10,6 +10,7 @@
 //! filter of the write itself.
 
 mod accounts;
+mod adoption;
 mod api_keys;
 mod audit;
 mod changes;
@@ -41,6 +42,9 @@ mod schema;
 mod sessions;
 mod slots;
 
+pub use adoption::{
+    Journal, JournalEntry, RECORD_COLLECTIONS, SourceCollection, SourceDatabase, SourceIndexes, is_marker,
+};
 pub use client::MongoOptions;
 pub use error::OpenError;
 pub use inspect::{MongoInspection, Topology, inspect_mongodb};

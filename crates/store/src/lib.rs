@@ -4,6 +4,9 @@
 //! Nothing here decides a rule of the service. A store method is one atomic unit on one record; a change that
 //! spans records is an operation, in the domain.
 
+#[cfg(feature = "mongodb")]
+mod adopt;
+mod adoption_state;
 mod cached;
 mod error;
 mod limiter;
@@ -12,6 +15,12 @@ mod test_records;
 #[cfg(feature = "mongodb")]
 mod transfer;
 
+#[cfg(feature = "mongodb")]
+pub use adopt::{
+    AdoptError, AdoptOptions, AdoptProgress, AdoptReport, AdoptRules, Adopted, AdoptedOrganization, Conflict,
+    ConflictKind, RecognizedField, RecognizedLayout, adopt, confirm, rehearse as rehearse_adoption, undo,
+};
+pub use adoption_state::{ADOPTION_MARK, AdoptionStage, AdoptionState};
 pub use error::OpenError;
 pub use limiter::ConcurrencyLimits;
 use limiter::ExpensiveQueries;

@@ -6,11 +6,11 @@
 //! successful write proves nothing: at the end both sides are read once more, and compared by counts and
 //! hashes.
 
-mod compare;
+pub(crate) mod compare;
 mod copy;
-mod pages;
+pub(crate) mod pages;
 mod report;
-mod side;
+pub(crate) mod side;
 
 pub use report::{TransferError, TransferProgress, TransferReport};
 pub use side::Side;

@@ -1,5 +1,7 @@
 //! The command line: one binary, its commands, and what they print.
 
+#[cfg(feature = "mongodb")]
+mod adopt;
 mod arguments;
 mod audit;
 mod client;
@@ -59,7 +61,7 @@ pub fn command() -> Command {
         .subcommand(healthcheck::command())
         .subcommand(operator_key::command());
     #[cfg(feature = "mongodb")]
-    let command = command.subcommand(transfer::command());
+    let command = command.subcommand(transfer::command()).subcommand(adopt::command());
     command
         .subcommand(Command::new("openapi").about("Print the OpenAPI document"))
         .subcommand(completions::command())
@@ -87,6 +89,11 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(("operator-key", matches)) => operator_key::run(matches),
         #[cfg(feature = "mongodb")]
         Some(("transfer", matches)) => transfer::run(matches),
+        #[cfg(feature = "mongodb")]
+        Some(("adopt", matches)) => match adopt::run(matches) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Some(("openapi", _)) => docs::openapi(),
         Some(("completions", matches)) => completions::run(matches, command()),
         Some(("man", matches)) => man::run(matches, command()),
@@ -135,6 +142,7 @@ mod tests {
                 "AT_CAPACITY",
                 "MONGO_TIMEOUT",
             ]),
+            "adopt" => Some(&["MONGO_URI", "MASTER_DB"]),
             _ => Some(&[]),
         }
     }

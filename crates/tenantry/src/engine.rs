@@ -4,6 +4,8 @@
 use crate::config::CapacityPolicy;
 use crate::config::{self, Config};
 #[cfg(feature = "mongodb")]
+use crate::system::SystemClock;
+#[cfg(feature = "mongodb")]
 use anyhow::Context;
 use anyhow::{Result, bail};
 use std::path::Path;
@@ -11,14 +13,20 @@ use std::sync::Arc;
 use tenantry_domain::clock::Clock;
 #[cfg(feature = "mongodb")]
 use tenantry_domain::organization::Placement;
+use tenantry_store::{
+    ADOPTION_MARK, AdoptionState, ConcurrencyLimits, EmbeddedOptions, OpenStore, StoreOptions, TRANSFER_MARK,
+};
 #[cfg(feature = "mongodb")]
-use tenantry_store::MongoOptions;
-use tenantry_store::{ConcurrencyLimits, EmbeddedOptions, OpenStore, StoreOptions, TRANSFER_MARK};
+use tenantry_store::{MongoOptions, Side};
+
+/// Of an adoption that a newer version began.
+const UNKNOWN_ADOPTION: &str =
+    "an adoption into this installation was begun by another version: finish it with that one";
 
 /// Opens it.
 ///
 /// # Errors
-/// A sentence for the operator; also if a transfer into it was interrupted.
+/// A sentence for the operator; also if a transfer or an adoption into it was interrupted.
 pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<OpenStore> {
     let opened = match config.mongo_uri {
         Some(_) => open_mongodb(config).await?,
@@ -30,6 +38,13 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<OpenStore> {
         bail!(
             "a transfer into this installation was interrupted: run the same `tenantry transfer` again to resume it"
         );
+    }
+    if let Ok(Some(value)) = opened.store.installation.get_value(ADOPTION_MARK).await
+        && let Some(obstacle) =
+            AdoptionState::read(&value).map_or(Some(UNKNOWN_ADOPTION), |state| state.obstacle())
+    {
+        opened.close().await;
+        bail!(obstacle);
     }
     Ok(opened)
 }
@@ -68,6 +83,30 @@ async fn open_mongodb(_: &Config) -> Result<OpenStore> {
 
 const fn in_front(config: &Config, concurrency: ConcurrencyLimits) -> StoreOptions {
     StoreOptions { cache_bytes: config.cache_bytes, concurrency }
+}
+
+/// The word for the connection string in the settings.
+#[cfg(feature = "mongodb")]
+const MONGO_URI: &str = "MONGO_URI";
+
+/// One side of a transfer or an adoption: a data directory, a connection string, or the word for that of the settings.
+///
+/// # Errors
+/// A sentence, if that setting is missing.
+#[cfg(feature = "mongodb")]
+pub fn side(config: &Config, text: &str) -> Result<Side> {
+    if text == MONGO_URI {
+        let options = mongodb(config);
+        return options
+            .map(Side::MongoDb)
+            .context("MONGO_URI is not set: set it, or give the connection string itself");
+    }
+    let is_uri = text.starts_with("mongodb://") || text.starts_with("mongodb+srv://");
+    Ok(if is_uri {
+        Side::MongoDb(mongodb_at(config, text))
+    } else {
+        Side::Embedded(embedded_at(config, Path::new(text), Arc::new(SystemClock)))
+    })
 }
 
 /// Options of MongoDB, if the settings choose it.

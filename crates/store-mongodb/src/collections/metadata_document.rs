@@ -22,7 +22,7 @@ pub(super) async fn make_distinct(handle: &mut CollectionHandle<'_>, index: &Ind
     let Some(id) = handle.layout().first_id() else { return Ok(()) };
     let read = |document: &RawDocument| Ok(Document::try_from(document).map_err(Error::internal)?);
     let Some(first) = find(handle, id, read).await? else { return Ok(()) };
-    let Some((field, value)) = distinct_value(&first, id, index) else { return Ok(()) };
+    let Some((field, value)) = distinct_value(&first, id, &paths(index)) else { return Ok(()) };
     let set = doc! { "updates": [{ "q": { "_id": id }, "u": { "$set": { field: value } } }] };
     let set = handle.connection().server().durably(set);
     handle.run(&Command::new("update", &set)?).await.map(|_| ())
@@ -45,12 +45,16 @@ async fn find<T: Send>(
     Ok(handle.read(&find, Amount::ALL, deadline, read).await?.0.pop())
 }
 
-/// The field to set, and its value, so that `first` has a value in the index that no other document has; `None` if it
-/// already has one.
-fn distinct_value(first: &Document, id: ObjectId, index: &Index) -> Option<(String, Bson)> {
+fn paths(index: &Index) -> Vec<&str> {
+    index.keys.iter().map(|key| key.path.as_str()).collect()
+}
+
+/// The field to set, and its value, so that `first` has a value in the index of these paths that no other document has;
+/// `None` if it already has one.
+pub(crate) fn distinct_value(first: &Document, id: ObjectId, paths: &[&str]) -> Option<(String, Bson)> {
     let mut best = None;
-    for key in &index.keys {
-        let parts: Vec<&str> = key.path.as_str().split('.').collect();
+    for path in paths {
+        let parts: Vec<&str> = path.split('.').collect();
         let (head, below) = parts.split_first()?;
         if *head == ID_FIELD {
             if below.is_empty() {
@@ -121,7 +125,8 @@ mod tests {
             ("_id.x,d.e.f", Some(("d", doc! { "e": { "f": &own } }.into()))),
             ("g,_id", None),
         ] {
-            let set = distinct_value(&first, id, &Index::parse(None, keys, true).unwrap());
+            let index = Index::parse(None, keys, true).unwrap();
+            let set = distinct_value(&first, id, &paths(&index));
             let expected = expected.map(|(field, value)| (field.to_owned(), value));
             assert_eq!(set, expected, "{keys}");
             first.extend(set);

@@ -11,8 +11,8 @@ use tenantry_domain::{Error, Result};
 
 /// How many there are, and a hash over all of them in their order.
 #[derive(Clone)]
-pub(super) struct Digest {
-    pub(super) count: u64,
+pub(crate) struct Digest {
+    pub(crate) count: u64,
     hash: Context,
 }
 
@@ -30,13 +30,13 @@ impl PartialEq for Digest {
 }
 
 impl Digest {
-    fn add(&mut self, bytes: &[u8]) {
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
         self.count += 1;
         self.add_part(bytes);
     }
 
     /// Adds the length first, so that two neighbours cannot be confused with one longer part.
-    fn add_part(&mut self, bytes: &[u8]) {
+    pub(crate) fn add_part(&mut self, bytes: &[u8]) {
         self.hash.update(&(bytes.len() as u64).to_be_bytes());
         self.hash.update(bytes);
     }
@@ -49,21 +49,21 @@ impl Digest {
 
 /// The records of a side.
 #[derive(Default)]
-pub(super) struct Records {
-    pub(super) organizations: Digest,
-    pub(super) accounts: Digest,
-    pub(super) sessions: Digest,
-    pub(super) api_keys: Digest,
-    pub(super) invitations: Digest,
-    pub(super) mails: Digest,
-    pub(super) identities: Digest,
-    pub(super) operations: Digest,
-    pub(super) audit_entries: Digest,
+pub(crate) struct Records {
+    pub(crate) organizations: Digest,
+    pub(crate) accounts: Digest,
+    pub(crate) sessions: Digest,
+    pub(crate) api_keys: Digest,
+    pub(crate) invitations: Digest,
+    pub(crate) mails: Digest,
+    pub(crate) identities: Digest,
+    pub(crate) operations: Digest,
+    pub(crate) audit_entries: Digest,
 }
 
 impl Records {
     /// Each kind of record with its name, of both sides.
-    pub(super) fn pairs<'a>(&'a self, other: &'a Self) -> [(&'static str, &'a Digest, &'a Digest); 9] {
+    pub(crate) fn pairs<'a>(&'a self, other: &'a Self) -> [(&'static str, &'a Digest, &'a Digest); 9] {
         [
             ("the organizations", &self.organizations, &other.organizations),
             ("the accounts", &self.accounts, &other.accounts),
@@ -79,7 +79,7 @@ impl Records {
 }
 
 /// All records but those that only serve the engine.
-pub(super) async fn records(side: &OpenSide) -> Result<Records> {
+pub(crate) async fn records(side: &OpenSide) -> Result<Records> {
     let mut records = Records::default();
     let Records {
         organizations,
@@ -133,7 +133,7 @@ fn without_location(organization: Organization) -> Organization {
 }
 
 /// The documents of an organization: their collections, their order, their bytes.
-pub(super) async fn container(side: &OpenSide, organization: &Organization) -> Result<Digest> {
+pub(crate) async fn container(side: &OpenSide, organization: &Organization) -> Result<Digest> {
     let mut digest = Digest::default();
     for collection in side.scan.collections(organization).await? {
         let mut pages = side.scan.documents(organization, &collection);

@@ -4,12 +4,10 @@ use super::print::say;
 use super::terminal::Progress;
 use crate::config::{self, Config};
 use crate::engine;
-use crate::system::SystemClock;
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::{Arg, ArgMatches, Command};
 use std::path::Path;
-use std::sync::Arc;
-use tenantry_store::{Side, TransferProgress, TransferReport, transfer};
+use tenantry_store::{TransferProgress, TransferReport, transfer};
 
 const AFTER: &str = "\
 Each side is a data directory, or a MongoDB: its connection string, or the word MONGO_URI for the one of that setting \
@@ -26,9 +24,6 @@ Idempotency-Key are not copied, nor are indexes that programs of your own have m
 Examples:
   tenantry transfer --from ./data --to MONGO_URI
   tenantry transfer --from mongodb://127.0.0.1:27017 --to /var/lib/tenantry";
-
-/// The word for the connection string in the settings.
-const SETTING: &str = "MONGO_URI";
 
 /// The settings of a MongoDB on either side.
 const SHOWN: [&str; 7] = [
@@ -59,7 +54,7 @@ pub fn command() -> Command {
 /// A sentence that names the obstacle and the fix.
 pub fn run(matches: &ArgMatches) -> Result<()> {
     let config = Config::load(matches, config::environment(), Some(Path::new(".env")))?;
-    let side = |name: &str| side(&config, matches.get_one::<String>(name).map_or("", String::as_str));
+    let side = |name: &str| engine::side(&config, matches.get_one::<String>(name).map_or("", String::as_str));
     let (from, to) = (side("from")?, side("to")?);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let progress = Progress::new();
@@ -67,22 +62,6 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     drop(progress);
     say(&summary(&done?));
     Ok(())
-}
-
-fn side(config: &Config, text: &str) -> Result<Side> {
-    if text == SETTING {
-        ensure!(
-            config.mongo_uri.is_some(),
-            "MONGO_URI is not set: set it, or give the connection string itself"
-        );
-    }
-    let is_uri = text.starts_with("mongodb://") || text.starts_with("mongodb+srv://");
-    let options = if is_uri { Some(engine::mongodb_at(config, text)) } else { None };
-    let options = options.or_else(|| engine::mongodb(config).filter(|_| text == SETTING));
-    Ok(match options {
-        Some(options) => Side::MongoDb(options),
-        None => Side::Embedded(engine::embedded_at(config, Path::new(text), Arc::new(SystemClock))),
-    })
 }
 
 fn line(step: &TransferProgress) -> String {

@@ -43,6 +43,7 @@ mod mailboxes;
 mod me;
 mod members;
 mod metrics;
+mod migrating;
 mod mongodb_only;
 mod openapi;
 mod operator_key;

@@ -1,5 +1,6 @@
 //! What MongoDB alone has: placements, several instances, faults of its servers, and transfers to it.
 
+mod adoption;
 mod batches;
 mod changed_roles;
 #[cfg(feature = "crash-points")]

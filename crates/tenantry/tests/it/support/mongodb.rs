@@ -88,6 +88,12 @@ impl Database {
         Self { client, uri: uri.to_owned(), name: name.to_owned(), is_shared: false }
     }
 
+    /// The same one, which goes with the other value.
+    pub fn of(other: &Self) -> Self {
+        let (client, uri, name) = (other.client.clone(), other.uri.clone(), other.name.clone());
+        Self { client, uri, name, is_shared: false }
+    }
+
     /// Another one with the same in it, on the same server.
     ///
     /// Its containers have UUIDs of their own, and the records in it name those. That is sound: a UUID is
