@@ -103,6 +103,14 @@ pub struct ContainerFiles {
     pub quarantined: u64,
 }
 
+/// When the newest record of a data directory was made, to the second; `None` if that is unknown.
+#[must_use]
+pub fn newest_record(data_dir: &Path) -> Option<Timestamp> {
+    let directory = Directory::at(data_dir);
+    let connection = open(&directory.control_database(), in_use(&directory).ok()?).ok()?;
+    records::newest_record(&connection).ok()?
+}
+
 /// Inspects `data_dir` without changing it. Blocks; reads all records once.
 #[must_use]
 pub fn inspect(data_dir: &Path) -> Inspection {
@@ -256,7 +264,7 @@ fn installation(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Ve
 }
 
 /// Whether an organization of that status has a container: not while it is being created or purged.
-fn has_container(status: &str) -> bool {
+pub(super) fn has_container(status: &str) -> bool {
     [Status::Active, Status::Suspended, Status::Deleted].iter().any(|with| with.as_str() == status)
 }
 

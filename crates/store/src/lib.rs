@@ -4,6 +4,7 @@
 //! Nothing here decides a rule of the service. A store method is one atomic unit on one record; a change that
 //! spans records is an operation, in the domain.
 
+pub mod backup;
 mod cached;
 mod error;
 mod limiter;

@@ -7,10 +7,10 @@
 //! hashes.
 
 mod compare;
-mod copy;
-mod pages;
+pub(crate) mod copy;
+pub(crate) mod pages;
 mod report;
-mod side;
+pub(crate) mod side;
 
 pub use report::{TransferError, TransferProgress, TransferReport};
 pub use side::Side;

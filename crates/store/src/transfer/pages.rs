@@ -3,7 +3,7 @@
 use tenantry_domain::Result;
 
 /// Calls `visit` for every record, page by page.
-pub(super) async fn each<T, K: Copy, F: Future<Output = Result<Vec<T>>>>(
+pub(crate) async fn each<T, K: Copy, F: Future<Output = Result<Vec<T>>>>(
     list: impl Fn(Option<K>) -> F,
     id: impl Fn(&T) -> K,
     mut visit: impl AsyncFnMut(T) -> Result<()>,

@@ -18,15 +18,15 @@ pub enum Side {
 }
 
 /// A side that has been opened.
-pub(super) struct OpenSide {
+pub(crate) struct OpenSide {
     /// The ports, without a cache.
-    pub(super) ports: Store,
-    pub(super) scan: Arc<dyn FullScan>,
-    pub(super) engine: Engine,
+    pub(crate) ports: Store,
+    pub(crate) scan: Arc<dyn FullScan>,
+    pub(crate) engine: Engine,
 }
 
 impl OpenSide {
-    pub(super) async fn open(side: &Side) -> Result<Self, OpenError> {
+    pub(crate) async fn open(side: &Side) -> Result<Self, OpenError> {
         Ok(match side {
             Side::Embedded(options) => {
                 let engine = Arc::new(Sqlite::open(options).await?);

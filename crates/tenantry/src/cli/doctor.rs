@@ -16,6 +16,7 @@ mod server;
 mod tls;
 
 use super::print::{complain, say, switch};
+pub use data_dir::size;
 use crate::config::{self, ClientConfig, Config, ConfigErrors};
 #[cfg(feature = "mongodb")]
 use crate::engine;
