@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use std::path::Path;
 use std::sync::Arc;
 use tenantry_domain::clock::Clock;
+use tenantry_domain::restored::stored_mark;
 #[cfg(feature = "mongodb")]
 use tenantry_domain::organization::Placement;
 #[cfg(feature = "mongodb")]
@@ -29,6 +30,14 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<OpenStore> {
         opened.close().await;
         bail!(
             "a transfer into this installation was interrupted: run the same `tenantry transfer` again to resume it"
+        );
+    }
+    if let Ok(Some(mark)) = stored_mark(&*opened.store.installation).await {
+        tracing::warn!(
+            backup = mark.backup,
+            "credentials that were made up to {} are refused, because the installation was restored from a backup: \
+             confirm it with `tenantry restore confirm`",
+            mark.until
         );
     }
     Ok(opened)
