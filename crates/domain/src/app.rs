@@ -201,8 +201,15 @@ impl App {
         let executor = &Arc::new(Executor::new(store, auth, mailboxes, sources));
         let organizations = &Arc::new(Organizations::new(store, auth, passwords, executor, policy, sources));
         let members = &Arc::new(Members::new(store, auth, executor));
-        let sessions =
-            &Arc::new(Sessions::new(store, (mailboxes, restored), credentials, signing_keys, mac_keys, policy, sources));
+        let sessions = &Arc::new(Sessions::new(
+            store,
+            (mailboxes, restored),
+            credentials,
+            signing_keys,
+            mac_keys,
+            policy,
+            sources,
+        ));
         let account_removal = &Arc::new(AccountRemoval::new(store, auth, executor, sources));
         let lookup = AddressLookup::new(store, mailboxes, sources);
         let mailer = &Arc::new(Mailer::new(store, lookup, mail, mac_keys, policy.throttle, sources));

@@ -82,7 +82,9 @@ pub async fn mark(
     let event = event(AuditAction::InstallationRestored, &mark, now, entropy);
     for _ in 0..ATTEMPTS {
         let current = installation.get_value(RESTORED).await?;
-        if installation.update_value(RESTORED, current.as_deref(), &value, Some(&event)).await? == UpdateOutcome::Done {
+        if installation.update_value(RESTORED, current.as_deref(), &value, Some(&event)).await?
+            == UpdateOutcome::Done
+        {
             return Ok(());
         }
     }
@@ -102,7 +104,9 @@ pub async fn confirm(
         let value = installation.get_value(RESTORED).await?;
         let Some(mark) = read(value.as_deref())? else { return Ok(None) };
         let event = event(AuditAction::RestoreConfirmed, &mark, now, entropy);
-        if installation.update_value(RESTORED, value.as_deref(), &[], Some(&event)).await? == UpdateOutcome::Done {
+        if installation.update_value(RESTORED, value.as_deref(), &[], Some(&event)).await?
+            == UpdateOutcome::Done
+        {
             return Ok(Some(mark));
         }
     }

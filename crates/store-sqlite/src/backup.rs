@@ -88,7 +88,8 @@ impl BackupSource {
             return Snapshot::open_with(&file, organizations);
         }
         // A change would show at the end.
-        let snapshot = Snapshot::open(&file, now, false)?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        let snapshot =
+            Snapshot::open(&file, now, false)?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         Ok((snapshot, organizations(&open(&file, false)?)?))
     }
 

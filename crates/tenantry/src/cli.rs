@@ -180,7 +180,8 @@ mod tests {
         for command in tenantry.get_subcommands_mut().filter(|command| command.get_name() != "help") {
             let name = command.get_name().to_owned();
             assert_shows(command, shown(&name));
-            let below = if ["backup", "operator-key"].contains(&&*name) { Some(&[][..]) } else { shown(&name) };
+            let below =
+                if ["backup", "operator-key"].contains(&&*name) { Some(&[][..]) } else { shown(&name) };
             for command in command.get_subcommands_mut().filter(|command| command.get_name() != "help") {
                 assert_shows(command, below);
                 for command in command.get_subcommands_mut().filter(|command| command.get_name() != "help") {

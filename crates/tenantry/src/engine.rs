@@ -9,9 +9,9 @@ use anyhow::{Result, bail};
 use std::path::Path;
 use std::sync::Arc;
 use tenantry_domain::clock::Clock;
-use tenantry_domain::restored::stored_mark;
 #[cfg(feature = "mongodb")]
 use tenantry_domain::organization::Placement;
+use tenantry_domain::restored::stored_mark;
 #[cfg(feature = "mongodb")]
 use tenantry_store::MongoOptions;
 use tenantry_store::{ConcurrencyLimits, EmbeddedOptions, OpenStore, StoreOptions, TRANSFER_MARK};

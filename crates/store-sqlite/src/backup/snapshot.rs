@@ -87,8 +87,14 @@ impl Snapshot {
                 let found = read(&reader)?;
                 let pages = Pages::open(path, &beside(path, "-wal"), before.map(|(position, _)| position))?;
                 let path = path.to_owned();
-                let snapshot =
-                    Self { path, state, shows_changes: false, reader: Some(reader), pages, _index: Some(index) };
+                let snapshot = Self {
+                    path,
+                    state,
+                    shows_changes: false,
+                    reader: Some(reader),
+                    pages,
+                    _index: Some(index),
+                };
                 return Ok((snapshot, found));
             }
             reader.execute_batch("COMMIT")?;
@@ -125,7 +131,8 @@ impl Snapshot {
         }
         if self.reader.is_none() {
             let after = FileState::of(&self.path)?;
-            let is_same = after.is_some_and(|after| !after.is_open() && after.is_unchanged_since(&self.state));
+            let is_same =
+                after.is_some_and(|after| !after.is_open() && after.is_unchanged_since(&self.state));
             if !is_same {
                 return Ok(None);
             }

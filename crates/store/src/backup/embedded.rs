@@ -16,7 +16,9 @@ use std::thread::park_timeout;
 use std::time::Duration;
 use tenantry_domain::clock::Clock;
 use tenantry_domain::ids::OrganizationId;
-use tenantry_store_sqlite::backup::{BackupSource, FileState, Organizations, Snapshot, SnapshotError, container_name};
+use tenantry_store_sqlite::backup::{
+    BackupSource, FileState, Organizations, Snapshot, SnapshotError, container_name,
+};
 
 /// How often to copy a file that changes in the wrong moment.
 const ATTEMPTS: u32 = 50;
@@ -194,7 +196,12 @@ impl DirectoryBackup<'_> {
     }
 
     /// Copies one state of a file; `None` if it was not one state.
-    fn put(&mut self, file: &Path, path: &str, mut snapshot: Snapshot) -> Result<Option<BackupFile>, BackupError> {
+    fn put(
+        &mut self,
+        file: &Path,
+        path: &str,
+        mut snapshot: Snapshot,
+    ) -> Result<Option<BackupFile>, BackupError> {
         let bytes = snapshot.len();
         let kept = match self.sink.put(path, bytes, &mut snapshot) {
             Ok(kept) => kept,

@@ -128,7 +128,8 @@ impl Identities {
         &self,
         input: R,
     ) -> Result<age::stream::StreamReader<BufReader<R>>, BackupError> {
-        let decryptor = Decryptor::new_buffered(BufReader::new(input)).map_err(|error| cannot_open(&error))?;
+        let decryptor =
+            Decryptor::new_buffered(BufReader::new(input)).map_err(|error| cannot_open(&error))?;
         let keys = self.keys.iter().map(|key| &**key as &dyn age::Identity);
         match &self.passphrase {
             Some(passphrase) if decryptor.is_scrypt() => {
@@ -189,7 +190,8 @@ fn unlock(protected: &[u8], passphrase: &SecretString) -> Result<x25519::Identit
     opening.decrypt(protected)?.read_to_string(&mut text).map_err(|error| {
         BackupError::Encryption(format!("The key that the passphrase protects cannot be read ({error})."))
     })?;
-    x25519::Identity::from_str(text.trim()).map_err(|reason| BackupError::damaged(format!("its key ({reason})")))
+    x25519::Identity::from_str(text.trim())
+        .map_err(|reason| BackupError::damaged(format!("its key ({reason})")))
 }
 
 /// Reads a passphrase from the first line of a file.

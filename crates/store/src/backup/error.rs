@@ -12,7 +12,9 @@ pub enum BackupError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// A file of the installation cannot be read.
-    #[error("{file} cannot be read ({cause}). Run this as the user of the service, and check the disk with `tenantry doctor`.")]
+    #[error(
+        "{file} cannot be read ({cause}). Run this as the user of the service, and check the disk with `tenantry doctor`."
+    )]
     Source {
         /// The file.
         file: PathBuf,
@@ -20,7 +22,9 @@ pub enum BackupError {
         cause: String,
     },
     /// Organizations were purged all the time.
-    #[error("Organizations are purged faster than their files are copied. Run the backup again at a quieter time.")]
+    #[error(
+        "Organizations are purged faster than their files are copied. Run the backup again at a quieter time."
+    )]
     Busy,
     /// An organization is in the middle of a change that does not end.
     #[error(
@@ -32,7 +36,9 @@ pub enum BackupError {
         organization: String,
     },
     /// The place of the backup cannot be written.
-    #[error("{place} cannot be written ({cause}). Make room or choose another place, and run the command again: it goes on where it stopped.")]
+    #[error(
+        "{place} cannot be written ({cause}). Make room or choose another place, and run the command again: it goes on where it stopped."
+    )]
     NotWritable {
         /// A file or directory.
         place: PathBuf,
@@ -48,7 +54,9 @@ pub enum BackupError {
         cause: String,
     },
     /// The directory has something else in it.
-    #[error("{directory} is not empty, and has no backups of Tenantry. Choose an empty directory, or one that does not exist yet.")]
+    #[error(
+        "{directory} is not empty, and has no backups of Tenantry. Choose an empty directory, or one that does not exist yet."
+    )]
     NotBackups {
         /// The directory.
         directory: PathBuf,
@@ -80,7 +88,9 @@ pub enum BackupError {
         what: String,
     },
     /// A newer version has made it.
-    #[error("The backup has format {found}, and this version reads {known}. Use the version that made it, or a newer one.")]
+    #[error(
+        "The backup has format {found}, and this version reads {known}. Use the version that made it, or a newer one."
+    )]
     NewerFormat {
         /// The format it has.
         found: u32,
@@ -91,7 +101,9 @@ pub enum BackupError {
     #[error("{0}")]
     Encryption(String),
     /// The target of a restore has data.
-    #[error("{target} has data already. A restore fills only an empty one: choose another, or move what is there away.")]
+    #[error(
+        "{target} has data already. A restore fills only an empty one: choose another, or move what is there away."
+    )]
     Occupied {
         /// A data directory, or a database of MongoDB.
         target: String,

@@ -1,8 +1,8 @@
 //! The manifest of a backup: lines of JSON. The first says what the backup is, one follows for each file, and the last has
 //! their number and a hash of all lines before it, so that a manifest is whole or none.
 
-use super::error::BackupError;
 use super::content::Hasher;
+use super::error::BackupError;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, Write};

@@ -65,8 +65,16 @@ pub async fn back_up_mongodb(
             return Err(error.into());
         }
     };
-    let mut backup =
-        MongoBackup { source, stage, scratch, sink, clock: &**clock, tell, bytes: 0, copied: BTreeMap::new() };
+    let mut backup = MongoBackup {
+        source,
+        stage,
+        scratch,
+        sink,
+        clock: &**clock,
+        tell,
+        bytes: 0,
+        copied: BTreeMap::new(),
+    };
     let copied = backup.copy_all().await;
     let MongoBackup { source, stage, copied: containers, .. } = backup;
     source.engine.close().await;
@@ -120,6 +128,8 @@ impl MongoBackup<'_> {
             }
             passes += 1;
         }
+        // Those that are gone by now are left out with all that belonged to them alone.
+        self.refresh_organizations().await?;
         let moment = self.clock.now();
         self.copy_records().await?;
         self.refresh_organizations().await?;
@@ -132,8 +142,12 @@ impl MongoBackup<'_> {
             all.push(organization);
             Ok(())
         };
-        each(|after| self.source.scan.organizations(after), |organization: &Organization| organization.id, visit)
-            .await?;
+        each(
+            |after| self.source.scan.organizations(after),
+            |organization: &Organization| organization.id,
+            visit,
+        )
+        .await?;
         Ok(all)
     }
 
@@ -181,7 +195,8 @@ impl MongoBackup<'_> {
                 }
             }
         }
-        Err(failure.map_or_else(|| BackupError::OrganizationBusy { organization: id.to_string() }, Into::into))
+        Err(failure
+            .map_or_else(|| BackupError::OrganizationBusy { organization: id.to_string() }, Into::into))
     }
 
     /// Copies an organization to the stage; returns its record there.
@@ -209,7 +224,11 @@ impl MongoBackup<'_> {
         let (scan, ports) = (&self.source.scan, &self.stage.ports);
         let has = |id: &OrganizationId| self.copied.contains_key(id);
         let insert = async |mut account: Account| {
+            let had_memberships = !account.memberships.is_empty();
             account.memberships.retain(|membership| has(&membership.organization_id));
+            if had_memberships && account.memberships.is_empty() {
+                return Ok(());
+            }
             ports.accounts.insert_account(&account).await.map(drop)
         };
         each(|after| scan.accounts(after), |account| account.id, insert).await?;
@@ -217,9 +236,11 @@ impl MongoBackup<'_> {
         each(|after| scan.sessions(after), |session| session.id, insert).await?;
         let insert = async |key| ports.api_keys.insert_api_key(&key, u32::MAX, None).await.map(drop);
         each(|after| scan.api_keys(after), |key| key.id, insert).await?;
-        let insert = async |invite| ports.invitations.insert_invitation(&invite, u32::MAX, None).await.map(drop);
+        let insert =
+            async |invite| ports.invitations.insert_invitation(&invite, u32::MAX, None).await.map(drop);
         each(|after| scan.invitations(after), |invite| invite.id, insert).await?;
-        let insert = async |identity| ports.identities.insert_identity(&identity, u32::MAX, None).await.map(drop);
+        let insert =
+            async |identity| ports.identities.insert_identity(&identity, u32::MAX, None).await.map(drop);
         each(|after| scan.identities(after), |identity| identity.id, insert).await?;
         let insert = async |record| ports.operations.insert_operation(&record, None).await.map(drop);
         each(|after| scan.operations(after), |record| record.id, insert).await?;

@@ -178,7 +178,8 @@ impl Repository {
     fn new_id(&self, now: Timestamp) -> Result<String, BackupError> {
         let ids = self.ids()?;
         let id = now.strftime("%Y%m%dT%H%M%SZ").to_string();
-        let mut names = (1..).map(|number| if number == 1 { id.clone() } else { format!("{id}-{number:03}") });
+        let mut names =
+            (1..).map(|number| if number == 1 { id.clone() } else { format!("{id}-{number:03}") });
         Ok(names.find(|name| !ids.contains(name)).unwrap_or(id))
     }
 

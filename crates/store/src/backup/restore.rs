@@ -170,7 +170,10 @@ fn check(manifest: &Manifest, staging: &Path) -> Result<Vec<Restored>, BackupErr
         let path = staging.join(&file.path);
         let length = fs::metadata(&path).map_err(BackupError::not_readable(&path))?.len();
         if length != file.bytes {
-            return Err(BackupError::damaged(format!("{} has {length} bytes and not {}", file.path, file.bytes)));
+            return Err(BackupError::damaged(format!(
+                "{} has {length} bytes and not {}",
+                file.path, file.bytes
+            )));
         }
         if let Some(organization) = file.organization {
             check_restored_container(&path, organization)
@@ -208,13 +211,18 @@ fn sync_all(directory: &Path) -> Result<(), BackupError> {
 
 /// Marks the restored records: every credential from before is refused until it is confirmed. Waits until the second of
 /// the mark has passed, so that nothing that is made now is taken for older.
-pub(super) async fn mark(staging: &Path, summary: &BackupSummary, marking: &Marking<'_>) -> Result<(), BackupError> {
+pub(super) async fn mark(
+    staging: &Path,
+    summary: &BackupSummary,
+    marking: &Marking<'_>,
+) -> Result<(), BackupError> {
     let options = EmbeddedOptions { data_dir: staging.to_owned(), clock: marking.clock.clone(), readers: 1 };
     let engine = Arc::new(Sqlite::open(&options).await?);
     let store = Sqlite::store(&engine);
     let newest = tenantry_store_sqlite::newest_record(staging);
     let until = newest.map_or(summary.ended, |newest| newest.max(summary.ended));
-    let marked = restored::mark(&*store.installation, &summary.id, until, marking.clock.now(), marking.entropy).await;
+    let marked =
+        restored::mark(&*store.installation, &summary.id, until, marking.clock.now(), marking.entropy).await;
     engine.close().await;
     marked?;
     let wait = until.as_second() + 1 - marking.clock.now().as_second();

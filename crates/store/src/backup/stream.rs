@@ -175,14 +175,17 @@ impl BackupReader for StreamReader {
     }
 
     fn each(&mut self, visit: Visit<'_>) -> Result<Manifest, BackupError> {
-        let mut input = self.input.take().ok_or_else(|| BackupError::damaged("the stream was read already"))?;
-        let is_encrypted = is_encrypted(&mut input).map_err(BackupError::not_readable(Path::new("the input")))?;
+        let mut input =
+            self.input.take().ok_or_else(|| BackupError::damaged("the stream was read already"))?;
+        let is_encrypted =
+            is_encrypted(&mut input).map_err(BackupError::not_readable(Path::new("the input")))?;
         if is_encrypted { read(self.identities.decrypt(input)?, visit) } else { read(input, visit) }
     }
 }
 
 fn read(input: impl Read, visit: Visit<'_>) -> Result<Manifest, BackupError> {
-    let cut_off = |error: io::Error| BackupError::damaged(format!("the stream cannot be read to its end ({error})"));
+    let cut_off =
+        |error: io::Error| BackupError::damaged(format!("the stream cannot be read to its end ({error})"));
     let mut archive = tar::Archive::new(input);
     let mut hashes: HashMap<String, (String, u64)> = HashMap::new();
     for entry in archive.entries().map_err(cut_off)? {
@@ -204,7 +207,8 @@ fn read(input: impl Read, visit: Visit<'_>) -> Result<Manifest, BackupError> {
 /// Compares what came with what the manifest says.
 fn check(manifest: &Manifest, hashes: &HashMap<String, (String, u64)>) -> Result<(), BackupError> {
     for file in &manifest.files {
-        let is_good = hashes.get(&file.path).is_some_and(|(hash, bytes)| *hash == file.object && *bytes == file.kept);
+        let is_good =
+            hashes.get(&file.path).is_some_and(|(hash, bytes)| *hash == file.object && *bytes == file.kept);
         if !is_good {
             return Err(BackupError::damaged(format!("{} is not what was written", file.path)));
         }

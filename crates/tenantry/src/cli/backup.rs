@@ -11,7 +11,6 @@ use crate::system::SystemClock;
 use anyhow::{Context, Result, bail};
 pub use arguments::{identities, work_dir, work_dir_argument};
 use clap::ArgMatches;
-pub use view::{moments, size};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use tenantry_domain::clock::Clock;
 use tenantry_store::backup::{
     BackupProgress, KeyFile, Manifest, Protection, Repository, Sink, StreamSink, back_up_data_dir, key_files,
 };
+pub use view::{moments, size};
 
 pub use arguments::command;
 
@@ -163,7 +163,10 @@ fn verify(matches: &ArgMatches) -> Result<bool> {
     let (backups, objects) = (verified.backups, verified.objects);
     let failures = verified.failures.len();
     if failures == 0 {
-        say(&format!("{backups} backups with {objects} files ({}) are as they were written.", size(verified.bytes)));
+        say(&format!(
+            "{backups} backups with {objects} files ({}) are as they were written.",
+            size(verified.bytes)
+        ));
     } else {
         say(&format!("Failed: {failures}, in {backups} backups with {objects} files."));
     }

@@ -16,12 +16,12 @@ mod server;
 mod tls;
 
 use super::print::{complain, say, switch};
-pub use data_dir::size;
 use crate::config::{self, ClientConfig, Config, ConfigErrors};
 #[cfg(feature = "mongodb")]
 use crate::engine;
 use crate::system::SystemClock;
 use clap::{ArgMatches, Command};
+pub use data_dir::size;
 use report::Report;
 use std::path::Path;
 use std::process::ExitCode;

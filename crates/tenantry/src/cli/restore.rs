@@ -63,14 +63,24 @@ pub fn command() -> Command {
         )
         .arg(Arg::new("backup").long("backup").value_name("ID").help("Which backup [default: the newest]"))
         .arg(path("identity", "The file with the age identity that opens the backup"))
-        .arg(path("passphrase-file", "The file whose first line is the passphrase of the backup").conflicts_with("identity"))
-        .arg(switch("rehearse", "Check everything in a temporary directory, say what would come, and change nothing"))
+        .arg(
+            path("passphrase-file", "The file whose first line is the passphrase of the backup")
+                .conflicts_with("identity"),
+        )
+        .arg(switch(
+            "rehearse",
+            "Check everything in a temporary directory, say what would come, and change nothing",
+        ))
         .arg(switch("json", "Print what was restored as JSON"))
-        .arg(work_dir_argument("Where to put files of a rehearsal, and on MongoDB; needs room for the whole backup"))
+        .arg(work_dir_argument(
+            "Where to put files of a rehearsal, and on MongoDB; needs room for the whole backup",
+        ))
         .subcommand(
             config::flags_showing(Command::new("confirm"), &SHOWN)
                 .about("Accept the keys, links, sessions and tokens from before the restore again")
-                .after_help("On the embedded engine, stop the service first.\n\nExample:\n  tenantry restore confirm"),
+                .after_help(
+                    "On the embedded engine, stop the service first.\n\nExample:\n  tenantry restore confirm",
+                ),
         )
         .subcommand(
             config::flags_showing(Command::new("mark"), &SHOWN)
@@ -184,8 +194,7 @@ fn to_mongodb(
     use anyhow::Context;
     let options = engine::mongodb(config).context("no MONGO_URI is set")?;
     let scratch = backup::scratch(matches)?;
-    let restoring =
-        tenantry_store::backup::restore_mongodb(reader, &options, scratch.path(), marking, tell);
+    let restoring = tenantry_store::backup::restore_mongodb(reader, &options, scratch.path(), marking, tell);
     let report = runtime.block_on(restoring)?;
     for name in &report.summary.keys {
         let (from, to) = (scratch.path().join(name), config.data_dir.join(name));
@@ -194,7 +203,10 @@ fn to_mongodb(
             continue;
         }
         crate::keys::make_directory(&config.data_dir)?;
-        crate::keys::write_new(&to, &std::fs::read(&from).with_context(|| format!("{} cannot be read", from.display()))?)?;
+        crate::keys::write_new(
+            &to,
+            &std::fs::read(&from).with_context(|| format!("{} cannot be read", from.display()))?,
+        )?;
     }
     Ok(report)
 }
@@ -229,7 +241,8 @@ async fn confirm(config: &Config) -> Result<()> {
 async fn mark(config: &Config) -> Result<()> {
     let opened = engine::open(config, Arc::new(SystemClock)).await?;
     let now = SystemClock.now();
-    let marked = restored::mark(&*opened.store.installation, "of other tools", now, now, &SystemEntropy).await;
+    let marked =
+        restored::mark(&*opened.store.installation, "of other tools", now, now, &SystemEntropy).await;
     opened.close().await;
     marked?;
     say(&format!(

@@ -20,7 +20,11 @@ impl Repository {
     ///
     /// # Errors
     /// There is none, or the passphrase is wrong.
-    pub fn reader(self, id: Option<&str>, mut identities: Identities) -> Result<RepositoryReader, BackupError> {
+    pub fn reader(
+        self,
+        id: Option<&str>,
+        mut identities: Identities,
+    ) -> Result<RepositoryReader, BackupError> {
         let manifest = self.manifest(id)?;
         if let Some(protected) = self.protected_key()? {
             identities.unlock(&protected)?;

@@ -66,7 +66,8 @@ impl Repository {
     /// What is wrong with the object of that file.
     fn verify_object(&self, file: &BackupFile) -> Result<(), String> {
         let object = self.objects().open(&file.object);
-        let object = object.map_err(|error| format!("its object {} cannot be read ({error})", file.object))?;
+        let object =
+            object.map_err(|error| format!("its object {} cannot be read ({error})", file.object))?;
         let (hash, bytes) = HashingReader::new(object).finish().map_err(|error| error.to_string())?;
         if hash == file.object && bytes == file.kept {
             return Ok(());

@@ -70,7 +70,9 @@ impl Target {
     /// Everything is there: moves it to its place.
     pub(super) fn complete(&self) -> Result<(), BackupError> {
         let complete = self.staging().join(COMPLETE);
-        File::create(&complete).and_then(|file| file.sync_all()).map_err(BackupError::not_writable(&complete))?;
+        File::create(&complete)
+            .and_then(|file| file.sync_all())
+            .map_err(BackupError::not_writable(&complete))?;
         sync(&self.staging())?;
         self.move_all()
     }

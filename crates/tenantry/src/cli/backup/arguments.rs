@@ -49,7 +49,9 @@ pub fn command() -> Command {
         )
         .subcommand(
             Command::new("verify")
-                .about("Read everything that backups need, and compare it with what was written; needs no key")
+                .about(
+                    "Read everything that backups need, and compare it with what was written; needs no key",
+                )
                 .arg(place("DIR", "The directory of the backups"))
                 .arg(backup_argument("Verify this backup only"))
                 .after_help("Example:\n  tenantry backup verify /mnt/backups"),

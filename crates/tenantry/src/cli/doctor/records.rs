@@ -5,8 +5,8 @@ use super::data_dir::size;
 use super::mailboxes;
 use super::report::Report;
 use jiff::Timestamp;
-use tenantry_domain::restored::{RESTORED, read as read_mark};
 use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::restored::{RESTORED, read as read_mark};
 use tenantry_store::{ContainerFiles, Contents, ControlDatabase, ControlState, Inspection, QuickCheck};
 
 /// This program did not exist before: 2025-01-01.

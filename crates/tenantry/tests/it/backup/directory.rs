@@ -116,14 +116,18 @@ async fn backup_refuses_places_it_cannot_use() {
     let test_env = installation(Engine::Embedded, &["Acme"]).await;
     let backups = Backups::new();
     let said = backups.run(&test_env, &["backup", "DIR"]).await.refused();
-    assert!(said.contains("jwt-secret") && said.contains("operator.key") && said.contains("--unencrypted"), "{said}");
+    assert!(
+        said.contains("jwt-secret") && said.contains("operator.key") && said.contains("--unencrypted"),
+        "{said}"
+    );
     assert!(!backups.directory().exists(), "nothing is made");
     backups.run(&test_env, &["backup", "DIR", "--without-keys"]).await.done();
 
     let foreign = backups.home.path().join("foreign");
     fs::create_dir(&foreign).unwrap();
     fs::write(foreign.join("letter.txt"), "Dear").unwrap();
-    let said = backups.run(&test_env, &["backup", foreign.to_str().unwrap(), "--without-keys"]).await.refused();
+    let said =
+        backups.run(&test_env, &["backup", foreign.to_str().unwrap(), "--without-keys"]).await.refused();
     assert!(said.contains("has no backups of Tenantry"), "{said}");
     let missing = TestEnv::on(Engine::Embedded);
     let said = backups.run(&missing, &["backup", "DIR", "--without-keys"]).await.refused();

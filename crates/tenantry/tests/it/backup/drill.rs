@@ -53,7 +53,12 @@ fn write(owner: Client, written: &Written, stop: &Arc<AtomicBool>) -> JoinHandle
 }
 
 /// Creates, renames and purges organizations until it is told to stop; returns those that were purged.
-fn churn(client: Client, operator: Client, renamed: Client, stop: &Arc<AtomicBool>) -> JoinHandle<Vec<String>> {
+fn churn(
+    client: Client,
+    operator: Client,
+    renamed: Client,
+    stop: &Arc<AtomicBool>,
+) -> JoinHandle<Vec<String>> {
     let stop = stop.clone();
     tokio::spawn(async move {
         let mut purged = Vec::new();
@@ -73,12 +78,27 @@ fn churn(client: Client, operator: Client, renamed: Client, stop: &Arc<AtomicBoo
 }
 
 /// The numbers of the documents that an organization has.
-fn numbers(snapshot: &Snapshot, id: &str) -> BTreeSet<u64> {
-    let number = |document: &String| -> u64 {
-        let digits: String = document.chars().filter(char::is_ascii_digit).collect();
-        digits.parse().unwrap()
-    };
-    snapshot.documents(id).iter().map(number).collect()
+async fn numbers(owner: &Client, path: &str) -> BTreeSet<u64> {
+    let (mut numbers, mut query) = (BTreeSet::new(), "?limit=100".to_owned());
+    loop {
+        let page = owner.get(&format!("{path}{query}")).await.ok();
+        numbers.extend(page["items"].as_array().unwrap().iter().map(|item| item["_id"].as_u64().unwrap()));
+        let Some(cursor) = page["next_cursor"].as_str() else { return numbers };
+        query = format!("?limit=100&cursor={cursor}");
+    }
+}
+
+/// On MongoDB the records are not of one moment: what came and went meanwhile may have left something of itself.
+fn assert_sound(target: &TestEnv, ids: &[&str]) -> Snapshot {
+    if target.database().is_none() {
+        return Snapshot::sound(target);
+    }
+    let snapshot = Snapshot::read(target);
+    let problems = snapshot.problems();
+    let theirs: Vec<_> =
+        problems.iter().filter(|problem| ids.iter().any(|id| problem.contains(id))).collect();
+    assert!(theirs.is_empty(), "{theirs:?}");
+    snapshot
 }
 
 /// A service that was restored has finished what was under way in its records.
@@ -133,14 +153,15 @@ async fn backup_under_writers_has_what_was_acknowledged() {
     assert_eq!(failed_checks(&backups, &target).await, Vec::<String>::new());
     let restored = start(&target);
     settle(&target).await;
-    let snapshot = Snapshot::sound(&target);
+    let ids: Vec<&str> = all.iter().map(|written| &*written.id).chain([&*kept]).collect();
+    let snapshot = assert_sound(&target, &ids);
     for ((written, acknowledged), sent) in all.iter().zip(acknowledged).zip(sent) {
-        let found = numbers(&snapshot, &written.id);
+        let owner = sign_in(&restored, &written.name).await;
+        let path = format!("/v1/organizations/{}/collections/documents/documents", written.id);
+        let found = numbers(&owner, &path).await;
         let last = found.last().copied().unwrap_or(0);
         assert_eq!(found, (1..=last).collect(), "{}: there is a gap", written.name);
         assert!((acknowledged..=sent).contains(&last), "{acknowledged} <= {last} <= {sent}");
-        let owner = sign_in(&restored, &written.name).await;
-        let path = format!("/v1/organizations/{}/collections/documents/documents", written.id);
         let made: Value = owner.post(&path, &json!({ "_id": "new" })).await.created();
         assert_eq!(made["_id"], "new");
     }

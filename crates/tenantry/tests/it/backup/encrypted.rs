@@ -30,7 +30,7 @@ async fn assert_restored(target: &TestEnv) {
     let client = server.client();
     let tokens = client.post("/admin/login", &credentials(&email_for("Acme"), PASSWORD)).await.ok();
     let owner = client.with_token(tokens["access_token"].as_str().unwrap());
-    let found = owner.get("/v1/organizations/acme/collections/documents/documents/1").await.ok();
+    let found = owner.get("/v1/organizations/acme/collections/documents/documents/~1").await.ok();
     assert_eq!(found["text"], SECRET);
     server.stop().await;
 }
@@ -59,7 +59,10 @@ async fn backup_to_recipient_opens_with_its_identity_alone() {
     assert!(said.contains("does not open it"), "{said}");
     let right = ["restore", "DIR", "--identity", key.to_str().unwrap()];
     let rehearsed = backups.run(&target, &[&right[..], &["--rehearse"]].concat()).await.done();
-    assert!(rehearsed.contains("1 organizations as of") && rehearsed.contains("Every page was checked"), "{rehearsed}");
+    assert!(
+        rehearsed.contains("1 organizations as of") && rehearsed.contains("Every page was checked"),
+        "{rehearsed}"
+    );
     backups.run(&target, &right).await.done();
     assert_restored(&target).await;
 }

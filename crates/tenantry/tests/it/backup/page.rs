@@ -11,7 +11,8 @@ use std::process::Command;
 fn commands() -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/backup.md");
     let text = std::fs::read_to_string(page).unwrap();
-    let blocks: Vec<_> = text.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+    let blocks: Vec<_> =
+        text.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
     assert_eq!(blocks.len(), 4, "a block of the page is not run");
     blocks.concat()
 }
