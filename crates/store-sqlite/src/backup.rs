@@ -11,7 +11,7 @@ mod restored;
 mod snapshot;
 mod state;
 
-pub use restored::{check_restored_container, finish_restored_control};
+pub use restored::{check_restored_container, finish_restored_control, newest_record};
 pub use snapshot::{Snapshot, SnapshotError};
 pub use state::FileState;
 

@@ -5,7 +5,7 @@
 //! opened as immutable, and one with a log left by a crash is read with the log's index in memory and without
 //! locks.
 
-mod records;
+pub(super) mod records;
 
 use super::connection;
 use super::directory::Directory;
@@ -101,14 +101,6 @@ pub struct ContainerFiles {
     pub unfinished: u64,
     /// Files that were set aside.
     pub quarantined: u64,
-}
-
-/// When the newest record of a data directory was made, to the second; `None` if that is unknown.
-#[must_use]
-pub fn newest_record(data_dir: &Path) -> Option<Timestamp> {
-    let directory = Directory::at(data_dir);
-    let connection = open(&directory.control_database(), in_use(&directory).ok()?).ok()?;
-    records::newest_record(&connection).ok()?
 }
 
 /// Inspects `data_dir` without changing it. Blocks; reads all records once.

@@ -42,9 +42,7 @@ mod writer;
 pub use directory::{DirectoryLock, RESTORING, container_file};
 pub use engine::{EmbeddedOptions, Sqlite};
 pub use error::OpenError;
-pub use inspect::{
-    ContainerFiles, Contents, ControlDatabase, ControlState, Inspection, QuickCheck, inspect, newest_record,
-};
+pub use inspect::{ContainerFiles, Contents, ControlDatabase, ControlState, Inspection, QuickCheck, inspect};
 pub use rehearsal::{Rehearsal, RehearsedFile, rehearse};
 pub use writer::WriterCounts;
 

@@ -24,7 +24,7 @@ mod to_mongodb;
 pub use embedded::{back_up_data_dir, key_files};
 pub use encryption::{Identities, Protection, Recipients, read_passphrase};
 pub use error::BackupError;
-pub use format::{BackupFile, BackupSummary, KEY_FILES, KeyFile, Manifest};
+pub use format::{BackupFile, BackupManifest, BackupSummary, KEY_FILES, KeyFile};
 #[cfg(feature = "mongodb")]
 pub use mongodb::back_up_mongodb;
 pub use progress::BackupProgress;

@@ -4,8 +4,9 @@ use crate::connection;
 use crate::containers::rehearse as upgrade_container;
 use crate::engine_error::EngineError;
 use crate::error::OpenError;
-use crate::inspect::{QuickCheck, quick_check};
+use crate::inspect::{QuickCheck, open, quick_check, records};
 use crate::schema;
+use jiff::Timestamp;
 use rusqlite::Connection;
 use std::path::Path;
 use tenantry_domain::ids::OrganizationId;
@@ -37,6 +38,12 @@ pub fn finish_restored_control(file: &Path) -> Result<usize, OpenError> {
     let mails = connection.execute("DELETE FROM mails", []).map_err(refused)?;
     connection.close().map_err(|(_, error)| refused(error))?;
     Ok(mails)
+}
+
+/// When the newest record of a control database that nobody uses was made, to the second; `None` if that is unknown.
+#[must_use]
+pub fn newest_record(control: &Path) -> Option<Timestamp> {
+    records::newest_record(&open(control, false).ok()?).ok()?
 }
 
 fn check_pages(connection: &Connection) -> Result<(), String> {

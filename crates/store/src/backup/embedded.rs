@@ -6,7 +6,7 @@
 //! at the next start. A container that is gone means a purge: the records are copied once more, which say so.
 
 use super::error::BackupError;
-use super::format::{BackupFile, BackupSummary, CONTROL, FORMAT, KEY_FILES, KeyFile, Manifest};
+use super::format::{BackupFile, BackupManifest, BackupSummary, CONTROL, FORMAT, KEY_FILES, KeyFile};
 use super::progress::BackupProgress;
 use super::sink::{PutError, Sink};
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ pub fn back_up_data_dir(
     sink: &mut dyn Sink,
     clock: &dyn Clock,
     tell: &mut dyn FnMut(BackupProgress),
-) -> Result<Manifest, BackupError> {
+) -> Result<BackupManifest, BackupError> {
     let source = BackupSource::open(data_dir)?;
     let mut backup = DirectoryBackup { source, sink, clock, tell, bytes: 0, containers: BTreeMap::new() };
     let keys = if with_keys { backup.copy_keys()? } else { Vec::new() };
@@ -59,7 +59,7 @@ pub(super) fn complete(
     engine: &str,
     files: Files,
     clock: &dyn Clock,
-) -> Result<Manifest, BackupError> {
+) -> Result<BackupManifest, BackupError> {
     let Files { control, containers, keys } = files;
     let started = sink.started().clone();
     let summary = BackupSummary {
@@ -78,7 +78,7 @@ pub(super) fn complete(
     };
     // The records last, so that a restore ends with them.
     let files = keys.into_iter().chain(containers.into_values()).chain([control]).collect();
-    let manifest = Manifest { summary, files };
+    let manifest = BackupManifest { summary, files };
     sink.complete(&manifest)?;
     Ok(manifest)
 }

@@ -95,7 +95,7 @@ struct End {
 
 /// A whole manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Manifest {
+pub struct BackupManifest {
     /// What the backup is.
     pub summary: BackupSummary,
     /// Its files.
@@ -113,7 +113,7 @@ impl BackupFile {
     }
 }
 
-impl Manifest {
+impl BackupManifest {
     /// Writes it.
     pub(super) fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
         let mut hasher = Hasher::default();
@@ -193,7 +193,7 @@ fn next_line(name: &str, input: &mut impl BufRead) -> Result<Option<Vec<u8>>, Ba
 mod tests {
     use super::*;
 
-    fn manifest() -> Manifest {
+    fn manifest() -> BackupManifest {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let id = OrganizationId::from_bytes([7; 12]);
         let file = |path: &str, organization| BackupFile {
@@ -220,10 +220,10 @@ mod tests {
             bytes: 8192,
             added: 8192,
         };
-        Manifest { summary, files: vec![file(&container_name(id), Some(id)), file(CONTROL, None)] }
+        BackupManifest { summary, files: vec![file(&container_name(id), Some(id)), file(CONTROL, None)] }
     }
 
-    fn written(manifest: &Manifest) -> Vec<u8> {
+    fn written(manifest: &BackupManifest) -> Vec<u8> {
         let mut bytes = Vec::new();
         manifest.write(&mut bytes).unwrap();
         bytes
@@ -233,14 +233,14 @@ mod tests {
     fn manifest_is_read_as_written_and_refused_if_changed() {
         let manifest = manifest();
         let bytes = written(&manifest);
-        assert_eq!(Manifest::read("m", &bytes[..]).unwrap(), manifest);
+        assert_eq!(BackupManifest::read("m", &bytes[..]).unwrap(), manifest);
         for length in 0..bytes.len() {
-            assert!(Manifest::read("m", &bytes[..length]).is_err(), "{length}");
+            assert!(BackupManifest::read("m", &bytes[..length]).is_err(), "{length}");
         }
         for at in 0..bytes.len() - 1 {
             let mut changed = bytes.clone();
             changed[at] ^= 1;
-            assert!(Manifest::read("m", &changed[..]).is_err(), "{at}");
+            assert!(BackupManifest::read("m", &changed[..]).is_err(), "{at}");
         }
     }
 
@@ -248,10 +248,10 @@ mod tests {
     fn manifest_with_foreign_path_or_newer_format_is_refused() {
         let mut foreign = manifest();
         foreign.files[0].path = "../../etc/passwd".into();
-        assert!(Manifest::read("m", &written(&foreign)[..]).is_err());
+        assert!(BackupManifest::read("m", &written(&foreign)[..]).is_err());
         let mut newer = manifest();
         newer.summary.format = FORMAT + 1;
-        let refused = Manifest::read("m", &written(&newer)[..]);
+        let refused = BackupManifest::read("m", &written(&newer)[..]);
         assert!(matches!(refused, Err(BackupError::NewerFormat { found, .. }) if found == FORMAT + 1));
     }
 }

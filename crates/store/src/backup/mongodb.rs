@@ -9,7 +9,7 @@
 
 use super::embedded::{Files, complete, copy_key};
 use super::error::BackupError;
-use super::format::{BackupFile, CONTROL, KEY_FILES, Manifest};
+use super::format::{BackupFile, BackupManifest, CONTROL, KEY_FILES};
 use super::progress::BackupProgress;
 use super::sink::{PutError, Sink};
 use crate::transfer::copy;
@@ -50,7 +50,7 @@ pub async fn back_up_mongodb(
     sink: &mut dyn Sink,
     clock: &Arc<dyn Clock>,
     tell: &mut dyn FnMut(BackupProgress),
-) -> Result<Manifest, BackupError> {
+) -> Result<BackupManifest, BackupError> {
     let mut keys = Vec::new();
     for key in data_dir.into_iter().flat_map(|_| KEY_FILES) {
         let file = data_dir.unwrap_or(scratch).join(key.name);

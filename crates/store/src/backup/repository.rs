@@ -18,7 +18,7 @@ pub use verify::Verified;
 
 use super::encryption::{Protection, Recipients, new_protected_key, recipient_of};
 use super::error::BackupError;
-use super::format::{BackupFile, Manifest};
+use super::format::{BackupFile, BackupManifest};
 use super::sink::{Kept, PutError, Sink, StartedBackup};
 use jiff::Timestamp;
 use objects::Objects;
@@ -107,7 +107,7 @@ impl Repository {
     ///
     /// # Errors
     /// There is none, or its manifest is damaged.
-    pub fn manifest(&self, id: Option<&str>) -> Result<Manifest, BackupError> {
+    pub fn manifest(&self, id: Option<&str>) -> Result<BackupManifest, BackupError> {
         let directory = || self.directory.clone();
         let ids = self.ids()?;
         let id = match id {
@@ -119,7 +119,7 @@ impl Repository {
         };
         let file = self.manifest_file(id);
         let opened = File::open(&file).map_err(BackupError::not_readable(&file))?;
-        Manifest::read(id, BufReader::new(opened))
+        BackupManifest::read(id, BufReader::new(opened))
     }
 
     fn manifest_file(&self, id: &str) -> PathBuf {
@@ -186,7 +186,7 @@ impl Repository {
     fn recipients(
         &self,
         protection: &Protection,
-        former: Option<&Manifest>,
+        former: Option<&BackupManifest>,
     ) -> Result<Option<Recipients>, BackupError> {
         Ok(match protection {
             Protection::Unencrypted => None,
@@ -259,7 +259,7 @@ impl Sink for RepositorySink {
         self.added
     }
 
-    fn complete(&mut self, manifest: &Manifest) -> Result<(), BackupError> {
+    fn complete(&mut self, manifest: &BackupManifest) -> Result<(), BackupError> {
         self.objects.sync()?;
         let directory = &self.repository.directory;
         let unfinished = directory.join(UNFINISHED).join("manifest.tmp");

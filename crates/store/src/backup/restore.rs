@@ -7,7 +7,7 @@
 mod moves;
 
 use super::error::BackupError;
-use super::format::{BackupFile, BackupSummary, CONTROL, KEY_FILES, Manifest};
+use super::format::{BackupFile, BackupManifest, BackupSummary, CONTROL, KEY_FILES};
 use super::progress::BackupProgress;
 use crate::EmbeddedOptions;
 use moves::Target;
@@ -24,7 +24,7 @@ use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::restored;
 use tenantry_store_sqlite::Sqlite;
 use tenantry_store_sqlite::backup::{
-    BackupSource, check_restored_container, container_name, finish_restored_control,
+    BackupSource, check_restored_container, container_name, finish_restored_control, newest_record,
 };
 
 pub use moves::is_restoring;
@@ -42,7 +42,7 @@ pub trait BackupReader {
     ///
     /// # Errors
     /// It is damaged, or cannot be opened.
-    fn each(&mut self, visit: Visit<'_>) -> Result<Manifest, BackupError>;
+    fn each(&mut self, visit: Visit<'_>) -> Result<BackupManifest, BackupError>;
 }
 
 /// An organization of a backup.
@@ -164,7 +164,7 @@ fn write(staging: &Path, path: &str, content: &mut dyn Read) -> Result<u64, Back
 }
 
 /// Checks every container.
-fn check(manifest: &Manifest, staging: &Path) -> Result<Vec<Restored>, BackupError> {
+fn check(manifest: &BackupManifest, staging: &Path) -> Result<Vec<Restored>, BackupError> {
     let mut organizations = Vec::new();
     for file in &manifest.files {
         let path = staging.join(&file.path);
@@ -216,10 +216,10 @@ pub(super) async fn mark(
     summary: &BackupSummary,
     marking: &Marking<'_>,
 ) -> Result<(), BackupError> {
+    let newest = newest_record(&staging.join(CONTROL));
     let options = EmbeddedOptions { data_dir: staging.to_owned(), clock: marking.clock.clone(), readers: 1 };
     let engine = Arc::new(Sqlite::open(&options).await?);
     let store = Sqlite::store(&engine);
-    let newest = tenantry_store_sqlite::newest_record(staging);
     let until = newest.map_or(summary.ended, |newest| newest.max(summary.ended));
     let marked =
         restored::mark(&*store.installation, &summary.id, until, marking.clock.now(), marking.entropy).await;

@@ -1,7 +1,7 @@
 //! Where a backup goes: a directory, or a stream.
 
 use super::error::BackupError;
-use super::format::{BackupFile, Manifest};
+use super::format::{BackupFile, BackupManifest};
 use jiff::Timestamp;
 use std::io::{self, Read, Write};
 
@@ -64,7 +64,7 @@ pub trait Sink {
     ///
     /// # Errors
     /// The place cannot be written.
-    fn complete(&mut self, manifest: &Manifest) -> Result<(), BackupError>;
+    fn complete(&mut self, manifest: &BackupManifest) -> Result<(), BackupError>;
 }
 
 /// Copies all of `content`, and tells where an error came from.

@@ -6,7 +6,7 @@
 use super::content::HashingReader;
 use super::encryption::{Identities, Protection, encrypt_with_passphrase, is_encrypted};
 use super::error::BackupError;
-use super::format::{BackupFile, Manifest};
+use super::format::{BackupFile, BackupManifest};
 use super::restore::{BackupReader, Visit};
 use super::sink::{Kept, PutError, Sink, StartedBackup};
 use jiff::Timestamp;
@@ -139,7 +139,7 @@ impl Sink for StreamSink {
         self.added
     }
 
-    fn complete(&mut self, manifest: &Manifest) -> Result<(), BackupError> {
+    fn complete(&mut self, manifest: &BackupManifest) -> Result<(), BackupError> {
         let mut bytes = Vec::new();
         manifest.write(&mut bytes).map_err(failed)?;
         self.append(MANIFEST, bytes.len() as u64, &mut &bytes[..])?;
@@ -174,7 +174,7 @@ impl BackupReader for StreamReader {
         None
     }
 
-    fn each(&mut self, visit: Visit<'_>) -> Result<Manifest, BackupError> {
+    fn each(&mut self, visit: Visit<'_>) -> Result<BackupManifest, BackupError> {
         let mut input =
             self.input.take().ok_or_else(|| BackupError::damaged("the stream was read already"))?;
         let is_encrypted =
@@ -183,7 +183,7 @@ impl BackupReader for StreamReader {
     }
 }
 
-fn read(input: impl Read, visit: Visit<'_>) -> Result<Manifest, BackupError> {
+fn read(input: impl Read, visit: Visit<'_>) -> Result<BackupManifest, BackupError> {
     let cut_off =
         |error: io::Error| BackupError::damaged(format!("the stream cannot be read to its end ({error})"));
     let mut archive = tar::Archive::new(input);
@@ -192,7 +192,8 @@ fn read(input: impl Read, visit: Visit<'_>) -> Result<Manifest, BackupError> {
         let mut entry = entry.map_err(cut_off)?;
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         if path == MANIFEST {
-            let manifest = Manifest::read(&path, BufReader::new(entry.by_ref().take(MANIFEST_MAX_BYTES)))?;
+            let manifest =
+                BackupManifest::read(&path, BufReader::new(entry.by_ref().take(MANIFEST_MAX_BYTES)))?;
             check(&manifest, &hashes)?;
             return Ok(manifest);
         }
@@ -205,7 +206,7 @@ fn read(input: impl Read, visit: Visit<'_>) -> Result<Manifest, BackupError> {
 }
 
 /// Compares what came with what the manifest says.
-fn check(manifest: &Manifest, hashes: &HashMap<String, (String, u64)>) -> Result<(), BackupError> {
+fn check(manifest: &BackupManifest, hashes: &HashMap<String, (String, u64)>) -> Result<(), BackupError> {
     for file in &manifest.files {
         let is_good =
             hashes.get(&file.path).is_some_and(|(hash, bytes)| *hash == file.object && *bytes == file.kept);

@@ -16,7 +16,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use tenantry_domain::clock::Clock;
 use tenantry_store::backup::{
-    BackupProgress, KeyFile, Manifest, Protection, Repository, Sink, StreamSink, back_up_data_dir, key_files,
+    BackupManifest, BackupProgress, KeyFile, Protection, Repository, Sink, StreamSink, back_up_data_dir,
+    key_files,
 };
 pub use view::{moments, size};
 
@@ -106,7 +107,7 @@ fn copy(
     with_keys: bool,
     sink: &mut dyn Sink,
     clock: &Arc<dyn Clock>,
-) -> Result<Manifest> {
+) -> Result<BackupManifest> {
     let progress = Progress::new();
     let mut tell = |step| progress.show(&progress_line("copied", step));
     match config.mongo_uri {
@@ -123,7 +124,7 @@ fn from_mongodb(
     sink: &mut dyn Sink,
     clock: &Arc<dyn Clock>,
     tell: &mut dyn FnMut(BackupProgress),
-) -> Result<Manifest> {
+) -> Result<BackupManifest> {
     let options = crate::engine::mongodb(config).context("no MONGO_URI is set")?;
     let scratch = scratch(matches)?;
     let data_dir = with_keys.then_some(config.data_dir.as_path());
@@ -141,7 +142,7 @@ fn from_mongodb(
     _: &mut dyn Sink,
     _: &Arc<dyn Clock>,
     _: &mut dyn FnMut(BackupProgress),
-) -> Result<Manifest> {
+) -> Result<BackupManifest> {
     bail!("MONGO_URI is set, and this binary was built without MongoDB: use one with the feature `mongodb`")
 }
 

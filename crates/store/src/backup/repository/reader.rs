@@ -4,14 +4,14 @@ use super::Repository;
 use crate::backup::content::HashingReader;
 use crate::backup::encryption::Identities;
 use crate::backup::error::BackupError;
-use crate::backup::format::{BackupFile, Manifest};
+use crate::backup::format::{BackupFile, BackupManifest};
 use crate::backup::restore::{BackupReader, Visit};
 use std::io::Read;
 
 /// A backup of a directory, with what opens it.
 pub struct RepositoryReader {
     repository: Repository,
-    manifest: Manifest,
+    manifest: BackupManifest,
     identities: Identities,
 }
 
@@ -38,7 +38,7 @@ impl BackupReader for RepositoryReader {
         Some(self.manifest.summary.organizations)
     }
 
-    fn each(&mut self, visit: Visit<'_>) -> Result<Manifest, BackupError> {
+    fn each(&mut self, visit: Visit<'_>) -> Result<BackupManifest, BackupError> {
         for file in &self.manifest.files {
             self.read(file, &mut *visit)?;
         }

@@ -5,12 +5,12 @@ use crate::cli::print::say;
 use anyhow::Result;
 use clap::ArgMatches;
 use jiff::Timestamp;
-use tenantry_store::backup::{BackupFile, BackupSummary, KEY_FILES, Manifest, Repository};
+use tenantry_store::backup::{BackupFile, BackupManifest, BackupSummary, KEY_FILES, Repository};
 
 pub use crate::cli::doctor::size;
 
 /// The sentences about a backup that was made.
-pub fn summary(manifest: &Manifest) -> String {
+pub fn summary(manifest: &BackupManifest) -> String {
     let BackupSummary { id, organizations, bytes, added, began, .. } = &manifest.summary;
     format!(
         "Backup {id} has {organizations} organizations, {}, of which {} are new. Every write that was acknowledged before \
