@@ -52,7 +52,7 @@ impl Repository {
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(&failed)?;
         let is_empty = fs::read_dir(directory).map_err(&failed)?.next().is_none();
         if is_empty {
-            write_durably(&directory.join(HEAD), HEAD_TEXT.as_bytes())?;
+            write_head(directory)?;
         }
         let repository = Self::lock(directory, true)?;
         for name in [BACKUPS, objects::OBJECTS, UNFINISHED] {
@@ -272,6 +272,19 @@ impl Sink for RepositorySink {
         sync_directory(&directory.join(BACKUPS))?;
         let journal = directory.join(UNFINISHED).join(JOURNAL);
         fs::remove_file(&journal).map_err(BackupError::not_writable(&journal))
+    }
+}
+
+/// Says what the directory is. That the file exists is what counts, and of several processes one makes it.
+fn write_head(directory: &Path) -> Result<(), BackupError> {
+    let head = directory.join(HEAD);
+    let failed = BackupError::not_writable(&head);
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&head) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        opened => {
+            let mut file = opened.map_err(&failed)?;
+            file.write_all(HEAD_TEXT.as_bytes()).and_then(|()| file.sync_all()).map_err(&failed)
+        }
     }
 }
 
