@@ -10,6 +10,7 @@ mod content;
 mod embedded;
 mod encryption;
 mod error;
+mod files;
 mod format;
 #[cfg(feature = "mongodb")]
 mod mongodb;

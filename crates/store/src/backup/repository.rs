@@ -18,6 +18,7 @@ pub use verify::Verified;
 
 use super::encryption::{Protection, Recipients, new_protected_key, recipient_of};
 use super::error::BackupError;
+use super::files::{make_directory, private_file, sync_directory, write_durably};
 use super::format::{BackupFile, BackupManifest};
 use super::sink::{Kept, PutError, Sink, StartedBackup};
 use jiff::Timestamp;
@@ -324,33 +325,4 @@ fn write_line(out: &mut BufWriter<File>, value: &impl serde::Serialize) -> io::R
     out.write_all(b"\n")?;
     // A process that is killed loses no line.
     out.flush()
-}
-
-/// A new file that its owner alone may read.
-fn private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
-}
-
-fn make_directory(path: &Path) -> Result<(), BackupError> {
-    match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(BackupError::not_writable(path)(error)),
-        _ => Ok(()),
-    }
-}
-
-fn sync_directory(path: &Path) -> Result<(), BackupError> {
-    File::open(path).and_then(|directory| directory.sync_all()).map_err(BackupError::not_writable(path))
-}
-
-/// Writes a file, completely or not at all.
-fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), BackupError> {
-    let unfinished = path.with_extension("tmp");
-    let write = || -> io::Result<()> {
-        let mut file = private_file(&unfinished)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)
-    };
-    write().map_err(BackupError::not_writable(path))?;
-    path.parent().map_or(Ok(()), sync_directory)
 }

@@ -13,9 +13,9 @@ use crate::EmbeddedOptions;
 use moves::Target;
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_domain::clock::Clock;
@@ -234,16 +234,3 @@ pub(super) async fn mark(
 
 /// The longest wait for the clock; one that is later than this is wrong, which `tenantry doctor` says.
 const WAIT_MAX_SECONDS: i64 = 3;
-
-/// Removes a directory with everything in it, if it is there.
-pub(super) fn remove_directory(path: &Path) -> Result<(), BackupError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(BackupError::not_writable(path)(error)),
-        _ => Ok(()),
-    }
-}
-
-/// The path of a file of `directory`.
-fn below(directory: &Path, name: &str) -> PathBuf {
-    directory.join(name)
-}

@@ -9,9 +9,10 @@ use super::terminal::Progress;
 use crate::config::{self, Config};
 use crate::system::SystemClock;
 use anyhow::{Context, Result, bail};
-pub use arguments::{identities, work_dir, work_dir_argument};
+use arguments::work_dir;
+pub use arguments::{STREAM, command, identities, place, work_dir_argument};
 use clap::ArgMatches;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tenantry_domain::clock::Clock;
@@ -20,11 +21,6 @@ use tenantry_store::backup::{
     key_files,
 };
 pub use view::{moments, size};
-
-pub use arguments::command;
-
-/// Stands for standard output and input.
-pub const STREAM: &str = "-";
 
 /// Runs the command.
 pub fn run(matches: &ArgMatches) -> ExitCode {
@@ -41,11 +37,6 @@ pub fn run(matches: &ArgMatches) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// The directory of a command, or [`STREAM`].
-pub fn place(matches: &ArgMatches) -> &Path {
-    matches.get_one::<PathBuf>("place").map_or(Path::new(STREAM), PathBuf::as_path)
 }
 
 /// The line about how far a command is.

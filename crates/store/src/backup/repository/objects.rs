@@ -1,9 +1,9 @@
 //! The objects of a directory of backups.
 
-use super::{make_directory, private_file, sync_directory};
 use crate::backup::content::HashingWriter;
 use crate::backup::encryption::Recipients;
 use crate::backup::error::BackupError;
+use crate::backup::files::{make_directory, private_file, sync_directory};
 use crate::backup::sink::{Kept, PutError, copy};
 use std::collections::BTreeSet;
 use std::fs::{self, File};

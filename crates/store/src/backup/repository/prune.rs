@@ -1,7 +1,8 @@
 //! Retention: the oldest backups go, and then what no other one needs.
 
-use super::{Repository, sync_directory};
+use super::Repository;
 use crate::backup::error::BackupError;
+use crate::backup::files::sync_directory;
 use std::collections::HashSet;
 use std::fs;
 

@@ -1,9 +1,9 @@
 //! How a restored data directory takes its place.
 
-use super::{below, remove_directory};
 use crate::backup::error::BackupError;
 use crate::backup::format::{CONTROL, KEY_FILES};
 use std::fs::{self, DirBuilder, File};
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use tenantry_store_sqlite::{DirectoryLock, RESTORING};
@@ -80,7 +80,7 @@ impl Target {
     fn move_all(&self) -> Result<(), BackupError> {
         let names = KEY_FILES.iter().map(|key| key.name).chain([CONTAINERS, CONTROL]);
         for name in names {
-            let (from, to) = (below(&self.staging(), name), below(&self.directory, name));
+            let (from, to) = (self.staging().join(name), self.directory.join(name));
             if from.exists() {
                 fs::rename(&from, &to).map_err(BackupError::not_writable(&to))?;
             }
@@ -93,4 +93,12 @@ impl Target {
 
 fn sync(directory: &Path) -> Result<(), BackupError> {
     File::open(directory).and_then(|opened| opened.sync_all()).map_err(BackupError::not_writable(directory))
+}
+
+/// Removes a directory with everything in it, if it is there.
+fn remove_directory(path: &Path) -> Result<(), BackupError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(BackupError::not_writable(path)(error)),
+        _ => Ok(()),
+    }
 }

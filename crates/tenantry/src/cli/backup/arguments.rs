@@ -4,8 +4,11 @@ use crate::cli::print::switch;
 use crate::config;
 use anyhow::{Result, bail};
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tenantry_store::backup::{Identities, Protection, Recipients, read_passphrase};
+
+/// Stands for standard output and input.
+pub const STREAM: &str = "-";
 
 const AFTER: &str = "\
 Run it on the host of the service, as its user and with its settings. The service goes on meanwhile.
@@ -30,7 +33,7 @@ pub fn command() -> Command {
         .after_help(format!("{AFTER}\n\n{}", config::SETTINGS_POINTER))
         .args_conflicts_with_subcommands(true)
         .subcommand_negates_reqs(true)
-        .arg(place("DIR|-", "The directory of the backups, or `-` for standard output"))
+        .arg(place_argument("DIR|-", "The directory of the backups, or `-` for standard output"))
         .arg(keep())
         .arg(recipient())
         .arg(file("recipients-file", "Encrypt to the age recipients in this file, one per line"))
@@ -43,7 +46,7 @@ pub fn command() -> Command {
         .subcommand(
             Command::new("list")
                 .about("List the backups of a directory")
-                .arg(place("DIR", "The directory of the backups"))
+                .arg(place_argument("DIR", "The directory of the backups"))
                 .arg(switch("json", "Print them as JSON"))
                 .after_help("Example:\n  tenantry backup list /mnt/backups"),
         )
@@ -52,24 +55,28 @@ pub fn command() -> Command {
                 .about(
                     "Read everything that backups need, and compare it with what was written; needs no key",
                 )
-                .arg(place("DIR", "The directory of the backups"))
+                .arg(place_argument("DIR", "The directory of the backups"))
                 .arg(backup_argument("Verify this backup only"))
                 .after_help("Example:\n  tenantry backup verify /mnt/backups"),
         )
 }
 
-/// The directory of backups, or a stream.
-pub fn place(value: &'static str, help: &'static str) -> Arg {
+fn place_argument(value: &'static str, help: &'static str) -> Arg {
     Arg::new("place").value_name(value).required(true).help(help).value_parser(value_parser!(PathBuf))
 }
 
+/// The directory of a command, or [`STREAM`].
+pub fn place(matches: &ArgMatches) -> &Path {
+    matches.get_one::<PathBuf>("place").map_or(Path::new(STREAM), PathBuf::as_path)
+}
+
 /// The name of a backup.
-pub fn backup_argument(help: &'static str) -> Arg {
+fn backup_argument(help: &'static str) -> Arg {
     Arg::new("backup").long("backup").value_name("ID").help(help)
 }
 
 /// A file.
-pub fn file(name: &'static str, help: &'static str) -> Arg {
+fn file(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name("PATH").help(help).value_parser(value_parser!(PathBuf))
 }
 

@@ -1,6 +1,6 @@
 //! What is printed about backups.
 
-use super::place;
+use super::arguments::place;
 use crate::cli::print::say;
 use anyhow::Result;
 use clap::ArgMatches;

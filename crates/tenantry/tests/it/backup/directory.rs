@@ -99,7 +99,7 @@ async fn interrupted_restore_is_no_data_directory_and_goes_on() {
     // Everything was there, and the last move was cut off.
     let moved = TestEnv::on(Engine::Embedded);
     let staging = moved.data_dir().join("restoring");
-    fs::create_dir_all(&moved.data_dir()).unwrap();
+    fs::create_dir_all(moved.data_dir()).unwrap();
     fs::rename(target.data_dir(), &staging).unwrap();
     fs::rename(staging.join("containers"), moved.data_dir().join("containers")).unwrap();
     fs::write(staging.join("complete"), "").unwrap();
