@@ -61,7 +61,12 @@ pub fn command() -> Command {
                 .help("The directory of the backups, or `-` for standard input")
                 .value_parser(value_parser!(PathBuf)),
         )
-        .arg(Arg::new("backup").long("backup").value_name("ID").help("Which backup [default: the newest]"))
+        .arg(
+            Arg::new("backup")
+                .long("backup")
+                .value_name("ID")
+                .help("The backup to restore [default: the newest]"),
+        )
         .arg(path("identity", "The file with the age identity that opens the backup"))
         .arg(
             path("passphrase-file", "The file whose first line is the passphrase of the backup")
