@@ -133,16 +133,7 @@ mod tests {
             }
             "healthcheck" => Some(&["HOST", "PORT", "TLS_CERT_FILE", "TLS_KEY_FILE"]),
             "backup" => Some(&["DATA_DIR", "MONGO_URI", "MASTER_DB", "TENANT_PREFIX", "MONGO_TIMEOUT"]),
-            "restore" => Some(&[
-                "DATA_DIR",
-                "TENANT_PREFIX",
-                "MONGO_URI",
-                "MASTER_DB",
-                "PLACEMENT",
-                "MAX_NAMESPACES",
-                "AT_CAPACITY",
-                "MONGO_TIMEOUT",
-            ]),
+            "restore" => Some(&["DATA_DIR", "MONGO_URI", "MASTER_DB", "TENANT_PREFIX", "PLACEMENT"]),
             "operator-key" => Some(&["DATA_DIR", "MONGO_URI", "MASTER_DB", "MONGO_TIMEOUT", "OPERATOR_KEY"]),
             "transfer" => Some(&[
                 "TENANT_PREFIX",

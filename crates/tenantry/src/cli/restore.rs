@@ -33,16 +33,7 @@ Examples:
   tenantry restore confirm";
 
 /// The settings that say where the installation is.
-const SHOWN: [&str; 8] = [
-    "DATA_DIR",
-    "MONGO_URI",
-    "MASTER_DB",
-    "TENANT_PREFIX",
-    "PLACEMENT",
-    "MAX_NAMESPACES",
-    "AT_CAPACITY",
-    "MONGO_TIMEOUT",
-];
+const SHOWN: [&str; 5] = ["DATA_DIR", "MONGO_URI", "MASTER_DB", "TENANT_PREFIX", "PLACEMENT"];
 
 /// The command.
 pub fn command() -> Command {
