@@ -103,7 +103,9 @@ request_fields! {
 #[utoipa::path(post, path = "/v1/auth/reset-password", operation_id = "resetPassword", tag = "Sign-in",
     request_body = ResetPasswordRequest,
     responses((status = 204, description = "It is changed.")),
-    extensions(("x-rule" = json!(Access::Public.refuses(&[ErrorCode::ResetInvalid, ErrorCode::SignInBusy])))))]
+    extensions(("x-rule" = json!(Access::Public.refuses(&[
+        ErrorCode::ResetInvalid, ErrorCode::CredentialUnconfirmed, ErrorCode::SignInBusy
+    ])))))]
 pub async fn reset_password(State(http): State<Arc<Http>>, body: JsonBody) -> Result<Response, ApiError> {
     let ResetPasswordRequest { token, new_password } =
         body.fields()?.parse(|fields| ResetPasswordRequest::from_fields(fields, &http))?;

@@ -166,7 +166,10 @@ fn add_headers(headers: &mut axum::http::HeaderMap, error: &Error) {
 fn challenge(error: &Error) -> String {
     const REALM: &str = "Bearer realm=\"tenantry\"";
     match error.code() {
-        ErrorCode::TokenInvalid | ErrorCode::TokenExpired | ErrorCode::TokenRevoked => {
+        ErrorCode::TokenInvalid
+        | ErrorCode::TokenExpired
+        | ErrorCode::TokenRevoked
+        | ErrorCode::CredentialUnconfirmed => {
             format!("{REALM}, error=\"invalid_token\", error_description=\"{}\"", error.code().title())
         }
         ErrorCode::ReauthenticationRequired => {

@@ -111,7 +111,9 @@ request_fields! {
 /// whole session.
 #[utoipa::path(post, path = "/v1/auth/refresh", operation_id = "refreshTokens", tag = "Sign-in",
     request_body = RefreshRequest, responses((status = 200, description = "Tokens.", body = TokenResponse<'static>)),
-    extensions(("x-rule" = json!(Access::Public.refuses(&[ErrorCode::RefreshTokenInvalid])))))]
+    extensions(("x-rule" = json!(Access::Public.refuses(&[
+        ErrorCode::RefreshTokenInvalid, ErrorCode::CredentialUnconfirmed
+    ])))))]
 pub async fn refresh(State(http): State<Arc<Http>>, body: JsonBody) -> Result<Response, ApiError> {
     let RefreshRequest { refresh_token } = body.fields()?.parse(RefreshRequest::from_fields)?;
     let grant = http.app.sessions.refresh(&refresh_token).await?;

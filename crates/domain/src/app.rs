@@ -32,6 +32,7 @@ pub mod organizations;
 mod passwords;
 mod policy;
 pub mod rate_limit;
+mod restore_gate;
 pub mod roles;
 pub mod sessions;
 pub mod signing_keys;
@@ -77,6 +78,7 @@ use operations::{Executor, Operations};
 use organizations::Organizations;
 use passwords::PasswordHasher;
 use rate_limit::RateLimiter;
+use restore_gate::RestoreGate;
 use roles::Roles;
 use sessions::Sessions;
 use signing_keys::{SigningKeys, TokenSigning};
@@ -191,14 +193,23 @@ impl App {
         let counts = &Arc::new(AuditCounts::default());
         let credentials = &Arc::new(Credentials::new(store, passwords, rate_limiter, counts, sources));
         let key_uses = &Arc::new(KeyUses::default());
-        let auth = &Arc::new(Auth::new(store, (signing_keys, issuers), key_uses, policy, sources));
+        let restored = &Arc::new(RestoreGate::new(store));
+        let uses = (key_uses, restored);
+        let auth = &Arc::new(Auth::new(store, (signing_keys, issuers), uses, policy, sources));
         let retention = policy.audit_retention;
         let audit = &Arc::new(AuditTrail::new(store, auth, checkpoint_key, counts, retention, sources));
         let executor = &Arc::new(Executor::new(store, auth, mailboxes, sources));
         let organizations = &Arc::new(Organizations::new(store, auth, passwords, executor, policy, sources));
         let members = &Arc::new(Members::new(store, auth, executor));
-        let sessions =
-            &Arc::new(Sessions::new(store, mailboxes, credentials, signing_keys, mac_keys, policy, sources));
+        let sessions = &Arc::new(Sessions::new(
+            store,
+            (mailboxes, restored),
+            credentials,
+            signing_keys,
+            mac_keys,
+            policy,
+            sources,
+        ));
         let account_removal = &Arc::new(AccountRemoval::new(store, auth, executor, sources));
         let lookup = AddressLookup::new(store, mailboxes, sources);
         let mailer = &Arc::new(Mailer::new(store, lookup, mail, mac_keys, policy.throttle, sources));

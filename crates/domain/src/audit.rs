@@ -109,6 +109,8 @@ actions! {
     SigningKeyPublished "signing_key.published" "A key that will sign tokens was published.";
     SigningKeyRotated "signing_key.rotated" "The operator had the next key take over the signing of tokens.";
     SigningKeyRetired "signing_key.retired" "A key that signs tokens, and every token of it, was ended.";
+    InstallationRestored "installation.restored" "The installation was restored from a backup: credentials from before are refused until that is confirmed.";
+    RestoreConfirmed "installation.restore_confirmed" "A restore was confirmed: credentials from before work again.";
     AccessDenied "access.denied" "Requests that the caller's permissions do not allow, counted per minute and network.";
 }
 

@@ -111,6 +111,7 @@ error_table! {
     TokenInvalid, "token_invalid", Unauthenticated, "The access token is not valid.", "Sign in again.";
     TokenExpired, "token_expired", Unauthenticated, "The access token has expired.", "Get a new one with the refresh token, or sign in again.";
     TokenRevoked, "token_revoked", Unauthenticated, "The access token is no longer good.", "Its session, account or organization has changed or ended: sign in again.";
+    CredentialUnconfirmed, "credential_unconfirmed", Unauthenticated, "The credential is from before the installation was restored from a backup.", "Sign in again, or get a new key or link. The operator can confirm those from before with `tenantry restore confirm`.";
     InvalidCredentials, "invalid_credentials", Unauthenticated, "The e-mail or the password is wrong.", "Check both; the answer is the same whichever is wrong.";
     ReauthenticationRequired, "reauthentication_required", Unauthenticated, "This change needs a recent sign-in.", "Sign in again and repeat the request with the new token.";
     RefreshTokenInvalid, "refresh_token_invalid", Unauthenticated, "The refresh token is not valid.", "Sign in again.";

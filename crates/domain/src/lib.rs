@@ -41,6 +41,7 @@ pub mod processor;
 pub mod quota;
 pub mod rate_limit;
 pub mod refresh;
+pub mod restored;
 pub mod role;
 pub mod secret_text;
 pub mod session;

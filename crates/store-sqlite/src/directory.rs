@@ -7,6 +7,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use tenantry_domain::ids::OrganizationId;
 
+/// Where a restore puts files before all of them are there.
+pub const RESTORING: &str = "restoring";
+
 /// Paths inside a data directory.
 #[derive(Debug, Clone)]
 pub(super) struct Directory(PathBuf);
@@ -23,6 +26,7 @@ impl Directory {
         let directory = Self::at(path);
         make_directory(path).map_err(|error| directory.not_writable(&error))?;
         let lock = directory.lock()?;
+        directory.refuse_unfinished_restore()?;
         directory.refuse_orphans()?;
         directory.fill().map_err(|error| directory.not_writable(&error))?;
         Ok((directory, lock))
@@ -66,6 +70,14 @@ impl Directory {
         } else {
             Ok(())
         }
+    }
+
+    /// Refuses a directory that a restore is filling: what is there is not complete.
+    fn refuse_unfinished_restore(&self) -> Result<(), OpenError> {
+        if self.0.join(RESTORING).exists() {
+            return Err(OpenError::RestoreUnfinished { directory: self.0.clone() });
+        }
+        Ok(())
     }
 
     fn has_containers(&self) -> bool {
@@ -205,5 +217,22 @@ fn make_one(path: &Path) -> io::Result<bool> {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+/// The lock of a data directory, for a process that fills it without opening the engine.
+pub struct DirectoryLock {
+    _file: File,
+}
+
+impl DirectoryLock {
+    /// Creates the directory, if it is missing, and locks it until this value is dropped.
+    ///
+    /// # Errors
+    /// Another process uses it, or it cannot be written.
+    pub fn take(path: &Path) -> Result<Self, OpenError> {
+        let directory = Directory::at(path);
+        make_directory(path).map_err(|error| directory.not_writable(&error))?;
+        Ok(Self { _file: directory.lock()? })
     }
 }

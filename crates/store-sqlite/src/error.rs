@@ -27,6 +27,37 @@ pub enum OpenError {
         /// The newest schema version this program knows.
         known: i64,
     },
+    /// An older version has written it, and this one does not upgrade it now.
+    #[error(
+        "{file} was written by an older version (schema {found}; this one works with {known}). \
+         Start the service of this version once, which upgrades it, or use the older version."
+    )]
+    OlderSchema {
+        /// The control database.
+        file: PathBuf,
+        /// The schema version it has.
+        found: i64,
+        /// The schema version this program works with.
+        known: i64,
+    },
+    /// There is nothing in it.
+    #[error(
+        "The data directory {directory} has no data yet. \
+         Check the path (DATA_DIR), or start the service once."
+    )]
+    NoData {
+        /// The data directory.
+        directory: PathBuf,
+    },
+    /// A restore into it has not finished.
+    #[error(
+        "A restore into {directory} was interrupted. \
+         Run the same `tenantry restore` again to finish it, or empty the directory."
+    )]
+    RestoreUnfinished {
+        /// The data directory.
+        directory: PathBuf,
+    },
     /// It is not ours.
     #[error(
         "{file} is a database of another program. \
@@ -76,6 +107,9 @@ mod tests {
         let all = [
             OpenError::InUse { directory: place.clone() },
             OpenError::NewerSchema { file: place.clone(), found: 9, known: 1 },
+            OpenError::OlderSchema { file: place.clone(), found: 1, known: 9 },
+            OpenError::NoData { directory: place.clone() },
+            OpenError::RestoreUnfinished { directory: place.clone() },
             OpenError::Foreign { file: place.clone() },
             OpenError::Corrupt { file: place.clone(), cause: "malformed".into() },
             OpenError::ControlMissing { file: place.clone() },

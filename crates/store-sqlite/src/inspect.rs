@@ -7,9 +7,10 @@
 
 mod containers;
 mod files;
-mod records;
+pub(super) mod records;
 
 pub use containers::ContainerFiles;
+pub(super) use containers::RowState;
 pub(super) use files::{beside, entries, size};
 
 use super::connection;

@@ -5,11 +5,12 @@
 //!
 //! # Pitfalls
 //! Never open a database file except through SQLite: its locks belong to the process, and closing any other
-//! descriptor of the same file releases them.
+//! descriptor of the same file releases them. A backup does ([`backup`]), in a process of its own.
 
 mod accounts;
 mod api_keys;
 mod audit;
+pub mod backup;
 mod collections;
 mod connection;
 mod containers;
@@ -40,7 +41,7 @@ mod statement;
 mod testing;
 mod writer;
 
-pub use directory::container_file;
+pub use directory::{DirectoryLock, RESTORING, container_file};
 pub use engine::{EmbeddedOptions, Sqlite};
 pub use error::OpenError;
 pub use inspect::{ContainerFiles, Contents, ControlDatabase, ControlState, Inspection, QuickCheck, inspect};

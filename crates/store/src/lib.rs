@@ -7,6 +7,7 @@
 #[cfg(feature = "mongodb")]
 mod adopt;
 mod adoption_state;
+pub mod backup;
 mod cached;
 mod error;
 mod limiter;

@@ -7,7 +7,7 @@
 //! hashes.
 
 pub(crate) mod compare;
-mod copy;
+pub(crate) mod copy;
 pub(crate) mod pages;
 mod report;
 pub(crate) mod side;

@@ -4,6 +4,7 @@
 mod adopt;
 mod arguments;
 mod audit;
+mod backup;
 mod client;
 mod completions;
 mod docs;
@@ -21,7 +22,9 @@ mod output;
 mod pages;
 mod print;
 mod remote;
+mod restore;
 mod role;
+mod scratch;
 mod serve;
 mod signing_key;
 mod terminal;
@@ -57,6 +60,8 @@ pub fn command() -> Command {
         .subcommand(operations::command())
         .subcommand(audit::command())
         .subcommand(mail::command())
+        .subcommand(backup::command())
+        .subcommand(restore::command())
         .subcommand(doctor::command())
         .subcommand(healthcheck::command())
         .subcommand(operator_key::command());
@@ -83,6 +88,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(("role", matches)) => return role::run(matches),
         Some(("operations", matches)) => return operations::run(matches),
         Some(("audit", matches)) => return audit::run(matches),
+        Some(("backup", matches)) => return backup::run(matches),
+        Some(("restore", matches)) => restore::run(matches),
         Some(("doctor", matches)) => return doctor::run(matches),
         Some(("healthcheck", matches)) => healthcheck::run(matches),
         Some(("mail", matches)) => mail::run(matches),
@@ -132,6 +139,8 @@ mod tests {
                 Some(&["DATA_DIR", "SERVER_URL", "OPERATOR_KEY"])
             }
             "healthcheck" => Some(&["HOST", "PORT", "TLS_CERT_FILE", "TLS_KEY_FILE"]),
+            "backup" => Some(&["DATA_DIR", "MONGO_URI", "MASTER_DB", "TENANT_PREFIX", "MONGO_TIMEOUT"]),
+            "restore" => Some(&["DATA_DIR", "MONGO_URI", "MASTER_DB", "TENANT_PREFIX", "PLACEMENT"]),
             "operator-key" => Some(&["DATA_DIR", "MONGO_URI", "MASTER_DB", "MONGO_TIMEOUT", "OPERATOR_KEY"]),
             "transfer" => Some(&[
                 "TENANT_PREFIX",
@@ -170,7 +179,8 @@ mod tests {
         for command in tenantry.get_subcommands_mut().filter(|command| command.get_name() != "help") {
             let name = command.get_name().to_owned();
             assert_shows(command, shown(&name));
-            let below = if name == "operator-key" { Some(&[][..]) } else { shown(&name) };
+            let below =
+                if ["backup", "operator-key"].contains(&&*name) { Some(&[][..]) } else { shown(&name) };
             for command in command.get_subcommands_mut().filter(|command| command.get_name() != "help") {
                 assert_shows(command, below);
                 for command in command.get_subcommands_mut().filter(|command| command.get_name() != "help") {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use tenantry_domain::clock::Clock;
 #[cfg(feature = "mongodb")]
 use tenantry_domain::organization::Placement;
+use tenantry_domain::restored::stored_mark;
 use tenantry_store::{
     ADOPTION_MARK, AdoptionState, ConcurrencyLimits, EmbeddedOptions, OpenStore, StoreOptions, TRANSFER_MARK,
 };
@@ -45,6 +46,14 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<OpenStore> {
     {
         opened.close().await;
         bail!(obstacle);
+    }
+    if let Ok(Some(mark)) = stored_mark(&*opened.store.installation).await {
+        tracing::warn!(
+            backup = mark.backup,
+            "credentials that were made up to {} are refused, because the installation was restored from a backup: \
+             confirm it with `tenantry restore confirm`",
+            mark.until
+        );
     }
     Ok(opened)
 }

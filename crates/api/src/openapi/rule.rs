@@ -123,11 +123,12 @@ pub enum Access {
 }
 
 /// What any credential may be refused with.
-const CREDENTIAL: [ErrorCode; 7] = [
+const CREDENTIAL: [ErrorCode; 8] = [
     E::TokenMissing,
     E::TokenInvalid,
     E::TokenExpired,
     E::TokenRevoked,
+    E::CredentialUnconfirmed,
     E::KeyMalformed,
     E::KeyInvalid,
     E::OperatorKeyInvalid,
@@ -150,16 +151,16 @@ impl Access {
         let (credentials, more): (&[ErrorCode], &[ErrorCode]) = match self {
             Self::Public => (&[], &[]),
             Self::SettingOperator => (
-                &[E::KeyMalformed, E::KeyInvalid, E::OperatorKeyInvalid],
+                &[E::CredentialUnconfirmed, E::KeyMalformed, E::KeyInvalid, E::OperatorKeyInvalid],
                 &[E::OperatorKeyRequired, E::OperatorOnly],
             ),
             Self::Setting => (&CREDENTIAL, &[]),
-            Self::Member => (&CREDENTIAL[..6], &[E::SessionRequired]),
+            Self::Member => (&CREDENTIAL[..7], &[E::SessionRequired]),
             Self::OperatorOrMember => (&CREDENTIAL, &[E::PermissionMissing]),
             Self::OwnMember => {
                 (&CREDENTIAL, &[E::MembersOnly, E::PermissionMissing, E::OrganizationNotFound])
             }
-            Self::OptionalMember => (&CREDENTIAL[1..6], &[E::SessionRequired]),
+            Self::OptionalMember => (&CREDENTIAL[1..7], &[E::SessionRequired]),
             Self::Operator => (&CREDENTIAL[1..], &[E::OperatorKeyRequired, E::OperatorOnly]),
             Self::OperatorOrService | Self::OperatorOrAccount => {
                 (&CREDENTIAL[1..], &[E::OperatorKeyRequired, E::OperatorOnly, E::PermissionMissing])

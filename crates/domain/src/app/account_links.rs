@@ -23,6 +23,7 @@ use crate::operation::Actor;
 use crate::password::policy::NewPassword;
 use crate::password_reset::PasswordResetToken;
 use crate::store::{self, Store, UpdateOutcome};
+use jiff::Timestamp;
 use std::sync::Arc;
 
 /// The links of accounts.
@@ -159,6 +160,7 @@ impl AccountLinks {
         token: &LinkToken,
         password: Option<NewPassword>,
     ) -> Result<()> {
+        self.ensure_confirmed(token).await?;
         let check = |account: &Account| self.require_link(account, token).map(drop);
         let Some(member) = member else {
             check(&*self.account_of(token).await?)?;
@@ -183,6 +185,7 @@ impl AccountLinks {
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn confirm_email_change(&self, member: &AccountPrincipal, token: &LinkToken) -> Result<()> {
         require_own(member, token)?;
+        self.ensure_confirmed(token).await?;
         let session = member.session()?.id;
         let trail = Some(member.organization.id);
         let mut is_told = false;
@@ -244,11 +247,15 @@ impl AccountLinks {
     async fn resettable(&self, token: &LinkToken) -> Result<(Arc<Account>, bool)> {
         let account = self.accounts.get_account(token.account_id()).await?.ok_or(ErrorCode::ResetInvalid)?;
         let now = self.sources.now();
-        if let Some(proves_address) = account.link_of(token, now).map(AccountLink::proves_address) {
+        if let Some(link) = account.link_of(token, now) {
+            self.auth.restored.check(link.created_at).await?;
+            let proves_address = link.proves_address();
             return Ok((account, proves_address));
         }
         let earlier = PasswordResetToken::parse(token.as_str()).map_err(|_| ErrorCode::ResetInvalid)?;
         if self.mac_keys.accepted().any(|key| earlier.is_good_for(&account, now, key)) {
+            // No version has made such a token for long.
+            self.auth.restored.check(Timestamp::UNIX_EPOCH).await?;
             Ok((account, false))
         } else {
             Err(ErrorCode::ResetInvalid.into())
@@ -258,6 +265,16 @@ impl AccountLinks {
     async fn account_of(&self, token: &LinkToken) -> Result<Arc<Account>> {
         let account = self.accounts.get_account(token.account_id()).await?;
         account.ok_or_else(|| ErrorCode::LinkInvalid.into())
+    }
+
+    /// Refuses a link from before a restore that nobody has confirmed.
+    async fn ensure_confirmed(&self, token: &LinkToken) -> Result<()> {
+        let account = self.account_of(token).await?;
+        let link = account.link_of(token, self.sources.now());
+        match link.map(|link| link.created_at) {
+            Some(created_at) => self.auth.restored.check(created_at).await,
+            None => Ok(()),
+        }
     }
 
     fn require_link<'a>(&self, account: &'a Account, token: &LinkToken) -> Result<&'a AccountLink> {

@@ -25,6 +25,7 @@ use super::key_uses::KeyUses;
 use super::mailboxes::Mailboxes;
 use super::operator;
 use super::policy::{Policy, SignupPolicy};
+use super::restore_gate::RestoreGate;
 use super::signing_keys::SigningKeys;
 use crate::audit::RequestOrigin;
 use crate::clock;
@@ -52,6 +53,7 @@ pub struct Auth {
     key_uses: Arc<KeyUses>,
     signing_keys: Arc<SigningKeys>,
     identities: Arc<dyn store::Identities>,
+    pub(super) restored: Arc<RestoreGate>,
     mailboxes: Mailboxes,
     /// The identity providers whose tokens are accepted, too.
     issuers: Arc<TrustedIssuers>,
@@ -67,7 +69,7 @@ impl Auth {
     pub(super) fn new(
         store: &Store,
         (signing_keys, issuers): (&Arc<SigningKeys>, &Arc<TrustedIssuers>),
-        key_uses: &Arc<KeyUses>,
+        (key_uses, restored): (&Arc<KeyUses>, &Arc<RestoreGate>),
         policy: &Policy,
         sources: &ClockAndEntropy,
     ) -> Self {
@@ -80,6 +82,7 @@ impl Auth {
             key_uses: key_uses.clone(),
             signing_keys: signing_keys.clone(),
             identities: store.identities.clone(),
+            restored: restored.clone(),
             mailboxes: Mailboxes::new(store),
             issuers: issuers.clone(),
             signup: policy.signup,
@@ -93,7 +96,7 @@ impl Auth {
     /// current records: the session may be newer than the cached record of its account.
     ///
     /// # Errors
-    /// `token_invalid`, `token_expired`, `token_revoked`.
+    /// `token_invalid`, `token_expired`, `token_revoked`, `credential_unconfirmed`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn authenticate(&self, token: &str) -> Result<TokenCaller> {
         match self.authenticate_with_claims(token).await {
@@ -113,10 +116,14 @@ impl Auth {
         let claims = self.signing_keys.tokens().await?.verify(token, now)?;
         let caller = match TokenRecords::named_by(&claims)? {
             TokenRecords::Session(session, account, organization) => {
+                self.restored.check_id(session.milliseconds()).await?;
                 let member = self.authenticate_session(session, account, organization, now).await?;
                 TokenCaller::Member(Box::new(member))
             }
-            TokenRecords::Key(grant) => TokenCaller::Key(Box::new(self.authenticate_grant(&grant).await?)),
+            TokenRecords::Key(grant) => {
+                self.restored.check_id(grant.key_id.milliseconds()).await?;
+                TokenCaller::Key(Box::new(self.authenticate_grant(&grant).await?))
+            }
         };
         match &caller {
             TokenCaller::Member(member) => {
@@ -154,12 +161,15 @@ impl Auth {
     /// Proves the operator key. The hash is read each time: another instance may have made a new key.
     ///
     /// # Errors
-    /// `operator_key_invalid`, `store_unavailable`.
+    /// `operator_key_invalid`, `credential_unconfirmed`, `store_unavailable`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn authenticate_operator(&self, key: &str) -> Result<Operator> {
         let known = operator::stored_hash(&*self.installation).await?;
         match known {
-            Some(known) if bool::from(operator::hash(key).ct_eq(&known)) => Ok(Operator(())),
+            Some(known) if bool::from(operator::hash(key).ct_eq(&known)) => {
+                self.restored.check_operator(&known).await?;
+                Ok(Operator(()))
+            }
             _ => Err(ErrorCode::OperatorKeyInvalid.into()),
         }
     }

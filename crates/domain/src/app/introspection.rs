@@ -68,5 +68,11 @@ impl Introspection {
 
 /// Whether a refusal says something about the token, and not about the service.
 fn is_about_the_token(code: ErrorCode) -> bool {
-    matches!(code, ErrorCode::TokenInvalid | ErrorCode::TokenExpired | ErrorCode::TokenRevoked)
+    matches!(
+        code,
+        ErrorCode::TokenInvalid
+            | ErrorCode::TokenExpired
+            | ErrorCode::TokenRevoked
+            | ErrorCode::CredentialUnconfirmed
+    )
 }

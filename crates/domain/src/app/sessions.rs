@@ -9,6 +9,7 @@ use super::clock_and_entropy::ClockAndEntropy;
 use super::credentials::Credentials;
 use super::mailboxes::Mailboxes;
 use super::policy::Policy;
+use super::restore_gate::RestoreGate;
 use super::signing_keys::SigningKeys;
 use crate::account::{Account, Membership, Role};
 use crate::audit::{AuditAction, AuditEvent, AuditOutcome, AuditTarget, RequestOrigin};
@@ -61,6 +62,7 @@ pub struct Sessions {
     accounts: Arc<dyn store::Accounts>,
     organizations: Arc<dyn store::Organizations>,
     mailboxes: Mailboxes,
+    restored: Arc<RestoreGate>,
     credentials: Arc<Credentials>,
     signing_keys: Arc<SigningKeys>,
     mac_keys: MacKeys,
@@ -71,7 +73,7 @@ pub struct Sessions {
 impl Sessions {
     pub(super) fn new(
         store: &Store,
-        mailboxes: &Mailboxes,
+        (mailboxes, restored): (&Mailboxes, &Arc<RestoreGate>),
         credentials: &Arc<Credentials>,
         signing_keys: &Arc<SigningKeys>,
         mac_keys: MacKeys,
@@ -83,6 +85,7 @@ impl Sessions {
             accounts: store.accounts.clone(),
             organizations: store.organizations.clone(),
             mailboxes: mailboxes.clone(),
+            restored: restored.clone(),
             credentials: credentials.clone(),
             signing_keys: signing_keys.clone(),
             mac_keys,
@@ -217,11 +220,12 @@ impl Sessions {
     /// session, unless it was used only a moment ago: then it gets the same successor again.
     ///
     /// # Errors
-    /// `refresh_token_invalid`.
+    /// `refresh_token_invalid`, `credential_unconfirmed`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn refresh(&self, token: &str) -> Result<Grant> {
         let token = self.mac_keys.accepted().find_map(|key| RefreshToken::parse(token, key));
         let token = token.ok_or(ErrorCode::RefreshTokenInvalid)?;
+        self.restored.check_id(token.session_id.milliseconds()).await?;
         loop {
             let (session, account, organization) = self.good_session(token.session_id).await?;
             let now = self.sources.now();

@@ -28,14 +28,14 @@ pub struct ContainerFiles {
 }
 
 /// What the row of an organization says of it.
-pub(super) struct RowState {
-    pub(super) status: String,
-    has_file: bool,
+pub(crate) struct RowState {
+    pub(crate) status: String,
+    pub(crate) has_file: bool,
 }
 
 impl RowState {
     /// Whether it has a file for its container: not before its first write, and not while it is being created or purged.
-    fn has_container(&self) -> bool {
+    pub(crate) fn has_container(&self) -> bool {
         let with_container = [Status::Active, Status::Suspended, Status::Deleted];
         self.has_file && with_container.iter().any(|with| with.as_str() == self.status)
     }

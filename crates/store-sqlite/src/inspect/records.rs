@@ -7,7 +7,7 @@ use tenantry_domain::account::Account;
 use tenantry_domain::shared_mailbox::{DUPLICATES_MAX, SharedMailbox, mailboxes};
 
 /// Ids begin with the second they were made in, and sort by it.
-pub(super) fn newest_record(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+pub(crate) fn newest_record(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
     let newest: Option<Vec<u8>> = connection.query_row(
         "SELECT max(id) FROM (SELECT max(id) AS id FROM organizations UNION ALL SELECT max(id) FROM accounts \
          UNION ALL SELECT max(id) FROM sessions UNION ALL SELECT max(id) FROM api_keys \

@@ -12,6 +12,7 @@ use tenantry_domain::app::operator;
 use tenantry_domain::app::signing_keys::SIGNING_KEYS;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{Organization, Placement, Quota};
+use tenantry_domain::restored::RESTORED;
 use tenantry_domain::store::full_scan::PAGE;
 use tenantry_domain::store::{CollectionInfo, NewContainer};
 
@@ -55,7 +56,7 @@ async fn earlier_placements(target: &OpenSide) -> Result<HashMap<OrganizationId,
 }
 
 /// Creates the container at the target; returns the organization as its record will be there.
-async fn make_container(
+pub(crate) async fn make_container(
     target: &OpenSide,
     organization: &Organization,
     placement: Option<Placement>,
@@ -78,7 +79,7 @@ async fn make_container(
 
 /// Copies the documents, unless the same are there already; returns their number, and the organization as its
 /// record is at the target now. A container whose copy was cut off, or is out of date, is created again.
-async fn container(
+pub(crate) async fn container(
     source: &OpenSide,
     target: &OpenSide,
     organization: &Organization,
@@ -106,7 +107,7 @@ async fn container(
 }
 
 /// Creates the empty collections, and the indexes of all collections.
-async fn collections(
+pub(crate) async fn collections(
     source: &OpenSide,
     target: &OpenSide,
     organization: &Organization,
@@ -157,7 +158,7 @@ pub(super) async fn records(source: &OpenSide, target: &OpenSide) -> Result<()> 
     each(|after| source.scan.operations(after), |record| record.id, insert).await?;
     trails(source, target).await?;
     // What is sealed opens at the target if it has the secret of the source.
-    for name in [SIGNING_KEYS, operator::HASH] {
+    for name in [SIGNING_KEYS, operator::HASH, RESTORED] {
         if let Some(value) = source.ports.installation.get_value(name).await? {
             ports.installation.put_value(name, &value).await?;
         }
@@ -166,7 +167,7 @@ pub(super) async fn records(source: &OpenSide, target: &OpenSide) -> Result<()> 
 }
 
 /// Copies the chains of the audit trail. Their events have all been linked before.
-async fn trails(source: &OpenSide, target: &OpenSide) -> Result<()> {
+pub(crate) async fn trails(source: &OpenSide, target: &OpenSide) -> Result<()> {
     let (from, to) = (&source.ports.audit, &target.ports.audit);
     let mut chain = None;
     while let Some(first) = from.get_next_chain(chain).await? {

@@ -21,6 +21,7 @@ use crate::config::{self, ClientConfig, Config, ConfigErrors};
 use crate::engine;
 use crate::system::SystemClock;
 use clap::{ArgMatches, Command};
+pub use data_dir::size;
 use report::Report;
 use std::path::Path;
 use std::process::ExitCode;

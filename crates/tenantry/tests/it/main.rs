@@ -11,6 +11,7 @@ mod api_keys;
 mod archives;
 mod audit;
 mod backend_examples;
+mod backup;
 mod bad_input;
 mod batch_kill;
 mod bulk_kill;

@@ -20,7 +20,7 @@ impl Auth {
     /// The caller that a key proves, checked against recent records. A refusal always rests on current ones.
     ///
     /// # Errors
-    /// `key_malformed`, `key_invalid`, `operator_key_invalid`, `store_unavailable`.
+    /// `key_malformed`, `key_invalid`, `operator_key_invalid`, `credential_unconfirmed`, `store_unavailable`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn authenticate_key(&self, text: &str) -> Result<KeyCaller> {
         let caller = self.prove_key(text).await?;
@@ -60,6 +60,7 @@ impl Auth {
             if key.owner == ApiKeyOwner::Installation
                 && let Some(generation) = key.generation_of(text, now)
             {
+                self.restored.check_id(key.id.milliseconds()).await?;
                 self.key_uses.note(&key, now);
                 return Ok(ServicePrincipal { key, generation });
             }
@@ -79,6 +80,7 @@ impl Auth {
             };
             let grant = KeyGrant { key_id: key.id, generation, organization_id, token: None };
             if let Some(principal) = self.prove_grant(&grant, &key, is_recent).await? {
+                self.restored.check_id(key.id.milliseconds()).await?;
                 self.key_uses.note(&key, now);
                 return Ok(principal);
             }

@@ -206,9 +206,10 @@ impl Invitations {
     pub(super) async fn valid(&self, token: &InvitationToken) -> Result<Arc<Invitation>> {
         let found = self.invitations.get_invitation(token.id()).await?;
         let now = self.sources.now();
-        found
-            .filter(|invitation| invitation.accepts(token, now))
-            .ok_or_else(|| ErrorCode::InvitationInvalid.into())
+        let found = found.filter(|invitation| invitation.accepts(token, now));
+        let invitation = found.ok_or(ErrorCode::InvitationInvalid)?;
+        self.auth.restored.check_id(invitation.id.milliseconds()).await?;
+        Ok(invitation)
     }
 
     /// Whether who has made or renewed the invitation may still offer its role, in the `organization` as it is.

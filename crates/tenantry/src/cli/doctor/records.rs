@@ -6,6 +6,7 @@ use super::mailboxes;
 use super::report::Report;
 use jiff::Timestamp;
 use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::restored::{RESTORED, read as read_mark};
 use tenantry_store::{ContainerFiles, Contents, ControlDatabase, ControlState, Inspection, QuickCheck};
 
 /// This program did not exist before: 2025-01-01.
@@ -69,6 +70,23 @@ fn readable(report: &mut Report, database: &ControlDatabase) {
     if let Some(contents) = &database.contents {
         organizations(report, contents);
         mailboxes::examine(report, &contents.shared_mailboxes);
+        restored(report, contents.installation.get(RESTORED).map(Vec::as_slice));
+    }
+}
+
+/// Whether credentials are refused because of a restore.
+fn restored(report: &mut Report, value: Option<&[u8]>) {
+    match read_mark(value) {
+        Ok(None) => {}
+        Ok(Some(mark)) => report.warn(
+            "restore",
+            format!(
+                "the data is from backup {}, and credentials that were made up to {} are refused",
+                mark.backup, mark.until
+            ),
+            "run `tenantry restore confirm` once you know that they may be used",
+        ),
+        Err(_) => report.fail("restore", "the mark of the restore is unreadable", "restore the backup again"),
     }
 }
 

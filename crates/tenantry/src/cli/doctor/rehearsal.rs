@@ -2,10 +2,9 @@
 
 use super::data_dir::size;
 use super::report::Report;
+use crate::cli::scratch::Scratch;
 use clap::{Arg, ArgMatches, value_parser};
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 #[cfg(feature = "mongodb")]
@@ -28,36 +27,17 @@ pub fn directory_argument() -> Arg {
         .help("Where to put the copy, which is removed again; it needs room for the largest file of the data twice [default: the system's temporary directory]")
 }
 
-/// A directory for the copy, for this user alone; removed when dropped.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn below(parent: &Path) -> io::Result<Self> {
-        let path = parent.join(format!("tenantry-rehearsal-{}", std::process::id()));
-        // Refuses one that is there: somebody else may have put it in the way.
-        DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed is named by its place, and nobody else can read it.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Upgrades a copy of the data directory.
 pub fn run(report: &mut Report, data_dir: &Path, matches: &ArgMatches) {
     let parent = matches.get_one::<PathBuf>("rehearsal-dir").cloned().unwrap_or_else(std::env::temp_dir);
-    let scratch = match Scratch::below(&parent) {
+    let scratch = match Scratch::below(&parent, "rehearsal") {
         Ok(scratch) => scratch,
         Err(error) => {
             let found = format!("no copy can be made in {} ({error})", parent.display());
             return report.fail(CHECK, found, "choose another directory with --rehearsal-dir");
         }
     };
-    match rehearse(data_dir, &scratch.0) {
+    match rehearse(data_dir, scratch.path()) {
         Ok(rehearsal) => done(report, &rehearsal),
         Err(error) => report.fail(CHECK, error.to_string(), ""),
     }

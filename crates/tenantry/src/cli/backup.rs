@@ -1,0 +1,166 @@
+//! `tenantry backup`: copies a whole installation while its service runs; lists and verifies such backups.
+
+mod arguments;
+mod view;
+
+use super::print::{complain, say};
+use super::scratch::Scratch;
+use super::terminal::Progress;
+use crate::config::{self, Config};
+use crate::system::SystemClock;
+use anyhow::{Context, Result, bail};
+use arguments::work_dir;
+pub use arguments::{STREAM, command, identities, place, work_dir_argument};
+use clap::ArgMatches;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tenantry_domain::clock::Clock;
+use tenantry_store::backup::{
+    BackupManifest, BackupProgress, KeyFile, Protection, Repository, Sink, StreamSink, back_up_data_dir,
+    key_files,
+};
+pub use view::{moments, size};
+
+/// Runs the command.
+pub fn run(matches: &ArgMatches) -> ExitCode {
+    let done = match matches.subcommand() {
+        Some(("list", matches)) => view::list(matches).map(|()| true),
+        Some((_, matches)) => verify(matches),
+        None => back_up(matches).map(|()| true),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            complain(&format!("tenantry: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The line about how far a command is.
+pub fn progress_line(verb: &str, step: BackupProgress) -> String {
+    let BackupProgress { organizations, of, bytes } = step;
+    let of = of.map_or(String::new(), |of| format!(" of {of}"));
+    format!("{verb} {organizations}{of} organizations, {}", size(bytes))
+}
+
+fn back_up(matches: &ArgMatches) -> Result<()> {
+    let config = Config::load(matches, config::environment(), Some(Path::new(".env")))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let place = place(matches);
+    let with_keys = !matches.get_flag("without-keys");
+    let keys = if with_keys { key_files(&config.data_dir) } else { Vec::new() };
+    let protection = arguments::protection(matches)?;
+    if place == Path::new(STREAM) {
+        refuse_unprotected(&keys, matches!(protection, Protection::Inherited))?;
+        let mut sink = StreamSink::start(Box::new(std::io::stdout()), &protection, clock.now())?;
+        let manifest = copy(matches, &config, with_keys, &mut sink, &clock)?;
+        complain(&view::summary(&manifest));
+        return Ok(());
+    }
+    refuse_unprotected(&keys, matches!(protection, Protection::Inherited) && !inherits_encryption(place))?;
+    let mut sink = Repository::create(place)?.start(&protection, clock.now())?;
+    let manifest = copy(matches, &config, with_keys, &mut sink, &clock)?;
+    say(&view::summary(&manifest));
+    if let Some(keep) = matches.get_one::<usize>("keep") {
+        let pruned = sink.into_repository().prune(*keep)?;
+        if pruned.backups > 0 {
+            say(&format!("Removed {} older backups, {}.", pruned.backups, size(pruned.bytes)));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the newest backup of that directory is encrypted: then the next one is, too.
+fn inherits_encryption(place: &Path) -> bool {
+    let newest = Repository::open(place).and_then(|repository| repository.manifest(None));
+    newest.is_ok_and(|manifest| !manifest.summary.recipients.is_empty())
+}
+
+/// Refuses to copy keys in plain text, unless that was asked for.
+fn refuse_unprotected(keys: &[KeyFile], is_plain: bool) -> Result<()> {
+    if keys.is_empty() || !is_plain {
+        return Ok(());
+    }
+    let named: Vec<_> = keys.iter().map(|key| format!("{} ({})", key.what, key.name)).collect();
+    bail!(
+        "the backup would have keys in plain text: {}. Encrypt it with --recipient age1… or --passphrase-file, leave the \
+         keys out with --without-keys, or accept that with --unencrypted",
+        named.join(", ")
+    );
+}
+
+fn copy(
+    matches: &ArgMatches,
+    config: &Config,
+    with_keys: bool,
+    sink: &mut dyn Sink,
+    clock: &Arc<dyn Clock>,
+) -> Result<BackupManifest> {
+    let progress = Progress::new();
+    let mut tell = |step| progress.show(&progress_line("copied", step));
+    match config.mongo_uri {
+        Some(_) => from_mongodb(matches, config, with_keys, sink, clock, &mut tell),
+        None => Ok(back_up_data_dir(&config.data_dir, with_keys, sink, &**clock, &mut tell)?),
+    }
+}
+
+#[cfg(feature = "mongodb")]
+fn from_mongodb(
+    matches: &ArgMatches,
+    config: &Config,
+    with_keys: bool,
+    sink: &mut dyn Sink,
+    clock: &Arc<dyn Clock>,
+    tell: &mut dyn FnMut(BackupProgress),
+) -> Result<BackupManifest> {
+    let options = crate::engine::mongodb(config).context("no MONGO_URI is set")?;
+    let scratch = scratch(matches)?;
+    let data_dir = with_keys.then_some(config.data_dir.as_path());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let copying =
+        tenantry_store::backup::back_up_mongodb(&options, data_dir, scratch.path(), sink, clock, tell);
+    Ok(runtime.block_on(copying)?)
+}
+
+#[cfg(not(feature = "mongodb"))]
+fn from_mongodb(
+    _: &ArgMatches,
+    _: &Config,
+    _: bool,
+    _: &mut dyn Sink,
+    _: &Arc<dyn Clock>,
+    _: &mut dyn FnMut(BackupProgress),
+) -> Result<BackupManifest> {
+    bail!("MONGO_URI is set, and this binary was built without MongoDB: use one with the feature `mongodb`")
+}
+
+/// A temporary directory below the one that was asked for.
+pub fn scratch(matches: &ArgMatches) -> Result<Scratch> {
+    let parent = work_dir(matches);
+    Scratch::below(&parent, "backup").with_context(|| {
+        format!("no temporary directory can be made in {}: choose another with --work-dir", parent.display())
+    })
+}
+
+fn verify(matches: &ArgMatches) -> Result<bool> {
+    let progress = Progress::new();
+    let id = matches.get_one::<String>("backup").map(String::as_str);
+    let repository = Repository::open(place(matches))?;
+    let verified = repository.verify(id, &mut |step| progress.show(&progress_line("verified", step)))?;
+    drop(progress);
+    verified.failures.iter().for_each(|failure| say(failure));
+    let (backups, objects) = (verified.backups, verified.objects);
+    let failures = verified.failures.len();
+    if failures == 0 {
+        say(&format!(
+            "{backups} backups with {objects} files ({}) are as they were written.",
+            size(verified.bytes)
+        ));
+    } else {
+        say(&format!("Failed: {failures}, in {backups} backups with {objects} files."));
+    }
+    Ok(failures == 0)
+}
