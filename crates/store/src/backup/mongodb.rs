@@ -82,12 +82,13 @@ pub async fn back_up_mongodb(
     let moment = copied?;
     let control = put(&scratch.join(CONTROL), CONTROL, sink, &**clock)?;
     let control = BackupFile { moment, until: Some(clock.now()), ..control };
-    let containers = containers.into_iter().map(|(id, copied)| (id, copied.file)).collect();
+    let containers = containers.into_iter().filter_map(|(id, copied)| Some((id, copied.file?))).collect();
     complete(sink, "mongodb", Files { control, containers, keys }, &**clock)
 }
 
 struct Copied {
-    file: BackupFile,
+    /// Its container, if it has one.
+    file: Option<BackupFile>,
     /// The record as it is in the stage.
     record: Organization,
 }
@@ -180,10 +181,14 @@ impl MongoBackup<'_> {
             match copied {
                 Ok(record) if is_same => {
                     let path = container_name(id);
-                    let file = put(&self.scratch.join(&path), &path, self.sink, self.clock)?;
+                    let staged = self.scratch.join(&path);
+                    let file = match staged.exists() {
+                        true => Some(put(&staged, &path, self.sink, self.clock)?),
+                        false => None,
+                    };
                     let until = Some(self.clock.now());
-                    let file = BackupFile { organization: Some(id), moment, until, ..file };
-                    self.bytes += file.bytes;
+                    let file = file.map(|file| BackupFile { organization: Some(id), moment, until, ..file });
+                    self.bytes += file.as_ref().map_or(0, |file| file.bytes);
                     self.stage.ports.containers.drop_container(&record).await?;
                     self.copied.insert(id, Copied { file, record });
                     return Ok(true);
