@@ -33,6 +33,8 @@ pub struct OrganizationState {
     pub version: u64,
     /// Whether it must have a container.
     pub has_container: bool,
+    /// Whether clients may see it: not while it is being created or purged.
+    pub is_settled: bool,
 }
 
 /// The organizations of a control database.
@@ -131,7 +133,11 @@ fn organizations(connection: &Connection) -> rusqlite::Result<Organizations> {
     let rows = statement.query_map([], |row| {
         let row_state = RowState { status: row.get(2)?, has_file: row.get(3)? };
         let version = u64::try_from(row.get::<_, i64>(1)?).unwrap_or_default();
-        let state = OrganizationState { version, has_container: row_state.has_container() };
+        let state = OrganizationState {
+            version,
+            has_container: row_state.has_container(),
+            is_settled: row_state.is_settled(),
+        };
         Ok((OrganizationId::from_bytes(row.get(0)?), state))
     })?;
     rows.collect()

@@ -36,8 +36,13 @@ pub(crate) struct RowState {
 impl RowState {
     /// Whether it has a file for its container: not before its first write, and not while it is being created or purged.
     pub(crate) fn has_container(&self) -> bool {
-        let with_container = [Status::Active, Status::Suspended, Status::Deleted];
-        self.has_file && with_container.iter().any(|with| with.as_str() == self.status)
+        self.has_file && self.is_settled()
+    }
+
+    /// Whether it is neither being created nor being purged.
+    pub(crate) fn is_settled(&self) -> bool {
+        let settled = [Status::Active, Status::Suspended, Status::Deleted];
+        settled.iter().any(|status| status.as_str() == self.status)
     }
 }
 

@@ -251,7 +251,11 @@ impl Copy<'_> {
             placement,
             created_at: to_millisecond(record.created_at),
         };
-        let container = containers.create_container(&new).await?;
+        // Elsewhere it is made before the first write, once the record is there.
+        let container = match containers.named() {
+            Some(_) => containers.create_container(&new).await?,
+            None => None,
+        };
         Ok(Organization { placement, container, ..record.clone() })
     }
 

@@ -30,7 +30,10 @@ const SETTLE_TIME: Duration = Duration::from_millis(110);
 /// What goes into a backup.
 pub(super) struct Files {
     pub(super) control: BackupFile,
+    /// Of the organizations that have written anything.
     pub(super) containers: BTreeMap<OrganizationId, BackupFile>,
+    /// How many organizations the records have.
+    pub(super) organizations: u64,
     pub(super) keys: Vec<BackupFile>,
 }
 
@@ -48,9 +51,9 @@ pub fn back_up_data_dir(
     let source = BackupSource::open(data_dir)?;
     let mut backup = DirectoryBackup { source, sink, clock, tell, bytes: 0, containers: BTreeMap::new() };
     let keys = if with_keys { backup.copy_keys()? } else { Vec::new() };
-    let control = backup.copy_all()?;
+    let (control, organizations) = backup.copy_all()?;
     let containers = backup.containers.into_iter().map(|(id, (_, file))| (id, file)).collect();
-    complete(sink, "embedded", Files { control, containers, keys }, clock)
+    complete(sink, "embedded", Files { control, containers, organizations, keys }, clock)
 }
 
 /// Writes the manifest.
@@ -60,7 +63,7 @@ pub(super) fn complete(
     files: Files,
     clock: &dyn Clock,
 ) -> Result<BackupManifest, BackupError> {
-    let Files { control, containers, keys } = files;
+    let Files { control, containers, organizations, keys } = files;
     let started = sink.started().clone();
     let summary = BackupSummary {
         format: FORMAT,
@@ -72,7 +75,7 @@ pub(super) fn complete(
         records: control.moment,
         keys: keys.iter().map(|file| file.path.clone()).collect(),
         recipients: started.recipients,
-        organizations: containers.len() as u64,
+        organizations,
         bytes: containers.values().chain(&keys).map(|file| file.bytes).sum::<u64>() + control.bytes,
         added: sink.added(),
     };
@@ -89,6 +92,11 @@ pub fn key_files(data_dir: &Path) -> Vec<KeyFile> {
     KEY_FILES.into_iter().filter(|key| data_dir.join(key.name).exists()).collect()
 }
 
+/// How many organizations there are, with those that have written nothing.
+pub(super) fn count(organizations: &Organizations) -> u64 {
+    organizations.values().filter(|state| state.is_settled).count() as u64
+}
+
 struct DirectoryBackup<'a> {
     source: BackupSource,
     sink: &'a mut dyn Sink,
@@ -100,14 +108,14 @@ struct DirectoryBackup<'a> {
 }
 
 impl DirectoryBackup<'_> {
-    /// Copies everything; returns the control database.
-    fn copy_all(&mut self) -> Result<BackupFile, BackupError> {
+    /// Copies everything; returns the control database, and how many organizations are in it.
+    fn copy_all(&mut self) -> Result<(BackupFile, u64), BackupError> {
         let mut organizations = self.source.organizations()?;
         let mut control = None;
         for _ in 0..PASSES {
             let is_complete = self.copy_containers(&organizations)?;
             if let (Some(control), true) = (control, is_complete) {
-                return Ok(control);
+                return Ok((control, count(&organizations)));
             }
             let (file, current) = self.copy_control()?;
             self.containers.retain(|id, _| current.get(id).is_some_and(|state| state.has_container));
@@ -117,7 +125,7 @@ impl DirectoryBackup<'_> {
             };
             let copied = self.containers.iter().filter(|entry| is_current(*entry)).count();
             if copied == organizations.values().filter(|state| state.has_container).count() {
-                return control.ok_or(BackupError::Busy);
+                return control.map(|control| (control, count(&organizations))).ok_or(BackupError::Busy);
             }
             self.containers.retain(|id, (version, _)| {
                 organizations.get(id).is_some_and(|state| state.version == *version)

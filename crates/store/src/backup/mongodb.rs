@@ -7,7 +7,7 @@
 //!
 //! The records come after the containers, so that nobody in them lacks an organization that was there at the beginning.
 
-use super::embedded::{Files, complete, copy_key};
+use super::embedded::{self, Files, complete, copy_key};
 use super::error::BackupError;
 use super::format::{BackupFile, BackupManifest, CONTROL, KEY_FILES};
 use super::progress::BackupProgress;
@@ -28,7 +28,7 @@ use tenantry_domain::clock::Clock;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{Organization, Status};
 use tenantry_domain::restored::RESTORED;
-use tenantry_store_sqlite::backup::{Snapshot, container_name};
+use tenantry_store_sqlite::backup::{BackupSource, Snapshot, container_name};
 
 /// How often to copy an organization whose record or unique values change meanwhile.
 const ATTEMPTS: u32 = 10;
@@ -83,7 +83,8 @@ pub async fn back_up_mongodb(
     let control = put(&scratch.join(CONTROL), CONTROL, sink, &**clock)?;
     let control = BackupFile { moment, until: Some(clock.now()), ..control };
     let containers = containers.into_iter().filter_map(|(id, copied)| Some((id, copied.file?))).collect();
-    complete(sink, "mongodb", Files { control, containers, keys }, &**clock)
+    let organizations = embedded::count(&BackupSource::open(&scratch)?.organizations()?);
+    complete(sink, "mongodb", Files { control, containers, organizations, keys }, &**clock)
 }
 
 struct Copied {

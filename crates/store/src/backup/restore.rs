@@ -10,6 +10,7 @@ use super::error::BackupError;
 use super::format::{BackupFile, BackupManifest, BackupSummary, CONTROL, KEY_FILES};
 use super::progress::BackupProgress;
 use crate::EmbeddedOptions;
+use jiff::Timestamp;
 use moves::Target;
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -50,8 +51,12 @@ pub trait BackupReader {
 pub struct Restored {
     /// Its id.
     pub organization: OrganizationId,
-    /// The file as the backup describes it.
-    pub file: BackupFile,
+    /// The moment from which its data is; of one that has written nothing, that of the records.
+    pub moment: Timestamp,
+    /// The end of the time in which it was copied, if that took time.
+    pub until: Option<Timestamp>,
+    /// What its data takes.
+    pub bytes: u64,
 }
 
 /// What was restored, or would be.
@@ -131,9 +136,9 @@ pub(super) fn unpack(
         let file = staging.join(path);
         fs::remove_file(&file).map_err(BackupError::not_writable(&file))?;
     }
-    let organizations = check(&manifest, staging)?;
+    let mut organizations = check(&manifest, staging)?;
     let mails = finish_restored_control(&staging.join(CONTROL))?;
-    ensure_complete(staging, &organizations)?;
+    ensure_complete(staging, manifest.summary.records, &mut organizations)?;
     sync_all(staging)?;
     Ok(RestoreReport { summary: manifest.summary, organizations, mails })
 }
@@ -178,21 +183,29 @@ fn check(manifest: &BackupManifest, staging: &Path) -> Result<Vec<Restored>, Bac
         if let Some(organization) = file.organization {
             check_restored_container(&path, organization)
                 .map_err(|cause| BackupError::damaged(format!("{} ({cause})", file.path)))?;
-            organizations.push(Restored { organization, file: file.clone() });
+            let BackupFile { moment, until, bytes, .. } = *file;
+            organizations.push(Restored { organization, moment, until, bytes });
         }
     }
     Ok(organizations)
 }
 
-/// Refuses a backup in which an organization has no container.
-fn ensure_complete(staging: &Path, organizations: &[Restored]) -> Result<(), BackupError> {
+/// Refuses a backup in which an organization has no container, and adds those that need none.
+fn ensure_complete(
+    staging: &Path,
+    moment: Timestamp,
+    organizations: &mut Vec<Restored>,
+) -> Result<(), BackupError> {
     let containers: BTreeSet<_> = organizations.iter().map(|restored| restored.organization).collect();
     let records = BackupSource::open(staging)?.organizations()?;
     let missing = records.iter().find(|(id, state)| state.has_container && !containers.contains(id));
-    match missing {
-        Some((id, _)) => Err(BackupError::damaged(format!("the container of {id} is missing"))),
-        None => Ok(()),
+    if let Some((id, _)) = missing {
+        return Err(BackupError::damaged(format!("the container of {id} is missing")));
     }
+    let others = records.iter().filter(|(id, state)| state.is_settled && !containers.contains(id));
+    organizations.extend(others.map(|(id, _)| Restored { organization: *id, moment, until: None, bytes: 0 }));
+    organizations.sort_unstable_by_key(|restored| restored.organization);
+    Ok(())
 }
 
 /// Makes everything below `directory` durable.

@@ -73,7 +73,11 @@ pub(crate) async fn make_container(
         placement,
         created_at: organization.created_at,
     };
-    let container = containers.create_container(&new).await?;
+    // Elsewhere it is made before the first write, once the record is there.
+    let container = match containers.named() {
+        Some(_) => containers.create_container(&new).await?,
+        None => None,
+    };
     Ok(Organization { placement, container, ..organization.clone() })
 }
 
@@ -121,9 +125,14 @@ pub(crate) async fn collections(
         let page = from.list_collections(organization, after.as_ref(), PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.name.clone());
-        for CollectionInfo { name, .. } in page {
+        for CollectionInfo { name, documents, indexes, .. } in page {
+            let schema = from.get_schema(organization, &name).await?;
+            if name.is_default() && documents == 0 && indexes == 0 && schema.is_none() {
+                // It is always there, also without a file.
+                continue;
+            }
             let _ = to.insert_collection(&copied, &name).await?;
-            if let Some(schema) = from.get_schema(organization, &name).await? {
+            if let Some(schema) = schema {
                 let _ = to.set_schema(&copied, &name, Some(&schema), None).await?;
             }
             for index in from.list_indexes(organization, &name).await? {

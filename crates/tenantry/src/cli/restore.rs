@@ -144,12 +144,11 @@ fn print(matches: &ArgMatches, report: &RestoreReport, verb: &str) -> Result<()>
         let listed: Vec<_> = organizations
             .iter()
             .map(|restored| {
-                let file = &restored.file;
                 serde_json::json!({
                     "id": restored.organization,
-                    "moment": file.moment,
-                    "until": file.until.unwrap_or(file.moment),
-                    "bytes": file.bytes,
+                    "moment": restored.moment,
+                    "until": restored.until.unwrap_or(restored.moment),
+                    "bytes": restored.bytes,
                 })
             })
             .collect();
@@ -158,12 +157,12 @@ fn print(matches: &ArgMatches, report: &RestoreReport, verb: &str) -> Result<()>
         return Ok(());
     }
     for restored in organizations {
-        let until = restored.file.until.map_or(String::new(), |until| format!(" to {until}"));
-        let bytes = size(restored.file.bytes);
-        say(&format!("{}  as of {}{until}  {bytes}", restored.organization, restored.file.moment));
+        let until = restored.until.map_or(String::new(), |until| format!(" to {until}"));
+        let bytes = size(restored.bytes);
+        say(&format!("{}  as of {}{until}  {bytes}", restored.organization, restored.moment));
     }
     let summary = &report.summary;
-    let range = moments(organizations.iter().map(|restored| &restored.file));
+    let range = moments(organizations.iter().map(|restored| (restored.moment, restored.until)));
     let range = range.map_or(String::new(), |(first, last)| format!(" as of {first} to {last}"));
     let mails = match report.mails {
         0 => String::new(),

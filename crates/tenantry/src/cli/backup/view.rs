@@ -5,7 +5,7 @@ use crate::cli::print::say;
 use anyhow::Result;
 use clap::ArgMatches;
 use jiff::Timestamp;
-use tenantry_store::backup::{BackupFile, BackupManifest, BackupSummary, KEY_FILES, Repository};
+use tenantry_store::backup::{BackupManifest, BackupSummary, KEY_FILES, Repository};
 
 pub use crate::cli::doctor::size;
 
@@ -40,10 +40,12 @@ pub fn keys(summary: &BackupSummary) -> String {
 }
 
 /// The earliest and the latest moment of organizations.
-pub fn moments<'a>(files: impl Iterator<Item = &'a BackupFile>) -> Option<(Timestamp, Timestamp)> {
-    files.fold(None, |range, file| {
-        let (first, last) = range.unwrap_or((file.moment, file.moment));
-        Some((first.min(file.moment), last.max(file.until.unwrap_or(file.moment))))
+pub fn moments(
+    times: impl Iterator<Item = (Timestamp, Option<Timestamp>)>,
+) -> Option<(Timestamp, Timestamp)> {
+    times.fold(None, |range, (moment, until)| {
+        let (first, last) = range.unwrap_or((moment, moment));
+        Some((first.min(moment), last.max(until.unwrap_or(moment))))
     })
 }
 
