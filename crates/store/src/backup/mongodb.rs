@@ -83,7 +83,7 @@ pub async fn back_up_mongodb(
     let control = put(&scratch.join(CONTROL), CONTROL, sink, &**clock)?;
     let control = BackupFile { moment, until: Some(clock.now()), ..control };
     let containers = containers.into_iter().filter_map(|(id, copied)| Some((id, copied.file?))).collect();
-    let organizations = embedded::count(&BackupSource::open(&scratch)?.organizations()?);
+    let organizations = embedded::count(&BackupSource::open(scratch)?.organizations()?);
     complete(sink, "mongodb", Files { control, containers, organizations, keys }, &**clock)
 }
 

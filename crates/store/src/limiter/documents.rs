@@ -51,7 +51,7 @@ impl Documents for LimitedDocuments {
         if let Some(merged) = self.merged.as_ref().filter(|_| MergedInserts::takes(&documents))
             && let Some(document) = documents.pop()
         {
-            return Ok(vec![merged.insert(organization, collection, document).await]);
+            return Ok(vec![merged.insert(organization, collection, document).await?]);
         }
         let permit = self.limiter.acquire_write(organization.id).await?;
         let (inner, organization, collection) =

@@ -32,7 +32,10 @@ const MAX_BYTES: usize = 16 << 10;
 
 /// Inserts documents independently: [`Documents::insert_documents`].
 type InsertAll = Arc<dyn Fn(Organization, CollectionName, Vec<StoredDocument>) -> Inserting + Send + Sync>;
-type Inserting = BoxFuture<'static, Result<Vec<Result<()>>>>;
+type Inserting = BoxFuture<'static, Result<Vec<Outcome>>>;
+
+/// What became of one document, if the call was carried out.
+type Outcome = Result<()>;
 
 /// See [`self`].
 #[derive(Clone)]
@@ -59,7 +62,7 @@ struct Queue {
 
 struct WaitingInsert {
     document: StoredDocument,
-    reply: oneshot::Sender<Result<()>>,
+    reply: oneshot::Sender<Result<Outcome>>,
 }
 
 /// A call that is under way, or about to begin.
@@ -96,7 +99,7 @@ impl MergedInserts {
         organization: &Organization,
         collection: &CollectionName,
         document: StoredDocument,
-    ) -> Result<()> {
+    ) -> Result<Outcome> {
         let (reply, outcome) = oneshot::channel();
         let key = QueueKey {
             organization: organization.id,
@@ -191,19 +194,20 @@ async fn insert_each(
     let (documents, replies): (Vec<_>, Vec<_>) =
         inserts.into_iter().map(|insert| (insert.document, insert.reply)).unzip();
     let each = if documents.len() > 1 { documents.clone() } else { Vec::new() };
-    let outcomes = match insert_all(organization.clone(), collection.clone(), documents).await {
-        Ok(outcomes) => outcomes,
-        // What is wrong may be with one of them alone.
-        Err(error) if is_refusal(&error) && !each.is_empty() => {
-            let mut outcomes = Vec::with_capacity(each.len());
-            for document in each {
-                let one = insert_all(organization.clone(), collection.clone(), vec![document]).await;
-                outcomes.push(one.and_then(only));
+    let outcomes: Vec<Result<Outcome>> =
+        match insert_all(organization.clone(), collection.clone(), documents).await {
+            Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
+            // What is wrong may be with one of them alone.
+            Err(error) if is_refusal(&error) && !each.is_empty() => {
+                let mut outcomes = Vec::with_capacity(each.len());
+                for document in each {
+                    let one = insert_all(organization.clone(), collection.clone(), vec![document]).await;
+                    outcomes.push(one.map(only));
+                }
+                outcomes
             }
-            outcomes
-        }
-        Err(error) => replies.iter().map(|_| Err(error.clone())).collect(),
-    };
+            Err(error) => replies.iter().map(|_| Err(error.clone())).collect(),
+        };
     for (reply, outcome) in replies.into_iter().zip(outcomes) {
         // A caller that has gone away needs no answer.
         let _ = reply.send(outcome);
@@ -217,7 +221,7 @@ fn is_refusal(error: &Error) -> bool {
 }
 
 /// The outcome of a single document.
-fn only(outcomes: Vec<Result<()>>) -> Result<()> {
+fn only(outcomes: Vec<Outcome>) -> Outcome {
     outcomes.into_iter().next().unwrap_or_else(|| Err(Error::internal("an insert without an outcome")))
 }
 

@@ -15,7 +15,7 @@ struct Engine {
 }
 
 /// What the engine says of a document: 13 is refused, and 666 makes it refuse the whole call.
-fn outcomes(numbers: &[i32]) -> Result<Vec<Result<()>>> {
+fn outcomes(numbers: &[i32]) -> Result<Vec<Outcome>> {
     if numbers.contains(&666) {
         return Err(Error::internal("one of them cannot be inserted"));
     }
@@ -44,7 +44,7 @@ fn document(body: RawDocumentBuf) -> StoredDocument {
     StoredDocument { body, revision: Revision(1) }
 }
 
-fn begin(inserts: &MergedInserts, version: u64, number: i32) -> tokio::task::JoinHandle<Result<()>> {
+fn begin(inserts: &MergedInserts, version: u64, number: i32) -> tokio::task::JoinHandle<Result<Outcome>> {
     let inserts = inserts.clone();
     let organization = Organization { version, ..organization() };
     tokio::spawn(async move {
@@ -67,12 +67,25 @@ async fn wait_for_waiting(inserts: &MergedInserts, count: usize) {
     }
 }
 
+/// Two calls that are under way, so that others wait.
+async fn begin_two(
+    inserts: &MergedInserts,
+    engine: &Engine,
+) -> Vec<tokio::task::JoinHandle<Result<Outcome>>> {
+    let mut running = Vec::new();
+    for (count, number) in [1, 2].into_iter().enumerate() {
+        running.push(begin(inserts, 1, number));
+        wait_for_calls(engine, count + 1).await;
+    }
+    running
+}
+
 #[tokio::test]
 async fn insert_alone_is_sent_at_once() {
     let (engine, inserts) = inserts();
     for number in 0..3 {
         engine.ends.add_permits(1);
-        begin(&inserts, 1, number).await.unwrap().unwrap();
+        begin(&inserts, 1, number).await.unwrap().unwrap().unwrap();
     }
     assert_eq!(*engine.calls.lock().unwrap(), [[0], [1], [2]]);
     assert!(inserts.lock().is_empty(), "nothing is left of a queue");
@@ -81,11 +94,7 @@ async fn insert_alone_is_sent_at_once() {
 #[tokio::test]
 async fn inserts_that_wait_go_together_and_keep_their_outcomes() {
     let (engine, inserts) = inserts();
-    let mut running = Vec::new();
-    for number in [1, 2] {
-        running.push(begin(&inserts, 1, number));
-        wait_for_calls(&engine, number as usize).await;
-    }
+    let mut running = begin_two(&inserts, &engine).await;
     for number in 10..20 {
         running.push(begin(&inserts, 1, number));
         wait_for_waiting(&inserts, running.len() - 2).await;
@@ -96,9 +105,9 @@ async fn inserts_that_wait_go_together_and_keep_their_outcomes() {
     engine.ends.add_permits(4);
     let mut refused = 0;
     for task in running {
-        refused += usize::from(task.await.unwrap().is_err());
+        refused += usize::from(task.await.unwrap().unwrap().is_err());
     }
-    other.await.unwrap().unwrap();
+    other.await.unwrap().unwrap().unwrap();
     let calls = engine.calls.lock().unwrap().clone();
     assert_eq!(calls, [vec![1], vec![2], vec![30], (10..20).collect::<Vec<_>>()]);
     assert_eq!(refused, 1, "13 exists, the others do not");
@@ -108,13 +117,12 @@ async fn inserts_that_wait_go_together_and_keep_their_outcomes() {
 #[tokio::test]
 async fn refusal_of_a_call_changes_only_its_cause() {
     let (engine, inserts) = inserts();
-    let first = [begin(&inserts, 1, 1), begin(&inserts, 1, 2)];
-    wait_for_calls(&engine, 2).await;
+    let first = begin_two(&inserts, &engine).await;
     let together: Vec<_> = [10, 666, 11].map(|number| begin(&inserts, 1, number)).into_iter().collect();
     wait_for_waiting(&inserts, 3).await;
     engine.ends.add_permits(10);
     for task in first {
-        task.await.unwrap().unwrap();
+        task.await.unwrap().unwrap().unwrap();
     }
     let mut said = Vec::new();
     for task in together {
@@ -126,17 +134,16 @@ async fn refusal_of_a_call_changes_only_its_cause() {
 #[tokio::test]
 async fn insert_whose_caller_has_gone_is_not_sent() {
     let (engine, inserts) = inserts();
-    let first = [begin(&inserts, 1, 1), begin(&inserts, 1, 2)];
-    wait_for_calls(&engine, 2).await;
+    let first = begin_two(&inserts, &engine).await;
     let gone = begin(&inserts, 1, 3);
     wait_for_waiting(&inserts, 1).await;
     gone.abort();
     assert!(gone.await.unwrap_err().is_cancelled());
     engine.ends.add_permits(3);
     for task in first {
-        task.await.unwrap().unwrap();
+        task.await.unwrap().unwrap().unwrap();
     }
-    begin(&inserts, 1, 4).await.unwrap().unwrap();
+    begin(&inserts, 1, 4).await.unwrap().unwrap().unwrap();
     assert!(!engine.calls.lock().unwrap().iter().flatten().any(|number| *number == 3));
 }
 

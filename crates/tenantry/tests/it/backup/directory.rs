@@ -2,8 +2,9 @@
 
 use super::{Backups, Printed, flip_byte, start};
 use crate::support::fixtures::{email_for, new_organization};
-use crate::support::process::Launch;
+use crate::support::process::{Launch, Server};
 use crate::support::test_env::{Engine, TestEnv};
+use serde_json::json;
 use std::fs;
 use std::path::PathBuf;
 
@@ -12,10 +13,21 @@ async fn installation(engine: Engine, names: &[&str]) -> TestEnv {
     let test_env = TestEnv::on(engine);
     let server = start(&test_env);
     for name in names {
-        server.client().post("/org/create", &new_organization(name, &email_for(name))).await.created();
+        create_with_document(&server, name).await;
     }
     server.stop().await;
     test_env
+}
+
+/// An organization of that name with a document, so that it has a container of its own.
+async fn create_with_document(server: &Server, name: &str) {
+    let new = new_organization(name, &email_for(name));
+    let made = server.client().post("/org/create", &new).await.created();
+    let signed_in = server.client().post("/admin/login", &new).await.ok();
+    let owner = server.client().with_token(signed_in["access_token"].as_str().unwrap());
+    let documents =
+        format!("/v1/organizations/{}/collections/documents/documents", made["id"].as_str().unwrap());
+    owner.post(&documents, &json!({ "_id": 1 })).await.created();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,7 +41,7 @@ async fn second_backup_copies_only_what_changed() {
     backups.back_up(&test_env).await;
     assert_eq!(backups.objects().len(), first, "nothing has changed");
     let server = start(&test_env);
-    server.client().post("/org/create", &new_organization("New", &email_for("New"))).await.created();
+    create_with_document(&server, "New").await;
     backups.back_up(&test_env).await;
     server.stop().await;
     assert_eq!(backups.objects().len(), first + 2, "the records, and the new container");

@@ -177,6 +177,14 @@ pub fn put_back_sessions(data_dir: &Path, rows: &[SessionRow]) {
 /// Takes back what later steps of the schema have made, but for keys of accounts.
 pub fn take_back_schema(data_dir: &Path) {
     let control = open(&data_dir.join("control.db"));
+    // Then every organization had a file.
+    let ids: Vec<String> = control
+        .prepare("SELECT lower(hex(id)) FROM organizations")
+        .and_then(|mut ids| ids.query_map([], |row| row.get(0))?.collect())
+        .unwrap();
+    for id in ids {
+        tenantry_store::make_container_file(data_dir, id.parse().unwrap());
+    }
     control
         .execute_batch(
             "DROP TRIGGER request_added; DROP TRIGGER request_removed; DROP TABLE request_holders; \
