@@ -79,10 +79,8 @@ impl Containers for Sqlite {
     async fn count_documents(&self, organization: &Organization) -> Result<u64> {
         let id = organization.id;
         let has_file = self.has_file(id).await?;
-        let count = move |files: &Files| match files.is_there(id)? || has_file {
-            true => files.count(id),
-            false => Ok(0),
-        };
+        let count =
+            move |files: &Files| if has_file || files.is_there(id)? { files.count(id) } else { Ok(0) };
         self.on_container(id, count).await
     }
 

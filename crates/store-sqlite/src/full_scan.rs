@@ -102,7 +102,11 @@ impl FullScan for Sqlite {
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn collections(&self, organization: &Organization) -> Result<Vec<String>> {
         let id = organization.id;
+        let has_file = self.has_file(id).await?;
         self.on_files(move |files| {
+            if !has_file && !files.is_there(id)? {
+                return Ok(Vec::new());
+            }
             files.with(id, |container| {
                 container.prepare(COLLECTIONS)?.query_map([], |row| row.get(0))?.collect()
             })
@@ -130,6 +134,7 @@ impl FullScan for Sqlite {
         let (id, name) = (organization.id, collection.to_owned());
         let keyed: Vec<_> =
             documents.into_iter().map(|document| Ok((key(&document)?, document))).collect::<Result<_>>()?;
+        self.container_with_file(organization).await?;
         self.on_files(move |files| files.with(id, |container| put(container, &name, &keyed))).await
     }
 }

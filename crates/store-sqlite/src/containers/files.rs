@@ -146,7 +146,7 @@ impl Files {
         Ok(true)
     }
 
-    pub(super) fn is_there(&self, id: OrganizationId) -> Result<bool> {
+    pub(crate) fn is_there(&self, id: OrganizationId) -> Result<bool> {
         self.directory.container(id).try_exists().map_err(|e| failed("look for", id, &e))
     }
 
