@@ -19,7 +19,7 @@ use tenantry_domain::collection::CollectionName;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::Organization;
 use tenantry_domain::store::Documents;
-use tenantry_domain::{Error, ErrorCode, Result};
+use tenantry_domain::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
@@ -215,9 +215,10 @@ async fn insert_each(
     Ok(())
 }
 
-/// Whether nothing was written for a reason that may be in one of the documents.
+/// Whether nothing was written, for a reason that may be in one of the documents. After any other error some of them may be
+/// there: sent again, they would be refused as copies of themselves.
 fn is_refusal(error: &Error) -> bool {
-    ![ErrorCode::StoreUnavailable, ErrorCode::CollectionNotFound].contains(&error.code())
+    !matches!(error.code().kind(), ErrorKind::Internal | ErrorKind::Unavailable | ErrorKind::NotFound)
 }
 
 /// The outcome of a single document.

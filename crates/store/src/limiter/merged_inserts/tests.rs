@@ -6,6 +6,7 @@ use crate::test_records::organization;
 use bson::{RawDocumentBuf, rawdoc};
 use std::time::Duration;
 use tenantry_documents::document::Revision;
+use tenantry_domain::ErrorCode;
 use tokio::sync::Semaphore;
 
 /// An engine that notes what each call has, and lets a call end when it is told to.
@@ -14,10 +15,13 @@ struct Engine {
     ends: Semaphore,
 }
 
-/// What the engine says of a document: 13 is refused, and 666 makes it refuse the whole call.
+/// What the engine says of a document: 13 is refused, 666 makes it refuse the whole call, and 777 makes the call fail.
 fn outcomes(numbers: &[i32]) -> Result<Vec<Outcome>> {
     if numbers.contains(&666) {
-        return Err(Error::internal("one of them cannot be inserted"));
+        return Err(Error::invalid_field("", "It cannot be inserted."));
+    }
+    if numbers.contains(&777) {
+        return Err(Error::internal("nobody knows what was written"));
     }
     let one = |number: &i32| if *number == 13 { Err(ErrorCode::DocumentExists.into()) } else { Ok(()) };
     Ok(numbers.iter().map(one).collect())
@@ -129,6 +133,22 @@ async fn refusal_of_a_call_changes_only_its_cause() {
         said.push(task.await.unwrap().is_ok());
     }
     assert_eq!(said, [true, false, true]);
+}
+
+#[tokio::test]
+async fn failed_call_is_not_repeated() {
+    let (engine, inserts) = inserts();
+    let first = begin_two(&inserts, &engine).await;
+    let together: Vec<_> = [10, 777].map(|number| begin(&inserts, 1, number)).into_iter().collect();
+    wait_for_waiting(&inserts, 2).await;
+    engine.ends.add_permits(10);
+    for task in first {
+        task.await.unwrap().unwrap().unwrap();
+    }
+    for task in together {
+        assert_eq!(task.await.unwrap().unwrap_err().code(), ErrorCode::Internal);
+    }
+    assert_eq!(engine.calls.lock().unwrap().len(), 3, "a second call might find what the first has written");
 }
 
 #[tokio::test]
