@@ -1,4 +1,4 @@
-//! Which requests are traced, and their spans. What becomes of the spans is up to the binary.
+//! Which requests are traced, and their spans. Where the spans go is up to the binary.
 //!
 //! # Pitfalls
 //! The span of a traced request has a target of its own: the spans below it are exported because they are within one with that

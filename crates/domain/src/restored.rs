@@ -1,5 +1,5 @@
 //! The mark of an installation that was restored from a backup: until somebody confirms it, every credential from before
-//! is refused. They may have been revoked since the backup was made, or be in the hands of whoever had the backup.
+//! is refused. They may have been revoked since the backup was made, or be in the hands of somebody who had the backup.
 //!
 //! A credential is known to be from before by the time in its id, so nothing is read or written for it.
 

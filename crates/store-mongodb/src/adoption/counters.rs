@@ -1,6 +1,6 @@
 //! How often the server has written to a collection: by this a program that still writes is seen.
 //!
-//! The storage engine counts every insert, update and removal of a collection since the server started, whoever asked
+//! The storage engine counts every insert, update and removal of a collection since the server started, no matter who asked
 //! for it. Reads, and renames of the collection, count nothing.
 
 use super::SourceDatabase;

@@ -2,7 +2,7 @@
 //! (SQLite's file format, 4.1 and 4.2).
 //!
 //! Pages that are in the log come from there, in their latest committed form; all others from the database. What a
-//! checkpoint copies meanwhile is in the log too, so it makes no difference. Only a log that is begun anew would: that
+//! checkpoint copies meanwhile is in the log too, so it makes no difference. Only a log that is restarted would: that
 //! changes its head, which is read again at the end.
 
 use std::collections::HashMap;
@@ -63,7 +63,7 @@ impl Pages {
             position.frames == 0 || head == Some(&position.salts)
         };
         if !position.is_none_or(is_there) {
-            return Err(Error::new(ErrorKind::Interrupted, "the log was begun anew"));
+            return Err(Error::new(ErrorKind::Interrupted, "the log was restarted"));
         }
         let mut pages =
             Self { database, log, page_bytes: 0, count: 0, next: 1, page: Vec::new(), position: 0 };
@@ -115,7 +115,7 @@ impl Pages {
         Ok(())
     }
 
-    /// Whether the log was not begun anew since it was opened: then what was read is one state.
+    /// Whether the log was not restarted since it was opened: then what was read is one state.
     pub(super) fn is_consistent(&self) -> io::Result<bool> {
         let Some(log) = &self.log else { return Ok(true) };
         let mut head = [0; HEAD_BYTES];
@@ -185,7 +185,7 @@ impl Log {
         }
         let is_complete = frames.is_none_or(|frames| found == frames && pending.is_empty());
         if !is_complete {
-            return Err(Error::new(ErrorKind::Interrupted, "the log was begun anew"));
+            return Err(Error::new(ErrorKind::Interrupted, "the log was restarted"));
         }
         Ok(Some(Self { file, head, latest, count, page_bytes }))
     }
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_notice_a_log_that_is_begun_anew() {
+    fn pages_notice_a_log_that_is_restarted() {
         let database = Database::new();
         database.add(1, 1000);
         let pages = database.pages();

@@ -1,7 +1,7 @@
 //! What an open container reads and writes: its file or, before its first write, an empty one in memory.
 //!
 //! An organization that has written nothing has no file. It reads a copy of the empty container that nothing can change:
-//! a write that comes here is refused by SQLite, whatever it is.
+//! a write that comes here is refused by SQLite.
 
 use crate::connection;
 use rusqlite::Connection;

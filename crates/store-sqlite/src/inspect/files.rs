@@ -4,7 +4,7 @@ use std::fs::{self, DirEntry};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// The entries of a directory; none if it does not exist.
+/// The entries of a directory; an empty list without one.
 pub(crate) fn entries(directory: &Path) -> io::Result<Vec<DirEntry>> {
     match fs::read_dir(directory) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),

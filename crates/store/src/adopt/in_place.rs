@@ -162,7 +162,7 @@ async fn plan_again(
     };
     let layout = layout::recognize(source, &rules, collections).await?;
     let mut plan = plan::plan(source.name(), &layout, options)?;
-    // The containers of organizations that had none have names of ours by now.
+    // The containers of organizations that had none already have names of ours.
     plan.conflicts.retain(|conflict| conflict.kind != ConflictKind::CollectionWithoutOrganization);
     let mut stored = plan.organizations.iter().flat_map(|planned| &planned.stored);
     let is_known = stored.all(|stored| stored.id.is_some_and(|id| names.contains_key(&id)));

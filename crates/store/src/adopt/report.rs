@@ -30,7 +30,7 @@ pub struct RecognizedLayout {
     pub fields: Vec<RecognizedField>,
 }
 
-/// An organization, and what becomes of it.
+/// An organization, and what is done with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AdoptedOrganization {
     /// Its id, which stays.

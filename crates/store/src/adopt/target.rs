@@ -53,7 +53,7 @@ pub(super) async fn require_new(options: &AdoptOptions) -> Result<(), AdoptError
                 ControlState::Readable(control) => control.contents.is_some_and(|contents| {
                     !contents.organizations.is_empty() && !contents.installation.contains_key(ADOPTION_MARK)
                 }),
-                // Whatever else is there, opening it says.
+                // If anything else is wrong, opening it says so.
                 _ => false,
             }
         }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 /// What stretching a passphrase costs: some 256 MB of memory, and a second. More than this is refused when reading, since
-/// whoever writes the file chooses it.
+/// the writer of the file chooses it.
 const WORK_FACTOR: u8 = 18;
 /// The longest file of recipients, identities or a passphrase.
 const FILE_MAX_BYTES: u64 = 1 << 20;

@@ -51,7 +51,7 @@ pub struct BackupSummary {
     pub records: Timestamp,
     /// The key files that are in it.
     pub keys: Vec<String>,
-    /// Whom its objects are encrypted to (age); none if they are not encrypted.
+    /// Whom its objects are encrypted to (age); empty without encryption.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<String>,
     /// How many organizations are in it.

@@ -130,7 +130,7 @@ impl MongoBackup<'_> {
             }
             passes += 1;
         }
-        // Those that are gone by now are left out with all that belonged to them alone.
+        // Those that are gone are left out with all that belonged to them alone.
         self.refresh_organizations().await?;
         let moment = self.clock.now();
         self.copy_records().await?;

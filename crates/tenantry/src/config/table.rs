@@ -452,7 +452,7 @@ settings! {
             limits: Limits::new(1, 255, Unit::One),
         };
         /// The share of requests that are traced, from 0 to 1. A request with a `traceparent` is traced if its
-        /// caller's is, whatever this says (`parentbased_traceidratio`).
+        /// caller's is, regardless of this (`parentbased_traceidratio`).
         otlp_sample_ratio: SampleRatio = {
             name: "OTEL_TRACES_SAMPLER_ARG", flag: "otel-traces-sampler-arg", default: "1",
         };

@@ -107,7 +107,7 @@ async fn organization_over_its_rate_leaves_others_alone() {
     let (sent, refused) = flood(&busy.owner, &busy.documents(), "organization").await;
     assert_eq!(sent, 3, "making the key was the first request");
     check_refusal(refused, "organization", 4);
-    // Whoever it is that asks for it, and before the body is read.
+    // For every caller, and before the body is read.
     key.get(&busy.documents()).await.refused("too_many_requests");
     token.get(&busy.documents()).await.refused("too_many_requests");
     busy.owner.post(&busy.documents(), &json!(1)).await.refused("too_many_requests");

@@ -13,7 +13,7 @@ use tenantry_domain::limits::{MEMBERSHIPS_MAX, OWNERS_MAX};
 use tenantry_domain::organization::Organization;
 use tenantry_domain::password::hash::{check_readable, decoy};
 
-/// An account of the source, and what becomes of it.
+/// An account of the source, and what is done with it.
 pub(crate) struct Person {
     pub(super) label: String,
     pub(super) id: [u8; 12],

@@ -21,7 +21,7 @@ const STATUS: [&str; 2] = ["status", "state"];
 const DELETED_STATUS: [&str; 4] = ["deleted", "soft_deleted", "removed", "archived"];
 const SUSPENDED_STATUS: [&str; 3] = ["suspended", "inactive", "disabled"];
 
-/// A record of the source, and what becomes of it.
+/// A record of the source, and what is done with it.
 pub(crate) struct Candidate {
     /// Its id, as reports show it.
     pub(super) label: String,

@@ -58,7 +58,7 @@ impl RepositoryReader {
             let decrypted = self.identities.decrypt(&mut input);
             decrypted.and_then(|mut content| visit(&file.path, &mut content as &mut dyn Read))
         };
-        // What is damaged is said to be that, whatever else it has led to.
+        // What is damaged is said to be that, no matter what else it has led to.
         let (hash, bytes) = input.finish().map_err(|error| damaged(&error.to_string()))?;
         if hash != file.object || bytes != file.kept {
             return Err(damaged(&format!("its object {} is not what was written", file.object)));

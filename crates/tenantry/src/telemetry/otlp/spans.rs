@@ -131,7 +131,7 @@ impl Extractor for Headers<'_> {
     }
 }
 
-/// The spans that are sent: those of traced requests, and what is within them. So whatever runs in no traced request is
+/// The spans that are sent: those of traced requests, and what is within them. So what runs in no traced request is
 /// told apart by one look at the current span.
 pub struct TracedSpans;
 
