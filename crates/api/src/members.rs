@@ -46,8 +46,8 @@ pub struct MemberResponse<'a> {
 impl<'a> From<&'a Member> for MemberResponse<'a> {
     fn from(member: &'a Member) -> Self {
         Self {
-            account_id: member.account.id,
-            email: member.account.email.as_str(),
+            account_id: member.account_id,
+            email: member.email.as_str(),
             role: member.membership.role.as_str(),
             since: member.membership.since,
         }

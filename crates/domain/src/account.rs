@@ -111,6 +111,35 @@ const fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
+/// An account inside one organization: without its other memberships, of which there may be a thousand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberRecord {
+    /// The account.
+    pub account_id: AccountId,
+    /// Its address.
+    pub email: EmailAddress,
+    /// Since when the account is being removed.
+    pub removing_since: Option<Timestamp>,
+    /// The version of the account's record.
+    pub version: u64,
+    /// Its membership in that organization.
+    pub membership: Membership,
+}
+
+impl MemberRecord {
+    /// The account inside that organization, if it is a member.
+    #[must_use]
+    pub fn of(account: &Account, organization_id: OrganizationId) -> Option<Self> {
+        Some(Self {
+            account_id: account.id,
+            email: account.email.clone(),
+            removing_since: account.removing_since,
+            version: account.version,
+            membership: account.membership(organization_id)?.clone(),
+        })
+    }
+}
+
 /// New credentials for an account; absent ones stay as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CredentialChange {

@@ -40,7 +40,7 @@ pub use invitations::Invitations;
 pub use mails::Mails;
 pub use named_containers::NamedContainers;
 
-use crate::account::Account;
+use crate::account::{Account, MemberRecord};
 use crate::audit::AuditEvent;
 use crate::email::EmailKey;
 use crate::error::Result;
@@ -200,6 +200,22 @@ pub trait Accounts: Send + Sync {
         after: Option<AccountId>,
         limit: u32,
     ) -> Result<Vec<Arc<Account>>>;
+
+    /// Up to `limit` ids of accounts that are members of that organization, in their order, after `after`.
+    async fn list_account_ids_of(
+        &self,
+        organization_id: OrganizationId,
+        after: Option<AccountId>,
+        limit: u32,
+    ) -> Result<Vec<AccountId>>;
+
+    /// Those of the accounts that are members of that organization, in the order of `accounts`, which differ and are
+    /// at most a page.
+    async fn get_members(
+        &self,
+        organization_id: OrganizationId,
+        accounts: &[AccountId],
+    ) -> Result<Vec<MemberRecord>>;
 
     /// Whether an account is a member of that organization with that role of its own.
     async fn is_role_used(&self, organization_id: OrganizationId, role: RoleName) -> Result<bool>;

@@ -11,7 +11,7 @@ use rusqlite::{Connection, Row, named_params, params};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tenantry_domain::Result;
-use tenantry_domain::account::{Account, Membership};
+use tenantry_domain::account::{Account, MemberRecord, Membership};
 use tenantry_domain::audit::AuditEvent;
 use tenantry_domain::email::EmailKey;
 use tenantry_domain::ids::{AccountId, OrganizationId};
@@ -39,6 +39,8 @@ statements! {
         CROSS JOIN accounts ON accounts.id = memberships.account_id \
         WHERE memberships.organization_id = ?1 AND memberships.account_id > ?2 \
         ORDER BY memberships.account_id LIMIT ?3";
+    LIST_IDS_OF = "SELECT account_id FROM memberships WHERE organization_id = ?1 AND account_id > ?2 \
+        ORDER BY account_id LIMIT ?3";
 }
 
 #[async_trait]
@@ -78,6 +80,41 @@ impl Accounts for Sqlite {
                 // No id is empty, so an empty key sorts before the first one.
                 let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
                 LIST_OF.records(connection, params![organization_id.as_bytes(), after, limit])
+            })
+            .await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization_id))]
+    async fn list_account_ids_of(
+        &self,
+        organization_id: OrganizationId,
+        after: Option<AccountId>,
+        limit: u32,
+    ) -> Result<Vec<AccountId>> {
+        self.readers
+            .scan(move |connection| {
+                let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
+                let id = |row: &Row<'_>| row.get(0).map(AccountId::from_bytes);
+                Ok(LIST_IDS_OF.all(connection, params![organization_id.as_bytes(), after, limit], id)?)
+            })
+            .await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization_id))]
+    async fn get_members(
+        &self,
+        organization_id: OrganizationId,
+        accounts: &[AccountId],
+    ) -> Result<Vec<MemberRecord>> {
+        let accounts = accounts.to_vec();
+        self.readers
+            .scan(move |connection| {
+                let mut members = Vec::with_capacity(accounts.len());
+                for id in accounts {
+                    let account: Option<Account> = GET.record(connection, [id.as_bytes()])?;
+                    members.extend(account.and_then(|account| MemberRecord::of(&account, organization_id)));
+                }
+                Ok(members)
             })
             .await
     }

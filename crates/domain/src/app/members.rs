@@ -11,8 +11,9 @@
 use super::auth::{Auth, OrganizationRef, Principal};
 use super::clock_and_entropy::ClockAndEntropy;
 use super::operations::{Executor, Outcome};
-use crate::account::{Account, Membership, Role};
+use crate::account::{Account, MemberRecord, Membership, Role};
 use crate::audit::{AuditAction, AuditEvent, AuditTarget};
+use crate::email::EmailAddress;
 use crate::error::{ErrorCode, Result};
 use crate::ids::AccountId;
 use crate::invitation::Invitation;
@@ -35,22 +36,29 @@ pub struct MemberAccess {
 #[derive(Debug, Clone)]
 pub struct Member {
     /// The account.
-    pub account: Arc<Account>,
+    pub account_id: AccountId,
+    /// Its address.
+    pub email: EmailAddress,
     /// Its membership.
     pub membership: Membership,
+    version: u64,
 }
 
 impl Member {
     /// The account as a member; `None` if it is none, or leaves because it is being removed.
-    pub(super) fn new(account: Arc<Account>, organization: &Organization) -> Option<Self> {
-        let membership = account.membership(organization.id)?.clone();
-        account.removing_since.is_none().then_some(Self { account, membership })
+    pub(super) fn new(account: &Account, organization: &Organization) -> Option<Self> {
+        Self::of_record(MemberRecord::of(account, organization.id)?)
+    }
+
+    fn of_record(record: MemberRecord) -> Option<Self> {
+        let MemberRecord { account_id, email, removing_since, version, membership } = record;
+        removing_since.is_none().then_some(Self { account_id, email, membership, version })
     }
 
     /// Changes with everything that responses show.
     #[must_use]
-    pub fn version(&self) -> u64 {
-        self.account.version
+    pub const fn version(&self) -> u64 {
+        self.version
     }
 }
 
@@ -146,9 +154,11 @@ impl Members {
         limit: PageLimit,
     ) -> Result<Page<Member, AccountId>> {
         let organization = &*access.organization;
-        let found = self.accounts.list_accounts_of(organization.id, after, limit.items() + 1).await?;
-        let page = Page::of(found, limit, |account| account.id);
-        let items = page.items.into_iter().filter_map(|account| Member::new(account, organization));
+        // By their ids, so that an account of many organizations is not decoded for every page with it.
+        let found = self.accounts.list_account_ids_of(organization.id, after, limit.items() + 1).await?;
+        let page = Page::of(found, limit, |account| *account);
+        let members = self.accounts.get_members(organization.id, &page.items).await?;
+        let items = members.into_iter().filter_map(Member::of_record);
         Ok(Page { items: items.collect(), next: page.next })
     }
 
@@ -159,7 +169,7 @@ impl Members {
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %access.organization.id))]
     pub async fn get_member(&self, access: &MemberAccess, account: AccountId) -> Result<Member> {
         let found = self.accounts.get_account(account).await?;
-        let member = found.and_then(|account| Member::new(account, &access.organization));
+        let member = found.and_then(|account| Member::new(&account, &access.organization));
         member.ok_or_else(|| ErrorCode::MemberNotFound.into())
     }
 
@@ -205,7 +215,7 @@ impl Members {
             let current = self.executor.idle(access.organization.id).await?;
             let manager = self.manager(access, &current).await?;
             let member = self.accounts.get_account(id).await?;
-            let member = member.and_then(|account| Member::new(account, &current));
+            let member = member.and_then(|account| Member::new(&account, &current));
             let member = member.ok_or(ErrorCode::MemberNotFound)?;
             change.role.map_or(Ok(()), |role| current.roles.require(role))?;
             check_change(&manager, &current.roles, id, member.membership.role, change.role)?;
@@ -217,7 +227,7 @@ impl Members {
                 Some(Outcome::Running(record)) => return Ok(MemberOutcome::Running(record)),
                 Some(Outcome::Done { record, .. }) => {
                     let account = self.accounts.get_account(id).await?;
-                    let member = account.and_then(|account| Member::new(account, &current));
+                    let member = account.and_then(|account| Member::new(&account, &current));
                     return Ok(MemberOutcome::Done(record, member));
                 }
                 None => {}

@@ -5,7 +5,7 @@ use super::records::Records;
 use async_trait::async_trait;
 use std::sync::Arc;
 use tenantry_domain::Result;
-use tenantry_domain::account::Account;
+use tenantry_domain::account::{Account, MemberRecord};
 use tenantry_domain::audit::AuditEvent;
 use tenantry_domain::email::EmailKey;
 use tenantry_domain::ids::{AccountId, OrganizationId};
@@ -71,6 +71,33 @@ impl Accounts for CachedAccounts {
         limit: u32,
     ) -> Result<Vec<Arc<Account>>> {
         self.inner.list_accounts_of(organization_id, after, limit).await
+    }
+
+    async fn list_account_ids_of(
+        &self,
+        organization_id: OrganizationId,
+        after: Option<AccountId>,
+        limit: u32,
+    ) -> Result<Vec<AccountId>> {
+        self.inner.list_account_ids_of(organization_id, after, limit).await
+    }
+
+    async fn get_members(
+        &self,
+        organization_id: OrganizationId,
+        accounts: &[AccountId],
+    ) -> Result<Vec<MemberRecord>> {
+        if !self.memory.coherence.is_exclusive() {
+            return self.inner.get_members(organization_id, accounts).await;
+        }
+        let mut members = Vec::with_capacity(accounts.len());
+        for id in accounts {
+            let account = self.get_account(*id).await?;
+            members.extend(account.and_then(|account| MemberRecord::of(&account, organization_id)));
+            // A record that memory lacks is decoded on this thread.
+            tokio::task::consume_budget().await;
+        }
+        Ok(members)
     }
 
     async fn is_role_used(&self, organization_id: OrganizationId, role: RoleName) -> Result<bool> {

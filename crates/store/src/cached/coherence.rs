@@ -29,6 +29,11 @@ pub(super) enum Coherence {
 }
 
 impl Coherence {
+    /// Whether this process alone writes, so that what memory has is current.
+    pub(super) const fn is_exclusive(&self) -> bool {
+        matches!(self, Self::Exclusive)
+    }
+
     /// The moment, for a record that begins to be read.
     pub(super) fn now(&self) -> Moment {
         match self {

@@ -3,7 +3,7 @@
 use crate::engines::{Subject, in_parallel, on_every_engine};
 use crate::given::{self, Next, account, member, refusal};
 use std::sync::Arc;
-use tenantry_domain::account::{Account, PasswordHash, Role};
+use tenantry_domain::account::{Account, MemberRecord, PasswordHash, Role};
 use tenantry_domain::email::{EmailAddress, EmailKey};
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::ids::{AccountId, OrganizationId};
@@ -36,8 +36,16 @@ impl Subject {
     }
 
     async fn members(&self, id: OrganizationId, after: Option<AccountId>, limit: u32) -> Vec<AccountId> {
-        let found = self.store.accounts.list_accounts_of(id, after, limit).await.unwrap();
-        found.iter().map(|account| account.id).collect()
+        let accounts = &self.store.accounts;
+        let found = accounts.list_accounts_of(id, after, limit).await.unwrap();
+        let ids: Vec<_> = found.iter().map(|account| account.id).collect();
+        assert_eq!(accounts.list_account_ids_of(id, after, limit).await.unwrap(), ids);
+        let members: Vec<_> = found.iter().filter_map(|account| MemberRecord::of(account, id)).collect();
+        // With one that is no account.
+        let asked = [&ids[..], &[AccountId::from_bytes(given::id())]].concat();
+        assert_eq!(accounts.get_members(id, &asked).await.unwrap(), members);
+        assert_eq!(accounts.get_members(organization_id(), &asked).await.unwrap(), []);
+        ids
     }
 }
 

@@ -76,7 +76,7 @@ where
         .with_threads(false)
         .with_tracked_inactivity(false)
         .with_target(true);
-    Ok(Some(spans.with_filter(TracedSpans)))
+    Ok(Some(spans.with_filter(TracedSpans::new())))
 }
 
 /// Decides which requests are traced, if traces are sent.

@@ -94,7 +94,7 @@ impl Invitations {
             Outcome::Done { record, view } => {
                 let organization = view.ok_or(ErrorCode::InvitationInvalid)?.organization;
                 let account = self.accounts.get_account(account_id).await?;
-                let member = account.and_then(|account| Member::new(account, &organization));
+                let member = account.and_then(|account| Member::new(&account, &organization));
                 let member = member.ok_or(ErrorCode::MemberNotFound)?;
                 Ok(AcceptOutcome::Joined(record, member, organization))
             }
@@ -221,7 +221,7 @@ impl Invitations {
         let permissions = match (invitation.inviter, invitation.inviter_key) {
             (Some(account), _) => {
                 let found = self.accounts.get_account(account).await?;
-                let member = found.and_then(|account| Member::new(account, organization));
+                let member = found.and_then(|account| Member::new(&account, organization));
                 member.map(|member| organization.permissions_of(member.membership.role))
             }
             (None, Some(key)) => self.auth.current_key_permissions(key, organization).await?,

@@ -15,10 +15,11 @@ use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, Sampler as SdkSampler, SdkTracerProvider, SpanData, SpanExporter,
 };
 use prost::Message;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tenantry_api::request_trace::{AdoptParent, RequestTracer, TRACED};
 use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id};
 use tracing::subscriber::Interest;
 use tracing::{Metadata, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -132,23 +133,37 @@ impl Extractor for Headers<'_> {
 }
 
 /// The spans that are sent: those of traced requests, and what is within them. So what runs in no traced request is
-/// told apart by one look at the current span.
-pub struct TracedSpans;
+/// told apart by one look at the current span, and while no request is traced without that.
+pub struct TracedSpans {
+    /// Traced requests under way.
+    requests: AtomicUsize,
+}
+
+impl TracedSpans {
+    pub const fn new() -> Self {
+        Self { requests: AtomicUsize::new(0) }
+    }
+}
+
+fn begins_trace(metadata: &Metadata<'_>) -> bool {
+    metadata.target() == TRACED
+}
 
 fn may_be_traced(metadata: &Metadata<'_>) -> bool {
     metadata.is_span()
         && metadata.target().starts_with("tenantry")
-        && (metadata.name() != "request" || metadata.target() == TRACED)
+        && (metadata.name() != "request" || begins_trace(metadata))
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Filter<S> for TracedSpans {
     fn enabled(&self, metadata: &Metadata<'_>, context: &LayerContext<'_, S>) -> bool {
-        may_be_traced(metadata) && (metadata.target() == TRACED || context.lookup_current().is_some())
+        let is_within = || self.requests.load(Ordering::Relaxed) > 0 && context.lookup_current().is_some();
+        may_be_traced(metadata) && (begins_trace(metadata) || is_within())
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
         match may_be_traced(metadata) {
-            true if metadata.target() == TRACED => Interest::always(),
+            true if begins_trace(metadata) => Interest::always(),
             true => Interest::sometimes(),
             false => Interest::never(),
         }
@@ -156,6 +171,18 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Filter<S> for TracedSpans {
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
         Some(LevelFilter::DEBUG)
+    }
+
+    fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, _: LayerContext<'_, S>) {
+        if begins_trace(attributes.metadata()) {
+            self.requests.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn on_close(&self, id: Id, context: LayerContext<'_, S>) {
+        if context.metadata(&id).is_some_and(begins_trace) {
+            self.requests.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
