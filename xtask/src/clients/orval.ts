@@ -40,14 +40,14 @@ const owner = bearer(signedIn.data.access_token);
 
 const collection = "documents";
 const document = { _id: "order-1", status: "open", total: 12.5 };
-const inserted = await insertDocument(organization, collection, document, owner);
+const inserted = await insertDocument(organization, collection, document, undefined, owner);
 check(inserted.status === 201, inserted);
 
 const lines = new Blob(['{"_id":"order-2"}\n{"_id":"order-1"}\n']);
 const many = await insertDocuments(organization, collection, lines, { outcomes: "all" }, owner);
 check(many.status === 200, many);
 
-const read = await getDocument(organization, collection, "order-1", owner);
+const read = await getDocument(organization, collection, "order-1", undefined, owner);
 check(read.status === 200 && read.data["total"] === 12.5, read);
 
 const filter = '{"status":"open"}';
@@ -61,7 +61,7 @@ const renamed = await patchOrganization(
 );
 check(renamed.status === 200 && renamed.data.organization_identifier === "orval-2", renamed);
 
-const refused = await getDocument(organization, collection, "nothing", owner);
+const refused = await getDocument(organization, collection, "nothing", undefined, owner);
 check(refused.status === 404 && refused.data.code === "document_not_found", refused);
 
 const deleted = await deleteOrganization(organization, undefined, owner);
