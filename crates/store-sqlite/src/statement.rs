@@ -3,6 +3,7 @@
 
 use super::engine_error::EngineResult;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
+use serde_json::Value;
 use std::ops::ControlFlow;
 use tenantry_domain::Error;
 
@@ -127,9 +128,23 @@ pub(super) fn blob<'a>(row: &'a Row<'_>, column: usize) -> EngineResult<&'a [u8]
     Ok(row.get_ref(column)?.as_blob().map_err(Error::internal)?)
 }
 
-/// The record as it is stored.
+/// The record as it is stored: without absent fields, which are a fifth of an organization's.
 pub(super) fn encode(record: &impl serde::Serialize) -> EngineResult<String> {
-    Ok(serde_json::to_string(record).map_err(Error::internal)?)
+    let mut record = serde_json::to_value(record).map_err(Error::internal)?;
+    drop_absent(&mut record);
+    Ok(record.to_string())
+}
+
+/// Removes members that are null. A null in a list keeps its position.
+fn drop_absent(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(drop_absent);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_absent),
+        _ => {}
+    }
 }
 
 /// A counter or length as SQLite keeps it. Versions and counts never come near 2^63.
@@ -139,8 +154,15 @@ pub(super) fn integer(number: u64) -> i64 {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::Statement;
+    use super::{Statement, encode};
     use rusqlite::Connection;
+    use serde_json::json;
+
+    #[test]
+    fn absent_fields_of_record_are_not_stored() {
+        let record = json!({ "a": null, "b": { "c": null, "d": 0, "e": [null, { "f": null }] }, "g": false });
+        assert_eq!(encode(&record).unwrap(), r#"{"b":{"d":0,"e":[null,{}]},"g":false}"#);
+    }
 
     /// Refuses a statement that scans a table or sorts: on a large installation it would be far too slow.
     pub(crate) fn check_plans(connection: &Connection, statements: &[Statement]) {
