@@ -22,7 +22,11 @@ async fn main() -> Result<(), Box<dyn StdError>> {
     let (email, password) =
         ("owner@openapi-generator.example".to_owned(), "correct horse battery".to_owned());
 
-    let new = NewOrganizationBody::new(email.clone(), "OpenAPI Generator".to_owned(), password.clone());
+    let new = NewOrganizationBody {
+        email: Some(Some(email.clone())),
+        password: Some(Some(password.clone())),
+        ..NewOrganizationBody::new("OpenAPI Generator".to_owned())
+    };
     let key = Some("openapi-generator");
     let created = create_organization(&with_token(Some(operator_key)), new, key).await?;
     let (organization, collection) = (created.id, "documents");
@@ -32,14 +36,16 @@ async fn main() -> Result<(), Box<dyn StdError>> {
 
     let document = [("_id", json!("order-1")), ("status", json!("open")), ("total", json!(12.5))];
     let document = document.map(|(name, value)| (name.to_owned(), value)).into();
-    insert_document(&owner, &organization, collection, document, None).await?;
+    insert_document(&owner, &organization, collection, document, None, None).await?;
 
-    let read = get_document(&owner, &organization, collection, "order-1", None).await?;
+    let read = get_document(&owner, &organization, collection, "order-1", None, None).await?;
     assert_eq!(read["total"], 12.5);
 
     let filter = Some("{\"status\":\"open\"}");
-    let page =
-        list_documents(&owner, &organization, collection, filter, None, None, Some(10), None, None).await?;
+    let page = list_documents(
+        &owner, &organization, collection, None, filter, None, None, Some(10), None, None, None,
+    );
+    let page = page.await?;
     assert_eq!((page.items.len(), page.next_cursor), (1, None));
 
     // `Some(None)` is sent as null, which is as absent.
@@ -51,7 +57,7 @@ async fn main() -> Result<(), Box<dyn StdError>> {
     let renamed = patch_organization(&owner, &organization, patch, None).await?;
     assert_eq!(renamed.organization_identifier, "openapi-generator-2");
 
-    match get_document(&owner, &organization, collection, "nothing", None).await {
+    match get_document(&owner, &organization, collection, "nothing", None, None).await {
         Err(Error::ResponseError(refusal)) => {
             let problem: Problem = serde_json::from_str(&refusal.content)?;
             assert_eq!((refusal.status.as_u16(), problem.code.as_str()), (404, "document_not_found"));
