@@ -36,6 +36,7 @@ fn filter_matches_as_mongodb_does() {
         (r#"{"a":{"$exists":true}}"#, &[r#"{"a":null}"#, r#"{"a":[]}"#], &["{}"]),
         (r#"{"a.b":{"$exists":false}}"#, &["{}", r#"{"a":[]}"#, r#"{"a":[1]}"#], &[r#"{"a":[{"b":1},{}]}"#]),
         (r#"{"a":{"$all":[1,2]}}"#, &[r#"{"a":[2,3,1]}"#], &[r#"{"a":1}"#]),
+        (r#"{"a":{"$all":[1,1,1.0]}}"#, &[r#"{"a":[2,3,1]}"#, r#"{"a":1}"#], &[r#"{"a":2}"#]),
         (r#"{"a":{"$all":[]}}"#, &[], &[r#"{"a":[]}"#]),
         (r#"{"a":{"$size":0}}"#, &[r#"{"a":[]}"#], &["{}", r#"{"a":[1]}"#]),
         (r#"{"a":{"$elemMatch":{"$gt":1,"$lt":3}}}"#, &[r#"{"a":[0,2]}"#], &[r#"{"a":[0,4]}"#, r#"{"a":2}"#]),
@@ -243,6 +244,17 @@ fn filter_renders_to_mongodb_under_prefix() {
             r#"{"a":{"$not":{"$all":[1],"$size":2}}}"#,
             r#"{ "a": { "$not": { "$all": [1], "$size": 2 } } }"#,
             r#"{ "doc.a": { "$not": { "$all": [1], "$size": 2 } } }"#,
+        ),
+        // Below an array, where it could be served by an index that demands the path.
+        (
+            r#"{"a.b":{"$ne":null},"c":{"$ne":null}}"#,
+            r#"{ "$and": [{ "$nor": [{ "a.b": { "$eq": null } }, { "_id": { "$exists": false } }] }, { "c": { "$ne": null } }] }"#,
+            r#"{ "$and": [{ "$nor": [{ "doc.a.b": { "$eq": null } }, { "_id": { "$exists": false } }] }, { "doc.c": { "$ne": null } }] }"#,
+        ),
+        (
+            r#"{"$nor":[{"$and":[{"a.b":null}]}],"c":{"$elemMatch":{"a.b":{"$ne":null}}}}"#,
+            r#"{ "$and": [{ "$nor": [{ "$and": [{ "a.b": { "$eq": null } }] }, { "_id": { "$exists": false } }] }, { "c": { "$elemMatch": { "a.b": { "$ne": null } } } }] }"#,
+            r#"{ "$and": [{ "$nor": [{ "$and": [{ "doc.a.b": { "$eq": null } }] }, { "_id": { "$exists": false } }] }, { "doc.c": { "$elemMatch": { "a.b": { "$ne": null } } } }] }"#,
         ),
     ] {
         let text = |prefix| Bson::from(filter(json).to_mongodb(prefix)).to_string().replace(": [ ", ": [");
