@@ -11,6 +11,7 @@ mod doctor;
 mod ended_sessions;
 mod extra_collections;
 mod instances;
+mod neighbours;
 mod placements;
 mod printed;
 mod shared_documents;
