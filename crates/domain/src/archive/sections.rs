@@ -193,7 +193,11 @@ impl Sections {
     }
 
     pub(super) fn end_trail(&mut self, end: &ArchivedTrailEnd) -> Result<(), Fault> {
-        let found = self.open.take().and_then(|(chain, verifier)| end_of(chain, &verifier));
+        let open = self.open.take();
+        if let Some(Err((sequence, fault))) = open.as_ref().map(|(_, verifier)| verifier.finish()) {
+            return Err(format!("The audit trail was changed, at entry {sequence}: {fault}."));
+        }
+        let found = open.and_then(|(chain, verifier)| end_of(chain, &verifier));
         if found.as_ref() == Some(end) {
             return Ok(());
         }

@@ -6,7 +6,7 @@
 
 pub use super::place::{AuditChain, AuditHash, ChainHead};
 
-use super::{AuditAction, AuditEvent};
+use super::{AuditAction, AuditEvent, AuditOutcome};
 use crate::error::Result;
 use crate::ids::AuditEventId;
 use aws_lc_rs::digest::{Context, SHA256, digest};
@@ -89,6 +89,16 @@ impl AuditEntry {
         self.text.as_deref().map(AuditEvent::parse).transpose()
     }
 
+    /// Whether it tells why the entries before it have no text: a purge, or an import that was undone.
+    fn ends_redaction(&self) -> bool {
+        let is_failed = || matches!(self.event(), Ok(Some(event)) if event.outcome == AuditOutcome::Failed);
+        match self.action {
+            AuditAction::OrganizationPurged => self.text.is_some(),
+            AuditAction::OrganizationImported => is_failed(),
+            _ => false,
+        }
+    }
+
     fn computed_hash(&self) -> AuditHash {
         let mut context = Context::new(&SHA256);
         let chain = self.chain.to_string();
@@ -113,6 +123,9 @@ impl AuditEntry {
 
     /// What is wrong with the entry on its own: its text, the columns beside it, its hash.
     fn own_fault(&self) -> Option<ChainFault> {
+        if self.text.is_none() && self.actor.is_some() {
+            return Some(ChainFault::Columns);
+        }
         if let Some(text) = &self.text {
             if sha256(text.as_bytes()) != self.digest {
                 return Some(ChainFault::Text);
@@ -154,6 +167,12 @@ pub enum ChainFault {
     /// It is from another chain.
     #[error("it is from another chain")]
     Foreign,
+    /// It has no text, and no purge has removed it: a purge redacts a trail from its beginning.
+    #[error("its text is missing, and no purge removed it")]
+    Erased,
+    /// No purge follows the entries without a text.
+    #[error("the entries up to it have no text, and no purge follows them. If one is under way, verify again after it")]
+    NoPurge,
 }
 
 /// Verifies a chain entry by entry.
@@ -164,13 +183,15 @@ pub struct ChainVerifier {
     entries: u64,
     redacted: u64,
     first: Option<u64>,
+    /// Whether an event has followed the redacted entries that explains them.
+    is_explained: bool,
 }
 
 impl ChainVerifier {
     /// For the entries of `chain` in their order, beginning with the first that is kept.
     #[must_use]
     pub const fn new(chain: AuditChain) -> Self {
-        Self { chain, last: None, entries: 0, redacted: 0, first: None }
+        Self { chain, last: None, entries: 0, redacted: 0, first: None, is_explained: false }
     }
 
     /// Checks the next entry.
@@ -192,11 +213,28 @@ impl ChainVerifier {
         if !follows {
             return Err(ChainFault::Link);
         }
+        let is_redacted = entry.text.is_none();
+        // A purge redacts an organization's whole trail so far, and the installation's is never purged.
+        if is_redacted && (self.chain == AuditChain::INSTALLATION || self.redacted < self.entries) {
+            return Err(ChainFault::Erased);
+        }
+        self.is_explained |= entry.ends_redaction();
         self.first.get_or_insert(entry.sequence);
         self.entries += 1;
-        self.redacted += u64::from(entry.text.is_none());
+        self.redacted += u64::from(is_redacted);
         self.last = Some(entry.head());
         Ok(())
+    }
+
+    /// Checks the chain as a whole, once it has no further entry.
+    ///
+    /// # Errors
+    /// [`ChainFault::NoPurge`], with the last entry that was redacted.
+    pub fn finish(&self) -> Result<(), (u64, ChainFault)> {
+        if self.redacted == 0 || self.is_explained {
+            return Ok(());
+        }
+        Err((self.first.unwrap_or(1) + self.redacted - 1, ChainFault::NoPurge))
     }
 
     /// The last entry that was checked.

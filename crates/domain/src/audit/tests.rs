@@ -73,12 +73,51 @@ fn chain_of_untouched_entries_verifies() {
     assert_eq!((verifier.entries(), verifier.redacted(), verifier.first()), (5, 0, Some(1)));
 }
 
+/// The chain with one more entry.
+fn followed_by(mut entries: Vec<AuditEntry>, next: AuditEvent) -> Vec<AuditEntry> {
+    entries.push(AuditEntry::link(&next, entries.last()).unwrap());
+    entries
+}
+
+/// The chain whose entries at `redacted` have lost their text.
+fn redacted(mut entries: Vec<AuditEntry>, redacted: std::ops::Range<usize>) -> Vec<AuditEntry> {
+    for entry in &mut entries[redacted] {
+        *entry = entry.clone().redacted();
+    }
+    entries
+}
+
 #[test]
 fn chain_verifies_across_retention_and_redaction() {
-    let entries = chain(6);
-    let kept: Vec<AuditEntry> = entries.into_iter().skip(2).map(AuditEntry::redacted).collect();
-    let verifier = verify(&kept).unwrap();
-    assert_eq!((verifier.entries(), verifier.redacted(), verifier.first()), (4, 4, Some(3)));
+    let purge = AuditEvent { action: AuditAction::OrganizationPurged, ..event(6) };
+    let refused = AuditOutcome::Failed;
+    let undone = AuditEvent { action: AuditAction::OrganizationImported, outcome: refused, ..event(6) };
+    for end in [purge, undone] {
+        let kept = redacted(followed_by(chain(6), end), 0..6).split_off(2);
+        let verifier = verify(&kept).unwrap();
+        assert_eq!((verifier.entries(), verifier.redacted(), verifier.first()), (5, 4, Some(3)));
+        assert_eq!(verifier.finish(), Ok(()));
+    }
+}
+
+#[test]
+fn chain_finds_text_that_no_purge_removed() {
+    let purged = || followed_by(chain(3), AuditEvent { action: AuditAction::OrganizationPurged, ..event(3) });
+    let imported = AuditEvent { action: AuditAction::OrganizationImported, ..event(4) };
+    for (entries, fault) in [
+        (redacted(chain(3), 0..2), (2, ChainFault::NoPurge)),
+        (redacted(followed_by(chain(3), imported.clone()), 0..3), (3, ChainFault::NoPurge)),
+        (redacted(purged(), 0..4), (4, ChainFault::NoPurge)),
+        (redacted(followed_by(purged(), imported), 0..4), (4, ChainFault::NoPurge)),
+    ] {
+        assert_eq!(verify(&entries).unwrap().finish(), Err(fault));
+    }
+    assert_eq!(verify(&redacted(purged(), 1..2)).unwrap_err(), ChainFault::Erased);
+    let installation = AuditEvent { organization_id: None, ..event(0) };
+    let entry = AuditEntry::link(&installation, None).unwrap().redacted();
+    assert_eq!(ChainVerifier::new(AuditChain::INSTALLATION).check(&entry), Err(ChainFault::Erased));
+    let named = AuditEntry { text: None, ..chain(1).remove(0) };
+    assert_eq!(verify(&[named]).unwrap_err(), ChainFault::Columns);
 }
 
 #[test]

@@ -56,13 +56,17 @@ fn api_key(number: u8) -> ArchivedApiKey {
 }
 
 fn entries(chain: OrganizationId, count: u8) -> Vec<AuditEntry> {
+    trail(chain, &vec![AuditAction::KeyCreated; usize::from(count)])
+}
+
+fn trail(chain: OrganizationId, actions: &[AuditAction]) -> Vec<AuditEntry> {
     let mut entries: Vec<AuditEntry> = Vec::new();
-    for number in 1..=count {
+    for (number, action) in (1..).zip(actions) {
         let event = AuditEvent {
             id: AuditEventId::from_bytes([number; 12]),
             organization_id: Some(chain),
             at: Timestamp::UNIX_EPOCH,
-            action: AuditAction::KeyCreated,
+            action: *action,
             actor: Actor::Operator,
             subject: None,
             target: None,
@@ -89,7 +93,8 @@ struct Parts {
 
 impl Parts {
     fn all() -> Self {
-        let mut redacted = entries(OrganizationId::from_bytes([7; 12]), 2);
+        let purged = [AuditAction::KeyCreated, AuditAction::OrganizationPurged];
+        let mut redacted = trail(OrganizationId::from_bytes([7; 12]), &purged);
         redacted[0] = redacted[0].clone().redacted();
         Self {
             roles: vec![role("billing"), role("reader")],

@@ -171,6 +171,7 @@ impl ChainCheck {
 
     /// Checks that a trail ends as the event of the import says. Its beginning may have been removed.
     fn finish_trail(self, mark: &CarriedTrailMark) -> Result<CheckedTrail, ClientError> {
+        self.check_whole()?;
         let name = mark.kept_as;
         let head = self.verifier.as_ref().and_then(|(chain, verifier)| Some((*chain, verifier.head()?)));
         let ends_as_named = head.is_some_and(|(chain, head)| chain == mark.chain && head == mark.head());
@@ -184,11 +185,20 @@ impl ChainCheck {
         Ok(CheckedTrail { name, chain: mark.chain, entries, last: mark.last })
     }
 
+    /// Checks what only the whole chain can tell.
+    fn check_whole(&self) -> Result<(), ClientError> {
+        let outcome = self.verifier.as_ref().map_or(Ok(()), |(_, verifier)| verifier.finish());
+        outcome.map_err(|(sequence, fault)| {
+            ClientError::Other(format!("The chain is broken at entry {sequence}: {fault}."))
+        })
+    }
+
     fn broken(&self, what: &str) -> ClientError {
         ClientError::Other(format!("Line {} {what}: the chain was changed or is incomplete.", self.lines))
     }
 
     fn finish(self, json: bool, trails: &[CheckedTrail]) -> Result<(), ClientError> {
+        self.check_whole()?;
         let chain = self.verifier.as_ref().map(|(chain, _)| *chain);
         let head = self.verifier.as_ref().and_then(|(_, verifier)| verifier.head());
         let (entries, redacted, first) = self.verifier.as_ref().map_or((0, 0, None), |(_, verifier)| {

@@ -18,6 +18,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 const ROUNDS: u32 = 6;
+/// Further rounds, each longer than the one before, for a machine that is too busy to answer every worker in the first.
+const MORE_ROUNDS: u32 = 12;
 const WORKERS: usize = 8;
 const READERS: usize = 2;
 
@@ -27,8 +29,14 @@ async fn acknowledged_changes_survive_kills_under_load() {
     let test_env = TestEnv::new();
     let mut workers: Vec<Worker> = (0..WORKERS).map(|number| Worker::new(number, rng.next())).collect();
     let mut kills = 0;
-    for round in 0..ROUNDS {
-        workers = load_and_kill(&test_env, workers, rng.between(150, 1200)).await;
+    for round in 0..ROUNDS + MORE_ROUNDS {
+        let has_seen_all = workers.iter().all(|worker| worker.answered > 0)
+            && workers.iter().any(|worker| worker.cut_off > 0);
+        if round >= ROUNDS && has_seen_all {
+            break;
+        }
+        let more = u64::from(round.saturating_sub(ROUNDS - 1)) * 1000;
+        workers = load_and_kill(&test_env, workers, more + rng.between(150, 1200)).await;
         kills += 1 + kill_starts(&test_env, &mut rng).await;
         let server = recovered(&test_env).await;
         let found = Snapshot::sound(&test_env);

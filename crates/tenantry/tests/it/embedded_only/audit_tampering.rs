@@ -29,7 +29,8 @@ async fn fault_after(sql: &str) -> Option<ChainFault> {
     let entries: Vec<AuditEntry> =
         lines.into_iter().map(|line| serde_json::from_value(line).unwrap()).collect();
     let mut verifier = ChainVerifier::new(entries[0].chain);
-    entries.iter().find_map(|entry| verifier.check(entry).err())
+    let broken = entries.iter().find_map(|entry| verifier.check(entry).err());
+    broken.or_else(|| verifier.finish().err().map(|(_, fault)| fault))
 }
 
 #[tokio::test]
@@ -44,12 +45,15 @@ async fn changed_bytes_and_missing_entries_are_found() {
         ("SET at = at + 1", ChainFault::Columns),
         ("SET hash = digest", ChainFault::Hash),
         ("SET event = NULL, actor = NULL, action = 'key.revoked'", ChainFault::Hash),
+        ("SET event = NULL, actor = NULL", ChainFault::Erased),
     ] {
         let sql = format!("UPDATE audit_entries {change} WHERE chain = ?1 AND sequence = 3");
         assert_eq!(fault_after(&sql).await, Some(fault), "{change}");
     }
     let deleted = "DELETE FROM audit_entries WHERE chain = ?1 AND sequence = 3";
     assert_eq!(fault_after(deleted).await, Some(ChainFault::Link));
+    let erased = "UPDATE audit_entries SET event = NULL, actor = NULL WHERE chain = ?1 AND sequence <= 3";
+    assert_eq!(fault_after(erased).await, Some(ChainFault::NoPurge));
     let touched = "UPDATE audit_entries SET actor = actor WHERE chain = ?1 AND sequence = 3";
     assert_eq!(fault_after(touched).await, None);
 }
