@@ -5,7 +5,9 @@
 
 use crate::shell::{cargo, nextest, run as sh};
 use crate::tools::programs::TYPOS;
-use crate::{chaos, clients, deny, deploy, dist, docs, generate, suites, tidy, tools};
+use crate::{
+    chaos, clients, conformance, deny, deploy, dist, docs, generate, neighbours, soak, suites, tidy, tools,
+};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use std::time::{Duration, Instant};
@@ -39,8 +41,12 @@ pub enum Step {
     Deploy,
     /// Clients that two tools generate from the OpenAPI document, against the service
     Clients,
+    /// Requests that schemathesis draws from the OpenAPI document, answered by the service on the embedded engine
+    Conformance,
     /// Long: the clients of all tools
     AllClients,
+    /// Long: many more such requests, on both engines
+    AllConformance,
     /// Fast: the tests that need no MongoDB, on the embedded engine
     FastTests,
     /// Long: every case of the faults of MongoDB, where the tests run a sample
@@ -52,12 +58,18 @@ pub enum Step {
     Proxies,
     /// Long: public suites of others
     Suites,
+    /// Long: an earlier version and this one, beside each other on MongoDB
+    Neighbours,
+    /// Long: half an hour of mixed work with kills, on each engine
+    Soak,
     /// Long: half an hour of chaos
     Chaos,
 }
 
 /// Minutes of chaos in the long form.
 const CHAOS_MINUTES: u64 = 30;
+/// Minutes of mixed work on each engine in the long form.
+const SOAK_MINUTES: u64 = 30;
 
 impl Step {
     fn name(self) -> String {
@@ -68,7 +80,15 @@ impl Step {
     const fn is_long(self) -> bool {
         matches!(
             self,
-            Self::AllClients | Self::AllFaults | Self::Package | Self::Proxies | Self::Suites | Self::Chaos
+            Self::AllClients
+                | Self::AllConformance
+                | Self::AllFaults
+                | Self::Package
+                | Self::Proxies
+                | Self::Suites
+                | Self::Neighbours
+                | Self::Soak
+                | Self::Chaos
         )
     }
 
@@ -96,10 +116,14 @@ impl Step {
             Self::Deploy => deploy::check(),
             Self::Clients => clients::run(false),
             Self::AllClients => clients::run(true),
+            Self::Conformance => conformance::run(false, None),
+            Self::AllConformance => conformance::run(true, None),
             Self::AllFaults => all_faults(),
             Self::Package => package(),
             Self::Proxies => proxies(),
             Self::Suites => suites::run(),
+            Self::Neighbours => neighbours::run(None),
+            Self::Soak => soak::run(SOAK_MINUTES, &[], None),
             Self::Chaos => chaos::run(CHAOS_MINUTES, None),
         }
     }

@@ -12,15 +12,18 @@ mod bench;
 mod chaos;
 mod ci;
 mod clients;
+mod conformance;
 mod deny;
 mod deploy;
 mod dist;
 mod docs;
 mod fuzz;
 mod generate;
+mod neighbours;
 #[path = "../../benches/src/process.rs"]
 mod process;
 mod shell;
+mod soak;
 mod suites;
 mod tidy;
 mod tools;
@@ -47,7 +50,7 @@ enum Command {
         #[arg(value_enum)]
         steps: Vec<ci::Step>,
         /// Also the steps that are too long for every change: all faults of MongoDB, all clients, what is shipped, the
-        /// samples for proxies, the suites of others, half an hour of chaos
+        /// samples for proxies, the suites of others, an earlier version beside this one, half an hour each of chaos and of mixed work
         #[arg(long, conflicts_with = "steps")]
         long: bool,
         /// Only the steps that find most mistakes soon: formatting, clippy, and the tests that need no
@@ -84,6 +87,29 @@ enum Command {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// Runs mixed work on a service for minutes, kills it every few of them, and checks that nothing is lost and nothing grows
+    ///
+    /// On the embedded engine and then on MongoDB. Prints what each process held: memory, open files, disk. Fails if something
+    /// that was acknowledged is not there, or memory, files or disk grow without documents.
+    Soak {
+        /// For how many minutes on each engine
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+        /// On this engine alone; may be repeated
+        #[arg(long, value_enum)]
+        engine: Vec<soak::Engine>,
+        /// The seed of an earlier run
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+    /// Runs an earlier version and this one beside each other on one database of MongoDB
+    ///
+    /// Builds the earlier version from the history into target/previous, which takes some minutes once.
+    Neighbours {
+        /// The program of an earlier version, instead of one from the history
+        #[arg(long)]
+        program: Option<std::path::PathBuf>,
+    },
     /// Tries changed texts, documents, tokens and archives on everything that reads them
     ///
     /// The targets are the tests called `fuzz_…`, which every test run tries for a moment. A failure prints the input
@@ -92,6 +118,18 @@ enum Command {
         /// For how many minutes, all targets together
         #[arg(long, default_value_t = 10)]
         minutes: u64,
+    },
+    /// Draws requests from the OpenAPI document, with schemathesis, and holds the answers against it, with all checks
+    ///
+    /// Installs schemathesis below target/tools. The short form is a step of every run; the long one is on both engines.
+    /// Fails on what `xtask/src/conformance/accepted.py` does not explain.
+    Conformance {
+        /// Many requests, also ones that build on each other, on both engines
+        #[arg(long)]
+        long: bool,
+        /// Draw the requests of this seed again
+        #[arg(long)]
+        seed: Option<u32>,
     },
     /// Runs the samples in deploy/ with nginx, Caddy and HAProxy in front of the service
     ///
@@ -127,6 +165,9 @@ fn main() -> ExitCode {
         Command::Docs => docs::build(),
         Command::Tidy => tidy::check(),
         Command::Chaos { minutes, seed } => chaos::run(minutes, seed),
+        Command::Conformance { long, seed } => conformance::run(long, seed),
+        Command::Soak { minutes, engine, seed } => soak::run(minutes, &engine, seed),
+        Command::Neighbours { program } => neighbours::run(program),
         Command::Fuzz { minutes } => fuzz::run(minutes),
         Command::Proxies => ci::proxies(),
         Command::Suites => suites::run(),

@@ -168,10 +168,14 @@ request_fields! {
     }
 }
 
+/// The fewest seconds until a key ends.
+pub const KEY_LIFETIME_MIN: u64 = 60;
+/// The most: ten years.
+pub const KEY_LIFETIME_MAX: u64 = 10 * 365 * 24 * 3600;
+
 /// Seconds until a key ends.
 fn parse_lifetime(text: &str) -> Result<Duration, String> {
-    const LONGEST: u64 = 10 * 365 * 24 * 3600;
-    parse_seconds(text, 60, LONGEST)
+    parse_seconds(text, KEY_LIFETIME_MIN, KEY_LIFETIME_MAX)
 }
 
 fn parse_overlap(text: &str) -> Result<Duration, String> {

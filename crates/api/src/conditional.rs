@@ -336,7 +336,16 @@ fn parse<T>(value: &str, read: impl Fn(&str) -> Option<T>) -> Option<Tags<T>> {
         let opaque = quoted.strip_prefix('"')?.strip_suffix('"')?;
         Some(read(strip_codings(opaque)))
     };
-    value.split(',').map(|text| tag(text.trim())).collect::<Option<_>>().map(Tags::These)
+    elements(value).map(|text| tag(text.trim())).collect::<Option<_>>().map(Tags::These)
+}
+
+/// The elements of a list. A comma within quotes is part of a tag.
+fn elements(value: &str) -> impl Iterator<Item = &str> {
+    let mut is_quoted = false;
+    value.split(move |c| {
+        is_quoted ^= c == '"';
+        c == ',' && !is_quoted
+    })
 }
 
 /// The tag without the codings that proxies have appended.
@@ -370,11 +379,12 @@ mod tests {
         assert_eq!(if_match(etag(tag).unwrap().to_str().unwrap()).unwrap(), Some(vec![tag]));
         let other = EntityTag { organization: 8, admin: 2 };
         assert_eq!(if_match("\"7-2\", \"x\" ,\"8-2\"").unwrap(), Some(vec![tag, other]));
+        assert_eq!(if_match("\"a,b\",\"7-2\",\",\"").unwrap(), Some(vec![tag]), "a comma may be in a tag");
         assert_eq!(if_match("*").unwrap(), None);
         for value in ["\"7\"", "\"abc\"", "\"7-gzip\"", "\"7-2-snappy\"", "\"-gzip\""] {
             assert_eq!(if_match(value).unwrap(), Some(Vec::new()), "{value}");
         }
-        for value in ["7-2", "", "\"7-2", "*, \"7-2\"", "\""] {
+        for value in ["7-2", "", "\"7-2", "*, \"7-2\"", "\"", "\"a,b", "\"7-2\","] {
             assert_eq!(if_match(value).unwrap_err().code(), error_codes::INVALID_HEADER, "{value}");
         }
     }

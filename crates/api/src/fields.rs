@@ -253,7 +253,7 @@ impl Fields {
         if !self.is_query() {
             match self.members.get_mut(name)? {
                 Value::Null => {}
-                value if value.is_number() => *value = Value::String(value.to_string()),
+                value if value.is_number() => *value = Value::String(number_text(value)),
                 _ => {
                     self.members.remove(name);
                     self.refuse(name, "Must be a number.");
@@ -267,7 +267,7 @@ impl Fields {
     pub fn limit(&mut self, name: &str) -> Option<Option<QuotaLimit>> {
         match self.members.remove(name)? {
             Value::Null => Some(None),
-            value => match value.as_u64().and_then(|limit| QuotaLimit::new(limit).ok()) {
+            value => match number_text(&value).parse().ok().and_then(|limit| QuotaLimit::new(limit).ok()) {
                 Some(limit) => Some(Some(limit)),
                 None => {
                     self.refuse(
@@ -401,6 +401,16 @@ fn not_this_json(body: &[u8], error: &serde_json::Error) -> Error {
         .map_or_else(|| Error::new(ErrorCode::InvalidJson).detail(detail()), Error::from)
 }
 
+/// The text of a number, for parsers. `3.0` is the integer 3, as JSON Schema has it: some languages write it so.
+fn number_text(number: &Value) -> String {
+    match number.as_f64() {
+        Some(whole) if number.is_f64() && whole.fract() == 0.0 && whole.abs() < 2.0_f64.powi(53) => {
+            format!("{whole:.0}")
+        }
+        _ => number.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -452,5 +462,15 @@ mod tests {
                 ("/~0~1", "This request has no such field: check its spelling, or leave it out."),
             ]
         );
+    }
+
+    #[test]
+    fn whole_number_may_have_fraction_of_zero() {
+        let mut fields =
+            Fields::of_json(br#"{"a":60.0,"b":-0.0,"c":1.5,"d":1e3,"e":1e300,"f":7.0}"#).unwrap();
+        let mut number = |name: &str| fields.numeric(name, str::parse::<u32>);
+        assert_eq!(["a", "b", "c", "d", "e"].map(&mut number), [Some(60), None, None, Some(1000), None]);
+        assert_eq!(fields.limit("f"), Some(QuotaLimit::new(7).ok()));
+        assert_eq!(number_text(&serde_json::json!(u64::MAX)), u64::MAX.to_string());
     }
 }

@@ -225,10 +225,13 @@ async fn carry(
         AnsweredRequest { method: &seen.method, route: seen.route(), status: response.status(), took };
     http.metrics.observe(&observed);
     let code = response.extensions().get().map(|RenderedCode(code)| *code);
+    let mut trace_id = None;
     if seen.is_traced {
-        request_trace::finish(&Span::current(), response.status(), RequestOrigin::organization(), code);
+        let span = Span::current();
+        request_trace::finish(&span, response.status(), RequestOrigin::organization(), code);
+        trace_id = http.tracer.as_ref().and_then(|tracer| tracer.trace_id(&span));
     }
-    log(&seen.id, &observed, code, http.settings.log_all_requests);
+    log(&seen.id, &observed, code, trace_id.as_deref(), http.settings.log_all_requests);
     http.request_limits.announce(response.headers_mut());
     make_absolute(response.headers_mut(), public_url);
     complete(response.headers_mut(), seen.id);
@@ -304,7 +307,7 @@ fn complete(answer: &mut HeaderMap, id: RequestId) {
 
 /// The line about an answered request.
 macro_rules! log_line {
-    ($level:ident, $id:expr, $seen:expr, $code:expr) => {
+    ($level:ident, $id:expr, $seen:expr, $code:expr, $trace_id:expr) => {
         tracing::$level!(
             request_id = $id.as_str(),
             method = $seen.method.as_str(),
@@ -314,6 +317,7 @@ macro_rules! log_line {
             micros = u64::try_from($seen.took.as_micros()).unwrap_or(u64::MAX),
             client = RequestOrigin::address().map(|address| display(address.to_canonical())),
             organization = RequestOrigin::organization().map(display),
+            trace_id = $trace_id,
             "answered"
         )
     };
@@ -321,12 +325,18 @@ macro_rules! log_line {
 
 /// Successful reads are frequent and rarely of interest, so they have the level `debug`. The path is not logged: it may
 /// contain a name, and the route says which endpoint it was. `is_verbose` logs them like all others.
-fn log(id: &RequestId, seen: &AnsweredRequest<'_>, code: Option<&str>, is_verbose: bool) {
+fn log(
+    id: &RequestId,
+    seen: &AnsweredRequest<'_>,
+    code: Option<&str>,
+    trace_id: Option<&str>,
+    is_verbose: bool,
+) {
     let is_read = matches!(*seen.method, Method::GET | Method::HEAD | Method::OPTIONS);
     if is_read && seen.status.as_u16() < 400 && !is_verbose {
-        log_line!(debug, id, seen, code);
+        log_line!(debug, id, seen, code, trace_id);
     } else {
-        log_line!(info, id, seen, code);
+        log_line!(info, id, seen, code, trace_id);
     }
 }
 

@@ -4,6 +4,7 @@
 //! # Pitfalls
 //! Each handler declares its [`Rule`] in its own attribute. Without it, the service does not start.
 
+mod constraints;
 mod rule;
 mod shapes;
 
@@ -70,6 +71,7 @@ pub fn document(routes: utoipa::openapi::OpenApi, app_name: &str, public_url: &s
         }
     }
     shapes::finish(&mut document);
+    constraints::add(&mut document);
     document
 }
 

@@ -19,6 +19,9 @@ pub type AdoptParent = Box<dyn FnOnce(&Span) + Send>;
 pub trait RequestTracer: Send + Sync {
     /// What begins the trace of a request with these headers; `None` if it is not traced.
     fn sample(&self, headers: &HeaderMap) -> Option<AdoptParent>;
+
+    /// The id of the trace that this span belongs to, as 32 hexadecimal digits.
+    fn trace_id(&self, span: &Span) -> Option<String>;
 }
 
 /// The span of a traced request.

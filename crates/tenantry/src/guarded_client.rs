@@ -9,6 +9,7 @@ mod address;
 
 pub use address::AddressPolicy;
 
+use crate::telemetry::otlp;
 use futures_util::future::select_ok;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
@@ -89,6 +90,7 @@ impl GuardedClient {
     ///
     /// # Errors
     /// A sentence.
+    #[tracing::instrument(level = "debug", name = "get_document", skip_all)]
     pub async fn get(&self, url: &Url, policy: &AddressPolicy) -> Result<Vec<u8>, FetchError> {
         check_url(url)?;
         tokio::time::timeout(CALL_TIMEOUT, self.call(url, policy)).await.unwrap_or(Err(FetchError::Timeout))
@@ -150,13 +152,15 @@ where
         None => url.host_str().unwrap_or_default().to_owned(),
     };
     let path = &url.as_str()[start_of_path(url)..];
-    let request = Request::get(path)
+    let mut request = Request::get(path)
         .header(header::HOST, host)
         .header(header::ACCEPT, "application/jwk-set+json, application/json")
         .header(header::USER_AGENT, USER_AGENT)
-        .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(failed)?;
+        .header(header::CONNECTION, "close");
+    if let Some(traceparent) = otlp::traceparent() {
+        request = request.header("traceparent", traceparent);
+    }
+    let request = request.body(Empty::<Bytes>::new()).map_err(failed)?;
     // In this future, so that the connection ends with it.
     let reply = async {
         let response = sender.send_request(request).await.map_err(failed)?;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tenantry_domain::foreign_token::{IssuerKeySet, IssuerKeys};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 /// How long the keys of an issuer are used before they are got again. They are used longer if that fails. With the pause
 /// and a call after it, a key that is withdrawn is good for less than ten minutes.
@@ -106,7 +107,8 @@ impl IssuerKeys for IssuerKeyCache {
     async fn refresh(&self, issuer: usize) {
         let source = Arc::clone(&self.sources[issuer]);
         // To its end, even if the request that asks is dropped: others wait for it.
-        let _ = tokio::spawn(async move { source.refresh_for_token().await }).await;
+        let refresh = async move { source.refresh_for_token().await };
+        let _ = tokio::spawn(refresh.in_current_span()).await;
     }
 }
 

@@ -68,7 +68,7 @@ const TOKENS: [&str; 32] = [
 /// # Panics
 /// With the input, if the target does.
 #[expect(clippy::disallowed_methods, reason = "this is no setting of the service")]
-pub fn fuzz(seeds: &[&str], target: impl Fn(&[u8])) {
+pub fn fuzz<S: AsRef<[u8]>>(seeds: &[S], target: impl Fn(&[u8])) {
     let seconds = std::env::var(SECONDS).ok().and_then(|seconds| seconds.parse().ok());
     let time = Duration::from_secs(seconds.unwrap_or(0));
     let began = Instant::now();
@@ -91,9 +91,10 @@ pub fn fuzz(seeds: &[&str], target: impl Fn(&[u8])) {
 
 /// One of `seeds`, changed as `changes` says: its first byte chooses the seed, and each four more are a change.
 #[must_use]
-pub fn changed(seeds: &[&str], changes: &[u8]) -> Vec<u8> {
+pub fn changed<S: AsRef<[u8]>>(seeds: &[S], changes: &[u8]) -> Vec<u8> {
     let seed = |number: u8| {
-        seeds.get(usize::from(number) % seeds.len().max(1)).copied().unwrap_or_default().as_bytes()
+        let seed = seeds.get(usize::from(number) % seeds.len().max(1));
+        seed.map_or(&[][..], |seed| seed.as_ref())
     };
     let Some((first, changes)) = changes.split_first() else { return seed(0).to_vec() };
     let mut input = seed(*first).to_vec();
@@ -132,7 +133,7 @@ mod tests {
         assert_eq!(changed(&["a", "b"], &[]), b"a");
         assert_eq!(changed(&["a", "b"], &[1]), b"b");
         assert_eq!(changed(&["a", "b"], &[3, 9]), b"b");
-        assert!(changed(&[], &[1, 2, 3, 4, 5]).len() <= 20);
+        assert!(changed::<&str>(&[], &[1, 2, 3, 4, 5]).len() <= 20);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::*;
 use axum::body::to_bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use futures_util::stream;
+use futures_util::{FutureExt, stream};
 use std::convert::Infallible;
 use std::io::Write;
 
@@ -121,4 +121,22 @@ fn unknown_coding_is_refused_and_known_ones_are_named() {
         assert!(!is_unknown(&headers(coding)), "{coding}");
     }
     assert!(!is_unknown(&HeaderMap::new()));
+}
+
+/// Whatever arrives, in whatever pieces, decodes to the same within its bounds, or is refused.
+#[test]
+fn fuzz_coded_body() {
+    let text = lines(200);
+    let seeds = [gzip(&text), zstd(&text), gzip(b""), zstd(b"{}"), [gzip(b"{}"), gzip(&text)].concat()];
+    tenantry_test_fuzz::fuzz(&seeds, |input| {
+        for coding in ["gzip", "zstd"] {
+            let [whole, piecewise] =
+                [usize::MAX, 7].map(|piece| decode(coding, input, piece).now_or_never().unwrap());
+            let limit = FREE_BYTES.max(input.len() as u64 * MAX_RATIO);
+            assert!(whole.as_ref().is_ok_and(|decoded| decoded.len() as u64 <= limit) || whole.is_err());
+            // A fault is noticed sooner or later, by how much has arrived.
+            assert_eq!(whole.is_ok(), piecewise.is_ok(), "{coding}");
+            assert!(whole.is_err() || whole == piecewise, "{coding}");
+        }
+    });
 }

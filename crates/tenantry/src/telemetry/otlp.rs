@@ -9,6 +9,7 @@ mod spans;
 
 pub use client::{OTLP_EXPORTS, OTLP_RESULTS, OTLP_SIGNALS};
 pub use metrics::MetricsSender;
+pub use spans::traceparent;
 
 use crate::config::Config;
 use crate::system::{SystemClock, SystemEntropy};

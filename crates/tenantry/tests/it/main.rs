@@ -65,6 +65,8 @@ mod secret_rotation;
 mod set_password;
 mod sign_in;
 mod signing_keys;
+#[cfg(feature = "crash-points")]
+mod soak;
 mod support;
 mod telemetry;
 mod tokens;

@@ -10,6 +10,7 @@ mod doctor;
 mod ended_sessions;
 mod extra_collections;
 mod instances;
+mod neighbours;
 mod placements;
 mod shared_documents;
 mod transfer;

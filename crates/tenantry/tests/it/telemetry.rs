@@ -2,6 +2,8 @@
 
 use crate::support::client::Client;
 use crate::support::fixtures::{PASSWORD, credentials, new_organization};
+use crate::support::identity_provider::{AUDIENCE, ISSUER, Provider, ProviderKey, key_set};
+use crate::support::jwks_server::{Behavior, JwksServer};
 use crate::support::otlp_receiver::{OtlpReceiver, attribute, hex};
 use crate::support::process::{Launch, Server};
 use crate::support::test_env::TestEnv;
@@ -163,6 +165,45 @@ async fn trace_goes_from_request_to_engine_call() {
         assert!(!sent.contains(secret) && !log.contains(secret), "{secret} is in a trace or in the log");
     }
     assert!(collector.headers().iter().all(|headers| headers["api-key"] == "a secret"));
+}
+
+/// The keys of an identity provider are asked for in the trace of the request that needs them, and the log says which it is.
+#[tokio::test]
+async fn outgoing_call_and_log_carry_trace_of_request() {
+    let (collector, provider) = (OtlpReceiver::start().await, Provider::new());
+    let keys = JwksServer::start(Behavior::Serves(key_set(&[&provider.key]))).await;
+    let mut entry = provider.entry("650000000000000000000000");
+    entry.as_object_mut().unwrap().remove("jwks_file");
+    entry["jwks_url"] = keys.url().into();
+    provider.configure(&entry);
+    let server = Launch::on(&TestEnv::new())
+        .with(&format!("--otel-exporter-otlp-endpoint={}", collector.endpoint))
+        .with("--otel-traces-sampler-arg=0")
+        .with("--log-format=json")
+        .with(&provider.flag())
+        .start();
+    // Nobody has asked for them at the start.
+    keys.answered(1).await;
+    let unknown = ProviderKey::new("unknown");
+    let claims = serde_json::json!({
+        "iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "iat": 1_700_000_000, "exp": 4_000_000_000_u64,
+    });
+    let somebody = server.client().with_token(&unknown.sign(&unknown.header(), &claims));
+    let traced = somebody.with_header("traceparent", &format!("00-{TRACE}-{PARENT}-01"));
+    traced.get("/v1/me").await.refused("token_invalid");
+    server.client().get("/v1/me").await.refused("token_missing");
+    let heads = keys.heads();
+    let log = server.log_at_its_end().await;
+    assert_eq!(heads.len(), 2, "{log}");
+    assert!(!heads[0].contains("traceparent"), "{}", heads[0]);
+    let call = heads[1].lines().find_map(|line| line.strip_prefix("traceparent: 00-"));
+    let parent = call.and_then(|call| call.strip_prefix(TRACE)?.strip_prefix('-')?.strip_suffix("-01"));
+    let trace = collector.trace(TRACE);
+    let caller = trace.iter().find(|span| Some(hex(&span.span_id).as_str()) == parent);
+    assert_eq!(caller.map(|span| span.name.as_str()), Some("get_document"), "{}", heads[1]);
+    let lines = requests(&log);
+    let ids: Vec<_> = about(&lines, "GET", "/v1/me").iter().map(|line| line["trace_id"].as_str()).collect();
+    assert_eq!(ids, [Some(TRACE), None], "{log}");
 }
 
 #[tokio::test]

@@ -25,6 +25,8 @@ pub struct JwksServer {
     behavior: Arc<Mutex<Behavior>>,
     begun: Arc<AtomicUsize>,
     ended: Arc<AtomicUsize>,
+    /// The heads of all requests.
+    heads: Arc<Mutex<Vec<String>>>,
     task: JoinHandle<()>,
 }
 
@@ -40,20 +42,21 @@ impl JwksServer {
         let address = listener.local_addr().unwrap();
         let behavior = Arc::new(Mutex::new(behavior));
         let (begun, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let state = (Arc::clone(&behavior), Arc::clone(&begun), Arc::clone(&ended));
+        let heads = Arc::<Mutex<Vec<String>>>::default();
+        let state = (Arc::clone(&behavior), Arc::clone(&begun), Arc::clone(&ended), Arc::clone(&heads));
         let task = tokio::spawn(async move {
-            let (behavior, begun, ended) = state;
+            let (behavior, begun, ended, heads) = state;
             while let Ok((stream, _)) = listener.accept().await {
                 let behavior = behavior.lock().unwrap().clone();
                 begun.fetch_add(1, Ordering::SeqCst);
-                let ended = Arc::clone(&ended);
+                let (ended, heads) = (Arc::clone(&ended), Arc::clone(&heads));
                 tokio::spawn(async move {
-                    serve(stream, behavior).await;
+                    serve(stream, behavior, &heads).await;
                     ended.fetch_add(1, Ordering::SeqCst);
                 });
             }
         });
-        Self { address, behavior, begun, ended, task }
+        Self { address, behavior, begun, ended, heads, task }
     }
 
     /// Where the keys are.
@@ -69,6 +72,11 @@ impl JwksServer {
     /// How often it was called.
     pub fn calls(&self) -> usize {
         self.begun.load(Ordering::SeqCst)
+    }
+
+    /// The head of each request, in the order in which they came.
+    pub fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
     }
 
     /// Waits until it has been called that often.
@@ -95,9 +103,10 @@ pub fn url(port: u16) -> String {
     format!("http://127.0.0.1:{port}/jwks.json")
 }
 
-async fn serve(mut stream: TcpStream, behavior: Behavior) {
+async fn serve(mut stream: TcpStream, behavior: Behavior, heads: &Mutex<Vec<String>>) {
     let mut request = [0; 4096];
-    let _ = stream.read(&mut request).await;
+    let length = stream.read(&mut request).await.unwrap_or_default();
+    heads.lock().unwrap().push(String::from_utf8_lossy(&request[..length]).into_owned());
     let answer = match behavior {
         Behavior::Serves(document) => {
             format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{document}", document.len())

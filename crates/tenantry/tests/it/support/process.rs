@@ -22,6 +22,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// How to start the service: flags and environment beside the data directory.
 #[derive(Clone)]
 pub struct Launch {
+    program: PathBuf,
     data_dir: PathBuf,
     flags: Vec<String>,
     environment: Vec<(&'static str, String)>,
@@ -32,7 +33,13 @@ impl Launch {
     pub fn on(kept: &(impl StoredData + ?Sized)) -> Self {
         let mut flags = kept.flags();
         flags.extend(["--port=0".to_owned(), "--rate-limit=off".to_owned()]);
-        Self { data_dir: kept.data_dir(), flags, environment: Vec::new() }
+        let program = env!("CARGO_BIN_EXE_tenantry").into();
+        Self { program, data_dir: kept.data_dir(), flags, environment: Vec::new() }
+    }
+
+    /// Another version of the service.
+    pub fn program(self, program: PathBuf) -> Self {
+        Self { program, ..self }
     }
 
     /// With this flag, as `--name=value`; one that was given before is replaced.
@@ -57,7 +64,7 @@ impl Launch {
 
     /// Starts the process and does not wait for it.
     pub fn spawn(&self) -> Process {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tenantry"))
+        let mut child = Command::new(&self.program)
             .args(&self.flags)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
