@@ -8,6 +8,7 @@ import json, os, sys
 
 import schemathesis
 from schemathesis.core.parameters import ParameterLocation
+from schemathesis.generation import GenerationMode
 from schemathesis.generation.meta import TestPhase
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -100,6 +101,9 @@ def before_call(context, case, kwargs):
     meta = case.meta
     if meta is None or meta.phase.name == TestPhase.STATEFUL:
         return
+    if meta.generation.mode == GenerationMode.POSITIVE:
+        # Schemathesis leaves some headers empty although their pattern says otherwise.
+        case.headers = {name: value for name, value in (case.headers or {}).items() if value != "" or "If-" not in name}
     if not meta.is_negative_at(ParameterLocation.PATH):
         names = in_path(case)
         for variable in case.path_parameters or {}:
@@ -122,6 +126,9 @@ def after_call(context, case, response):
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
     """Drops a refusal that is right although the document allows the request, and what is said in words alone."""
+    # The same path names the organization called `import`, which has the methods of every organization.
+    if name_of(case) == "importOrganization" and type(failure).__name__ == "AllowHeaderMismatch":
+        return False
     # An array of documents is taken as many, for clients that send it where a document is meant.
     if name_of(case) == "insertDocument" and isinstance(case.body, list) and response.status_code == 200:
         return False
@@ -131,6 +138,9 @@ def filter_failure(context, failure, case, response):
         problem = json.loads(response.content)
     except ValueError:
         return True
+    if name_of(case) == "replaceDocument" and {"If-Match", "If-None-Match"} <= set(case.headers or {}):
+        # One needs a document, the other needs none.
+        return False
     if "errors" not in problem:
         return not accepted.is_right_code(problem["code"])
     return not all(accepted.is_right(name_of(case), error["pointer"]) for error in problem["errors"])

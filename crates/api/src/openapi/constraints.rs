@@ -30,6 +30,9 @@ const PASSWORD_MIN_CHARS: usize = 8;
 /// Entity tags, joined by commas, or `*`.
 const ENTITY_TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#;
 const HEX_ID: &str = "^[0-9a-fA-F]{24}$";
+/// Bodies that may have other members: the classic API ignores them, and OAuth 2.0 wants that of introspection.
+const OPEN: [&str; 5] =
+    ["CreateOrganization", "DeleteOrganization", "Introspection", "SignIn", "UpdateOrganization"];
 const REFERENCE: &str = "#/components/schemas/";
 
 /// The schema of a body (or the id of an operation, for a parameter; "" is all of them), a field, and what it may be.
@@ -40,8 +43,10 @@ pub fn add(document: &mut Value) {
     let bodies = body_schemas(document);
     let schemas = document["components"]["schemas"].as_object_mut().into_iter().flatten();
     for (name, schema) in schemas.filter(|(name, _)| bodies.contains(*name)) {
-        // A member that a request does not know is refused: most are misspelt.
-        schema["additionalProperties"] = false.into();
+        if !OPEN.contains(&name.as_str()) {
+            // A member that a request does not know is refused: most are misspelt.
+            schema["additionalProperties"] = false.into();
+        }
         for (_, field, constraint) in body_rows().iter().filter(|row| row.0 == name) {
             merge(&mut schema["properties"][field], constraint);
         }
@@ -182,6 +187,7 @@ fn parameter_rows() -> Vec<Row> {
         ("importOrganization", "id", names(["keep", "new"])),
         ("importOrganization", "placement", names(Placement::ALL.map(Placement::as_str))),
         ("insertDocuments", "outcomes", names(["all", "refused"])),
+        ("replaceDocument", "If-None-Match", json!({ "pattern": r"^\*$" })),
         ("listAllOperations", "kind", names(OperationKind::ALL.map(OperationKind::as_str))),
         ("listAllOperations", "state", names(states.map(OperationState::as_str))),
         ("listOrganizations", "status", names(Status::ALL.map(Status::as_str))),
@@ -236,9 +242,10 @@ mod tests {
     fn body_refuses_unknown_members_and_document_takes_any() {
         let document = crate::openapi_document("Tenantry");
         let schemas = &document["components"]["schemas"];
-        assert_eq!(schemas["CreateOrganization"]["additionalProperties"], false);
+        assert_eq!(schemas["NewOrganizationBody"]["additionalProperties"], false);
         assert_eq!(schemas["QuotaPatch"]["additionalProperties"], false);
         assert_eq!(schemas["Document"]["additionalProperties"], true);
+        assert!(OPEN.iter().all(|name| schemas[name]["additionalProperties"].is_null()));
         assert!(schemas["Organization"]["additionalProperties"].is_null());
     }
 }
