@@ -24,8 +24,8 @@ const FILES_OF_ORGANIZATION: usize = 3;
 /// The file of the organization whose documents come and go may grow to this many percent, and by this much.
 const DISK_PERCENT: u64 = 150;
 const DISK_SLACK_BYTES: u64 = 8 << 20;
-/// Records of a change that are kept: operation, audit event, sessions, their indexes.
-const RECORDS_OF_CHANGE_BYTES: u64 = 16 << 10;
+/// Records of a change that are kept: operation, audit event, sessions, their indexes. They were 1.3 KiB.
+const RECORDS_OF_CHANGE_BYTES: u64 = 4 << 10;
 
 /// Takes samples of a process until it is told to end.
 pub struct Samples {
