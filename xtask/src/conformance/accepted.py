@@ -25,7 +25,7 @@ ROWS = [
     (["resetPassword", "verifyEmail", "confirmEmail", "acceptInvitation", "linkIdentity"], r"/token", OPAQUE),
     (["verifyEmail"], r"/new_password", COMBINED),
     (["acceptInvitation"], r"/password", COMBINED),
-    (["createIndex"], r"/expire_after_seconds", COMBINED),
+    (["createIndex"], r"/(expire_after_seconds|sparse|unique)", COMBINED),
     (["createOrganization"], r"/(email|password)", COMBINED),
     (["createMemberLink"], r"/email", COMBINED),
     (["deleteOwnOrganization"], r"[?/]organization_name", COMBINED),
