@@ -80,16 +80,3 @@ fn every_fault_of_an_issuer_is_named() {
         assert!(parse(text, "tenantry", Path::new(".")).is_err(), "{text}");
     }
 }
-
-/// Whatever is in the file, it is read or every fault is a sentence that says where.
-#[test]
-fn fuzz_issuers() {
-    let file =
-        json!({ "issuers": [entry(), with(&json!({ "email_domains": ["example.com"] }))] }).to_string();
-    tenantry_test_fuzz::fuzz(&[file.as_str(), "{\"issuers\":[]}", "[]"], |input| {
-        match parse(&String::from_utf8_lossy(input), "tenantry", Path::new("/etc/tenantry")) {
-            Ok(issuers) => assert!(issuers.len() <= ISSUERS_MAX),
-            Err(faults) => assert!(!faults.is_empty() && faults.iter().all(|fault| !fault.is_empty())),
-        }
-    });
-}
