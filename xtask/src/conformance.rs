@@ -60,7 +60,7 @@ pub fn run(is_long: bool, seed: Option<u32>) -> Result<()> {
 }
 
 fn random_seed() -> u32 {
-    (RandomState::new().hash_one(0) >> 32) as u32
+    u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or(SEED)
 }
 
 /// Runs schemathesis on a service of that engine.
@@ -91,6 +91,8 @@ fn check(engine: &str, extent: &Extent, seed: u32, program: &Path, packages: &Pa
         .env("PYTHONPATH", std::env::join_paths([packages, &sources])?)
         .env("SCHEMATHESIS_HOOKS", "hooks");
     schemathesis.env("TENANTRY_URL", &url).env("TENANTRY_OPERATOR_KEY", key.trim());
+    // Nothing of it beside the hooks.
+    schemathesis.env("PYTHONDONTWRITEBYTECODE", "1");
     sh(schemathesis)?;
     server.stop()
 }
