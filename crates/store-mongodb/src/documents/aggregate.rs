@@ -83,6 +83,9 @@ fn fields(layout: &DocumentLayout, source: &Source) -> Option<Document> {
     if !prefix.is_empty() {
         fields.insert("_id", 0);
     }
+    // With this one, no index has all fields, and the server reads the documents. From an index alone a field that is
+    // missing would come as null, and all of them in the order of the index.
+    fields.insert(layout.revision_field(), 1);
     Some(fields)
 }
 

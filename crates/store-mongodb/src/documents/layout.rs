@@ -73,6 +73,14 @@ impl DocumentLayout {
         }
     }
 
+    /// The path of the revision. No index has it.
+    pub(crate) const fn revision_field(&self) -> &'static str {
+        match self {
+            Self::Plain { .. } => REVISION,
+            Self::Shared { .. } => SHARED_REVISION,
+        }
+    }
+
     /// The `_id` of the container's metadata document, if it is in this collection.
     pub(crate) const fn first_id(&self) -> Option<ObjectId> {
         match self {
@@ -177,10 +185,7 @@ impl DocumentLayout {
 
     /// Matches documents of that revision.
     pub(crate) fn at_revision(&self, revision: Revision) -> Document {
-        let field = match self {
-            Self::Plain { .. } => REVISION,
-            Self::Shared { .. } => SHARED_REVISION,
-        };
+        let field = self.revision_field();
         if revision == Revision::UNKNOWN {
             // As [`self::revision`] reads it. An expression, because a condition would also match elements of arrays.
             let path = format!("${field}");
@@ -238,10 +243,7 @@ impl DocumentLayout {
 
     /// The projection for [`Self::trace`], with the fields that index entries are counted by.
     pub(crate) fn trace_projection(&self, counter: &EntryCounter) -> Document {
-        let revision = match self {
-            Self::Plain { .. } => REVISION,
-            Self::Shared { .. } => SHARED_REVISION,
-        };
+        let revision = self.revision_field();
         let mut projection = doc! { "_id": 1, revision: 1, "bytes": self.bytes() };
         if !counter.is_empty() {
             projection.insert("list", Bson::from(counter.projection(self.root())));
@@ -263,10 +265,7 @@ impl DocumentLayout {
     /// The projection for [`Self::deciding_fields`] and [`Self::deciding_trace`]. The fields are apart from the rest:
     /// any field name may be in use.
     pub(crate) fn deciding_projection(&self, fields: Document) -> Document {
-        let revision = match self {
-            Self::Plain { .. } => REVISION,
-            Self::Shared { .. } => SHARED_REVISION,
-        };
+        let revision = self.revision_field();
         doc! { "_id": "$_id", "revision": format!("${revision}"), "bytes": self.bytes(), "fields": fields }
     }
 

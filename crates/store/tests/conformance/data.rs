@@ -1,5 +1,6 @@
 //! What a store owes an organization's own data: collections, documents, indexes, quotas.
 
+mod aggregates;
 mod batches;
 mod collection_schemas;
 mod collections;
