@@ -23,7 +23,7 @@ const HELD: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server that takes test commands, and a store on it as the service has one.
-async fn start() -> (Mongod, Fixture, Store, OpenStore) {
+pub async fn start() -> (Mongod, Fixture, Store, OpenStore) {
     let mongod = Mongod::start_with(&["--setParameter=enableTestCommands=1"]);
     let fixture = Fixture::at(mongod.uri()).await;
     let options = StoreOptions { cache_bytes: 0, ..StoreOptions::default() };
@@ -32,7 +32,7 @@ async fn start() -> (Mongod, Fixture, Store, OpenStore) {
 }
 
 impl Fixture {
-    async fn admin(&self, command: Document) -> Document {
+    pub async fn admin(&self, command: Document) -> Document {
         self.client.database("admin").run_command(command).await.unwrap()
     }
 

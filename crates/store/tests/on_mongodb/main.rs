@@ -8,6 +8,7 @@ mod coherence;
 #[path = "../../../store-mongodb/src/tests/fixture.rs"]
 #[allow(dead_code, reason = "the engine's own tests use the rest")]
 mod fixture;
+mod merged_inserts;
 #[path = "../../../store-mongodb/src/tests/samples.rs"]
 #[allow(dead_code, reason = "the engine's own tests use the rest")]
 mod samples;
