@@ -37,7 +37,7 @@ use bson::{RawDocument, RawDocumentBuf};
 use document_locks::DocumentLocks;
 use jiff::Timestamp;
 use line_ids::derive_line_id;
-use schemas::{Schemas, is_violation};
+use schemas::{Checked, Schemas, is_violation};
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_documents::document::{DocumentId, MergePatch, NewDocument, Revision, StoredDocument};
@@ -176,10 +176,14 @@ impl Documents {
         };
         let mut written = written.into_iter();
         let missing = || Err(Error::internal("an insert without an outcome"));
-        let mut outcomes = Vec::with_capacity(lines.len());
+        let (mut outcomes, mut warnings) = (Vec::with_capacity(lines.len()), 0);
         for (document, checked) in lines.into_iter().zip(checked) {
-            outcomes.push(match checked.and_then(|()| written.next().unwrap_or_else(missing)) {
-                Ok(()) => LineOutcome::Inserted(document),
+            let insert = |checked: Checked| written.next().unwrap_or_else(missing).map(|()| checked);
+            outcomes.push(match checked.and_then(insert) {
+                Ok(checked) => {
+                    warnings += checked.warnings();
+                    LineOutcome::Inserted(document)
+                }
                 Err(error) if request.is_some() && may_be_there(&error) => {
                     match self.existing_duplicate(tenant, collection, &document).await? {
                         Some(there) => LineOutcome::Repeated(there),
@@ -189,6 +193,7 @@ impl Documents {
                 Err(error) => LineOutcome::Refused(error),
             });
         }
+        self.schemas.warn(tenant.organization(), warnings);
         Ok(outcomes)
     }
 
@@ -199,10 +204,12 @@ impl Documents {
         collection: &CollectionName,
         document: &StoredDocument,
     ) -> Result<()> {
-        self.schemas.check(organization, collection, None, &document.body).await?;
+        let checked = self.schemas.check(organization, collection, None, &document.body).await?;
         let one = vec![document.clone()];
         let outcomes = self.documents.insert_documents(organization, collection, one).await?;
-        outcomes.into_iter().next().ok_or_else(|| Error::internal("an insert without an outcome"))?
+        outcomes.into_iter().next().ok_or_else(|| Error::internal("an insert without an outcome"))??;
+        self.schemas.warn(organization, checked.warnings());
+        Ok(())
     }
 
     /// The stored document with the id of this one, if it is equal, because an earlier try inserted it.
@@ -387,12 +394,15 @@ impl Documents {
             let (bytes, change, body) =
                 (bytes + current.body.as_bytes().len(), change.clone(), current.body.clone());
             let body = offload::by_size(bytes, move || change(&body)).await??;
-            self.schemas.check(organization, collection, Some(&current.body), &body).await?;
+            let checked = self.schemas.check(organization, collection, Some(&current.body), &body).await?;
             let next = StoredDocument { body, revision };
             let written =
                 documents.update_document(organization, collection, next.clone(), current.revision).await?;
             match written {
-                UpdateOutcome::Done => return Ok(next),
+                UpdateOutcome::Done => {
+                    self.schemas.warn(organization, checked.warnings());
+                    return Ok(next);
+                }
                 UpdateOutcome::Stale if expected.is_any() => {
                     let [share] = self.sources.random();
                     tokio::time::sleep(BACKOFF_MAX * u32::from(share) / u32::from(u8::MAX)).await;

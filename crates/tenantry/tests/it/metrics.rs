@@ -2,7 +2,7 @@
 
 use crate::support::app::App;
 use crate::support::client::Client;
-use crate::support::fixtures::{PASSWORD, credentials, organization};
+use crate::support::fixtures::{PASSWORD, credentials, insert_lines, organization};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -91,6 +91,41 @@ async fn sign_in_failures_are_counted_by_kind() {
         let series = format!("sign_in_failures_total{{kind=\"{kind}\"}}");
         value(&client, &series, |value| value == count).await;
     }
+}
+
+/// Only what is written, and once.
+#[tokio::test(flavor = "multi_thread")]
+async fn schema_warnings_count_documents_that_are_written() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme Corp").await;
+    let (owner, documents, client) = (&acme.owner, acme.documents(), app.client());
+    let set = async |level: &str, action: &str| {
+        let schema = json!({ "schema": { "required": ["name"] }, "level": level, "action": action });
+        assert!(owner.put(&acme.about("schema"), &schema).await.status.is_success());
+    };
+    let counted = async |count: f64| value(&client, "schema_warnings_total", |value| value >= count).await;
+    set("strict", "error").await;
+    owner.post(&documents, &json!({ "_id": "refused" })).await.refused("schema_violation");
+    set("strict", "warn").await;
+    owner.post(&documents, &json!({ "_id": "good", "name": "Ann" })).await.created();
+    assert_eq!(counted(0.0).await, 0.0);
+
+    owner.post(&documents, &json!({ "_id": "one" })).await.created();
+    owner.post(&documents, &json!({ "_id": "one", "again": true })).await.refused("document_exists");
+    assert_eq!(counted(1.0).await, 1.0);
+    let lines = "{\"_id\":\"one\"}\n{\"_id\":2}\n{\"_id\":3,\"name\":\"Cid\"}\n{\"_id\":4}\n";
+    insert_lines(owner, &documents, lines).await.lines();
+    assert_eq!(counted(3.0).await, 3.0, "two of the lines, not the one that was there");
+    owner.put(&format!("{documents}/one"), &json!({ "n": 1 })).await.ok();
+    owner.patch(&format!("{documents}/one"), &json!({ "n": 2 })).await.ok();
+    let update = json!({ "filter": {}, "update": { "$unset": { "name": "" } }, "multi": true });
+    assert_eq!(owner.post(&acme.about("update"), &update).await.ok()["modified"], 2);
+    assert_eq!(counted(7.0).await, 7.0);
+    // Those that violate it already need not be valid.
+    set("moderate", "warn").await;
+    owner.patch(&format!("{documents}/one"), &json!({ "n": 3 })).await.ok();
+    owner.post(&documents, &json!({ "_id": "new" })).await.created();
+    assert_eq!(counted(8.0).await, 8.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,10 +68,12 @@ impl Documents {
             if plan.is_done || plan.steps.is_empty() {
                 return Ok(plan.results);
             }
-            self.schemas.warn(organization, plan.warned);
             let written = self.documents.write_batch(organization, plan.steps, self.query_time).await;
             match written {
-                Ok(()) => return Ok(plan.results),
+                Ok(()) => {
+                    self.schemas.warn(organization, plan.warned);
+                    return Ok(plan.results);
+                }
                 Err(error) if error.code() == ErrorCode::DocumentBusy => self.back_off().await,
                 Err(error) => return Err(error),
             }

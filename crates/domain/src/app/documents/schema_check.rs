@@ -5,12 +5,14 @@
 use super::cursor::{self, position};
 use super::{Documents, PageRequest};
 use crate::app::tenant::{Read, TenantAccess};
+use crate::clock;
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, FieldError, Result};
 use crate::limits::{ARCHIVE_PAGE_BYTES, SCHEMA_CHECK_PAGE_DOCUMENTS, SCHEMA_CHECK_TIME};
 use crate::offload;
 use crate::processor::Processor;
 use bson::RawBson;
+use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tenantry_documents::document::{ID_FIELD, StoredDocument};
@@ -27,6 +29,7 @@ pub struct SchemaCheck {
     /// What its cursors are bound to.
     scope: Vec<u8>,
     after: Option<Position>,
+    began: Timestamp,
     ends: Instant,
     checked: u64,
     violating: u64,
@@ -64,6 +67,13 @@ pub struct SchemaCheckTotals {
     pub next_cursor: Option<String>,
 }
 
+impl SchemaCheck {
+    /// By the clock as well: the time of `Instant` stands still while a machine sleeps.
+    fn is_time_over(&self, now: Timestamp) -> bool {
+        Instant::now() >= self.ends || clock::between(self.began, now) >= SCHEMA_CHECK_TIME
+    }
+}
+
 impl Documents {
     /// Begins a check of a collection by `schema`, or else by its own.
     ///
@@ -93,6 +103,7 @@ impl Documents {
             schema,
             scope,
             after,
+            began: self.sources.now(),
             ends: Instant::now() + SCHEMA_CHECK_TIME,
             checked: 0,
             violating: 0,
@@ -137,7 +148,7 @@ impl Documents {
         let last = count.checked_sub(1).and_then(|last| documents.get(last)).filter(|_| has_more);
         if let Some(last) = last {
             let position = position(Sort::default(), &last.body).await?;
-            if Instant::now() < check.ends {
+            if !check.is_time_over(self.sources.now()) {
                 check.after = Some(position);
                 return Ok(Some(SchemaCheckPage { violating, totals: None }));
             }

@@ -107,7 +107,7 @@ impl Schemas {
         Ok(ActiveSchema { definition, schema })
     }
 
-    /// Checks the next state of a document; `before` is the one that it replaces.
+    /// Checks the next state of a document; `before` is the one that it replaces. [`Self::warn`] once it is written.
     ///
     /// # Errors
     /// `schema_violation`, `query_too_slow`, `collection_not_found`.
@@ -117,22 +117,19 @@ impl Schemas {
         collection: &CollectionName,
         before: Option<&RawDocument>,
         after: &RawDocument,
-    ) -> Result<()> {
-        let Some(active) = self.get(organization, collection).await? else { return Ok(()) };
-        let checked = active.check_one(before, after, &self.bounds).await?;
-        let checked = match checked {
+    ) -> Result<Checked> {
+        let Some(active) = self.get(organization, collection).await? else { return Ok(Checked::Valid) };
+        match active.check_one(before, after, &self.bounds).await? {
             Err(error) => match self.changed(organization, collection, &active).await? {
                 Reread::Same => Err(error),
-                Reread::None => return Ok(()),
+                Reread::None => Ok(Checked::Valid),
                 Reread::Other(current) => current.check_one(before, after, &self.bounds).await?,
             },
             checked => checked,
-        };
-        self.count(organization, &[&checked]);
-        checked.map(drop)
+        }
     }
 
-    /// Checks new documents, each on its own.
+    /// Checks new documents, each on its own. [`Self::warn`] once they are written.
     ///
     /// # Errors
     /// As of [`Self::check`], for all of them.
@@ -141,9 +138,9 @@ impl Schemas {
         organization: &Organization,
         collection: &CollectionName,
         documents: Vec<StoredDocument>,
-    ) -> Result<(Vec<StoredDocument>, Vec<Result<()>>)> {
+    ) -> Result<(Vec<StoredDocument>, Vec<Result<Checked>>)> {
         let Some(active) = self.get(organization, collection).await? else {
-            let all = documents.iter().map(|_| Ok(())).collect();
+            let all = documents.iter().map(|_| Ok(Checked::Valid)).collect();
             return Ok((documents, all));
         };
         let (mut documents, mut checked) = active.check_all(documents, &self.bounds).await?;
@@ -156,8 +153,7 @@ impl Schemas {
                 }
             }
         }
-        self.count(organization, &checked.iter().collect::<Vec<_>>());
-        Ok((documents, checked.into_iter().map(|checked| checked.map(drop)).collect()))
+        Ok((documents, checked))
     }
 
     /// Whether the schema, by which something is about to be refused, is still that of the collection.
@@ -174,13 +170,7 @@ impl Schemas {
         }
     }
 
-    /// Counts documents that are written although they violate their schema, and logs that now and then.
-    fn count(&self, organization: &Organization, checked: &[&Result<Checked>]) {
-        let violating = checked.iter().filter(|checked| matches!(checked, Ok(Checked::Warned))).count();
-        self.warn(organization, violating);
-    }
-
-    /// The same for a number of them.
+    /// Counts documents that were written although they violate their schema, and logs that now and then.
     pub(super) fn warn(&self, organization: &Organization, violating: usize) {
         if violating == 0 {
             return;
@@ -212,6 +202,13 @@ pub(super) enum Checked {
     Valid,
     /// It is not, and the schema only warns.
     Warned,
+}
+
+impl Checked {
+    /// How many documents to [warn](Schemas::warn) of once this one is written.
+    pub(super) fn warnings(self) -> usize {
+        usize::from(self == Self::Warned)
+    }
 }
 
 /// The schema of a collection, ready for checks. Cheap to clone.

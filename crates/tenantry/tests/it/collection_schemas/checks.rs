@@ -2,9 +2,11 @@
 
 use super::{person, set};
 use crate::support::app::App;
+use crate::support::client::plain_http;
 use crate::support::fixtures::{insert_lines, organization};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use std::time::Duration;
 
 #[tokio::test]
 async fn check_names_every_violating_document_and_counts_all() {
@@ -54,6 +56,43 @@ async fn check_goes_on_from_a_cursor() {
     bad.refused_fields(&["/schema/type", "/more"]);
     let nothing = format!("{}/none/schema/check", acme.collections());
     acme.owner.post(&nothing, &json!({ "schema": true })).await.refused("collection_not_found");
+}
+
+/// Its answer is far larger than what connections hold, so it waits for its reader, and meanwhile its minute passes.
+#[tokio::test]
+async fn check_ends_after_its_time_and_says_where() {
+    const DOCUMENTS: u64 = 1000;
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let check = format!("{}/check", acme.about("schema"));
+    let lines: String = (0..DOCUMENTS).map(|number| format!("{{\"_id\":{number}}}\n")).collect();
+    insert_lines(&acme.owner, &acme.documents(), &lines).await.lines();
+    let missing: Vec<String> = (0..100).map(|number| format!("{number}{}", "x".repeat(280))).collect();
+    let schema = json!({ "schema": { "required": missing } }).to_string();
+    let ids = |lines: &[Value]| lines.iter().map(|line| line["_id"].as_u64().unwrap()).collect::<Vec<_>>();
+
+    let request = plain_http().post(format!("http://{}{check}", app.address()));
+    let request = request.header("content-type", "application/json").body(schema.clone());
+    let token = acme.owner.header("authorization").unwrap();
+    let mut response = request.header("authorization", token).send().await.unwrap();
+    let mut text = response.chunk().await.unwrap().unwrap().to_vec();
+    app.clock.advance(Duration::from_secs(61));
+    while let Some(chunk) = response.chunk().await.unwrap() {
+        text.extend_from_slice(&chunk);
+    }
+    let first: Vec<Value> =
+        text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let (totals, violating) = first.split_last().unwrap();
+    let checked = violating.len() as u64;
+    assert!((1..DOCUMENTS).contains(&checked), "{totals}");
+    assert_eq!((&totals["checked"], &totals["violating"]), (&json!(checked), &json!(checked)));
+
+    let cursor = totals["next_cursor"].as_str().unwrap();
+    let body = serde_json::from_str(&schema).unwrap();
+    let rest = acme.owner.post(&format!("{check}?cursor={cursor}"), &body).await.lines();
+    let (totals, rest) = rest.split_last().unwrap();
+    assert_eq!((&totals["checked"], &totals["next_cursor"]), (&json!(DOCUMENTS - checked), &Value::Null));
+    assert_eq!([ids(violating), ids(rest)].concat(), (0..DOCUMENTS).collect::<Vec<_>>());
 }
 
 #[tokio::test]

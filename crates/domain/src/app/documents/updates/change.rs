@@ -95,7 +95,7 @@ impl Documents {
                 let after = Some(current.clone());
                 return Ok(Change::Done(UpdateResult { before: Some(current), after, is_modified: false }));
             };
-            self.schemas.check(organization, collection, Some(&current.body), &body).await?;
+            let checked = self.schemas.check(organization, collection, Some(&current.body), &body).await?;
             let earliest = KeyedUpdate::earliest(keyed);
             let revision = current.revision.next().max(first_revision(self.sources.now())).max(earliest);
             let next = StoredDocument { body, revision };
@@ -103,6 +103,7 @@ impl Documents {
                 self.documents.update_document(organization, collection, next.clone(), current.revision);
             match written.await? {
                 UpdateOutcome::Done => {
+                    self.schemas.warn(organization, checked.warnings());
                     let (before, after) = (Some(current), Some(next));
                     return Ok(Change::Done(UpdateResult { before, after, is_modified: true }));
                 }
