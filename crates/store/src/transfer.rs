@@ -115,6 +115,9 @@ async fn compare_all(
         let one = compare::container(source, organization).await?;
         let other = compare::container(target, &copied).await?;
         same(&format!("the documents of {}", organization.id), &one, &other)?;
+        let schemas = compare::schemas(source, organization).await?;
+        let copied_schemas = compare::schemas(target, &copied).await?;
+        same(&format!("the schemas of the collections of {}", organization.id), &schemas, &copied_schemas)?;
         documents += one.count;
         done += 1;
         tell(TransferProgress::Compared { organizations: done, of: organizations.len() as u64 });
@@ -135,3 +138,6 @@ async fn compare_all(
 fn same(what: &str, one: &Digest, other: &Digest) -> Result<(), TransferError> {
     if one == other { Ok(()) } else { Err(TransferError::Differs { what: what.to_owned() }) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use futures_util::TryStreamExt;
 use serde::Serialize;
 use tenantry_domain::organization::{Organization, Placement};
+use tenantry_domain::store::CollectionInfo;
 use tenantry_domain::store::full_scan::PAGE;
 use tenantry_domain::{Error, Result};
 
@@ -150,4 +151,21 @@ pub(crate) async fn container(side: &OpenSide, organization: &Organization) -> R
         }
     }
     Ok(digest)
+}
+
+/// The schemas that an organization's collections have: each with its collection's name, its level and its action.
+pub(crate) async fn schemas(side: &OpenSide, organization: &Organization) -> Result<Digest> {
+    let (collections, mut digest) = (&side.ports.collections, Digest::default());
+    let mut after = None;
+    loop {
+        let page = collections.list_collections(organization, after.as_ref(), PAGE).await?;
+        let Some(last) = page.last() else { return Ok(digest) };
+        after = Some(last.name.clone());
+        for CollectionInfo { name, .. } in page {
+            if let Some(schema) = collections.get_schema(organization, &name).await? {
+                digest.add_part(name.as_str().as_bytes());
+                digest.add_record(&*schema)?;
+            }
+        }
+    }
 }

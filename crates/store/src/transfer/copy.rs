@@ -7,7 +7,6 @@ use super::report::{TransferError, TransferProgress};
 use super::side::OpenSide;
 use futures_util::TryStreamExt;
 use std::collections::HashMap;
-use tenantry_domain::Result;
 use tenantry_domain::app::operator;
 use tenantry_domain::app::signing_keys::SIGNING_KEYS;
 use tenantry_domain::ids::OrganizationId;
@@ -15,6 +14,7 @@ use tenantry_domain::organization::{Organization, Placement, Quota};
 use tenantry_domain::restored::RESTORED;
 use tenantry_domain::store::full_scan::PAGE;
 use tenantry_domain::store::{CollectionInfo, NewContainer};
+use tenantry_domain::{ErrorCode, Result};
 
 /// The fence of containers that no operation creates, since a transfer is not one.
 const FENCE: u32 = 0;
@@ -35,7 +35,10 @@ pub(super) async fn organizations(
         // The container's extra collections are found only for an organization that has a record.
         let _ = target.ports.organizations.insert_organization(&copied).await?;
         let (count, copied) = container(source, target, organization, copied).await?;
-        collections(source, target, organization, copied).await?;
+        collections(source, target, organization, copied.clone()).await?;
+        if placement.is_some() {
+            remove_stale_schemas(source, target, organization, &copied).await?;
+        }
         documents += count;
         done += 1;
         tell(TransferProgress::Copied { organizations: done, of: organizations.len() as u64, documents });
@@ -142,6 +145,34 @@ pub(crate) async fn collections(
                     expiries.insert_expiry(copied.id, &name, organization.created_at).await?;
                 }
                 let _ = to.restore_index(&copied, &name, &index).await?;
+            }
+        }
+    }
+}
+
+/// Removes schemas that an earlier try has copied and that the source has no more.
+async fn remove_stale_schemas(
+    source: &OpenSide,
+    target: &OpenSide,
+    organization: &Organization,
+    copied: &Organization,
+) -> Result<()> {
+    let (from, to) = (&source.ports.collections, &target.ports.collections);
+    let mut after = None;
+    loop {
+        let page = to.list_collections(copied, after.as_ref(), PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.name.clone());
+        for CollectionInfo { name, .. } in page {
+            if to.get_schema(copied, &name).await?.is_none() {
+                continue;
+            }
+            let wanted = match from.get_schema(organization, &name).await {
+                Err(error) if error.code() == ErrorCode::CollectionNotFound => None,
+                wanted => wanted?,
+            };
+            if wanted.is_none() {
+                let _ = to.set_schema(copied, &name, None, None).await?;
             }
         }
     }

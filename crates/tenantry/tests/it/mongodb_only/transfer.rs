@@ -90,7 +90,7 @@ async fn embedded() -> App {
             .await
             .created();
     }
-    let schema = json!({ "schema": { "required": ["number"] }, "action": "warn" });
+    let schema = json!({ "schema": { "required": ["number"] }, "level": "moderate", "action": "warn" });
     owner.put("/v1/organizations/acme/collections/orders/schema", &schema).await.created();
     let rename = json!({ "organization_name": "Acme Global" });
     with_access(&app, &acme).put("/org/update", &rename).await.ok();
@@ -114,6 +114,7 @@ async fn shape(app: &App, id: &str) -> Vec<Value> {
             collection["documents"],
             indexes["items"],
             schema["schema"],
+            schema["level"],
             schema["action"]
         ]));
     }
