@@ -45,7 +45,8 @@ fn is_on_empty_list(predicate: &Predicate) -> bool {
         ElementMatch::Value(predicates) => predicates.iter().any(is_on_empty_list),
     };
     match predicate {
-        Predicate::In(values) | Predicate::NotIn(values) | Predicate::All(values) => values.is_empty(),
+        Predicate::In(values) | Predicate::NotIn(values) => values.is_empty(),
+        Predicate::All(values) => values.is_empty(),
         Predicate::Not(predicates) => predicates.iter().any(is_on_empty_list),
         Predicate::ElementMatch(element) => is_empty(element),
         Predicate::AllMatch(elements) => elements.iter().any(is_empty),
@@ -53,11 +54,13 @@ fn is_on_empty_list(predicate: &Predicate) -> bool {
     }
 }
 
-fn demanded(predicate: &Predicate) -> &[RawBson] {
-    match predicate {
-        Predicate::Compare(Comparison::Equal, value) => std::slice::from_ref(value),
-        Predicate::In(values) if values.len() == 1 => values,
-        Predicate::All(values) => values,
-        _ => &[],
-    }
+/// The values that a condition demands; one that it names twice is among them twice.
+fn demanded(predicate: &Predicate) -> impl Iterator<Item = &RawBson> {
+    let (values, repeated) = match predicate {
+        Predicate::Compare(Comparison::Equal, value) => (std::slice::from_ref(value), None),
+        Predicate::In(values) if values.len() == 1 => (&values[..], None),
+        Predicate::All(values) => (&values[..], values.repeated.as_ref()),
+        _ => (&[][..], None),
+    };
+    values.iter().chain(repeated)
 }

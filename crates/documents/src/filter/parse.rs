@@ -7,7 +7,7 @@
 
 use super::pattern::Pattern;
 use super::price::FilterPrice;
-use super::syntax::{Clause, Comparison, ElementMatch, Filter, Predicate};
+use super::syntax::{Clause, Comparison, ElementMatch, Filter, Predicate, RequiredValues};
 use crate::document::order::compare;
 use crate::document::{ExtendedJsonReader, FieldErrors, Json, Path, is_reference, is_wrapper};
 use crate::error::{Error, Result};
@@ -248,8 +248,8 @@ impl FilterParser {
             "$lt" => self.operand(json).map(compare(Comparison::Less)),
             "$lte" => self.operand(json).map(compare(Comparison::LessOrEqual)),
             "$ne" => self.operand(json).map(Predicate::NotEqual),
-            "$in" => self.list(json).map(Predicate::In),
-            "$nin" => self.list(json).map(Predicate::NotIn),
+            "$in" => self.set(json).map(Predicate::In),
+            "$nin" => self.set(json).map(Predicate::NotIn),
             "$all" => self.all(json),
             "$elemMatch" => self.element_match(json).map(Predicate::ElementMatch),
             "$exists" => self.exists(json),
@@ -296,6 +296,12 @@ impl FilterParser {
         self.price.list_items += items.len();
         let mut operands = self.each_item(items, Self::operand);
         operands.sort_by(|a, b| compare(a.as_raw_bson_ref(), b.as_raw_bson_ref()));
+        Some(operands)
+    }
+
+    /// Values of which it does not matter how often each is there.
+    fn set(&mut self, json: Json<'_>) -> Option<Vec<RawBson>> {
+        let mut operands = self.list(json)?;
         operands.dedup_by(|a, b| compare(a.as_raw_bson_ref(), b.as_raw_bson_ref()).is_eq());
         Some(operands)
     }
@@ -311,7 +317,7 @@ impl FilterParser {
                     Some(parser.each_item(items, Self::element_match_alone))
                 })
                 .map(Predicate::AllMatch),
-            other => self.list(other).map(Predicate::All),
+            other => self.list(other).map(RequiredValues::new).map(Predicate::All),
         }
     }
 

@@ -98,7 +98,7 @@ fn in_array(predicate: &Predicate, array: &RawArray, rest: &[PathPart], fuel: &F
         _ if is_number => Ok(MatchedPosition::Several),
         Predicate::All(operands) => {
             let mut all = MatchedPosition::Unknown;
-            for operand in operands {
+            for operand in operands.iter() {
                 let holds = |value: Option<RawBsonRef<'_>>| is_equal(value, operand, fuel);
                 all = all.and(first(array, rest, Leaf::Items, fuel, &holds)?);
             }

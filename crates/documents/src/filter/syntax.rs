@@ -3,7 +3,9 @@
 use super::pattern::Pattern;
 use super::price::FilterPrice;
 use crate::document::Path;
+use crate::document::order::compare;
 use bson::raw::RawBson;
+use std::ops::Deref;
 
 /// A filter that has been checked.
 #[derive(Debug, Clone, Default)]
@@ -32,7 +34,7 @@ pub(super) enum Predicate {
     In(Vec<RawBson>),
     NotIn(Vec<RawBson>),
     /// Each of these occurs.
-    All(Vec<RawBson>),
+    All(RequiredValues),
     /// For each of these there is a value.
     AllMatch(Vec<ElementMatch>),
     ElementMatch(ElementMatch),
@@ -40,6 +42,37 @@ pub(super) enum Predicate {
     Size(i64),
     Regex(Pattern),
     Not(Vec<Predicate>),
+}
+
+/// The values of an `$all`, in order and each once.
+#[derive(Debug, Clone)]
+pub(super) struct RequiredValues {
+    values: Vec<RawBson>,
+    /// One that was given more than once. It makes no difference to what matches; an upsert is refused for it.
+    pub(super) repeated: Option<RawBson>,
+}
+
+impl RequiredValues {
+    /// Of values that are in order.
+    pub(super) fn new(mut values: Vec<RawBson>) -> Self {
+        let mut repeated = None;
+        values.dedup_by(|later, first| {
+            let is_equal = compare(later.as_raw_bson_ref(), first.as_raw_bson_ref()).is_eq();
+            if is_equal {
+                repeated = Some(first.clone());
+            }
+            is_equal
+        });
+        Self { values, repeated }
+    }
+}
+
+impl Deref for RequiredValues {
+    type Target = [RawBson];
+
+    fn deref(&self) -> &Self::Target {
+        &self.values
+    }
 }
 
 /// How a value compares with an operand.

@@ -160,8 +160,7 @@ impl UpdateParser {
             return None;
         }
         if filter.has_empty_list() {
-            self.refuse("Must not have a condition on an empty list: it holds for no item or for all, and MongoDB refuses it.");
-            return None;
+            self.refuse("Must not have a condition on an empty list: it holds for no item or for all, and MongoDB refuses most of them.");
         }
         if self.filters.insert(name.clone(), filter).is_some() {
             self.refuse("Another filter has the same name.");

@@ -277,6 +277,7 @@ fn upsert_takes_equalities_and_the_id_of_the_filter() {
         (r#"{"b":1,"a":{"$gt":5}}"#, r#"{"$inc":{"n":1}}"#, r#"{"_id":"new","b":1,"n":1}"#),
         (r#"{"b":1,"_id":7,"a.c":2}"#, r#"{"$setOnInsert":{"d":1}}"#, r#"{"_id":7,"a":{"c":2},"b":1,"d":1}"#),
         (r#"{"$or":[{"a":{"$in":[3]}}]}"#, r#"{"$set":{"_id":8}}"#, r#"{"_id":8,"a":3}"#),
+        (r#"{"a":{"$in":[3,3]},"b":{"$all":[4]}}"#, r#"{"$set":{"_id":8}}"#, r#"{"_id":8,"a":3,"b":4}"#),
     ] {
         assert_eq!(insert(filter, update).unwrap(), expected, "{filter}");
     }
@@ -284,6 +285,8 @@ fn upsert_takes_equalities_and_the_id_of_the_filter() {
         (r#"{"_id":7}"#, r#"{"$set":{"_id":8}}"#),
         (r#"{"a":1,"a.b":2}"#, r#"{"$set":{"c":1}}"#),
         (r#"{"a":{"$all":[1,2]}}"#, r#"{"$set":{"c":1}}"#),
+        (r#"{"a":{"$all":[{},{}]}}"#, r#"{"$set":{"c":1}}"#),
+        (r#"{"a":{"$all":[1,1.0]}}"#, r#"{"$set":{"c":1}}"#),
         (r#"{"_id":7,"a":{"$in":[]}}"#, r#"{"$set":{"c":1}}"#),
         (r#"{"_id":null}"#, r#"{"$set":{"c":1}}"#),
         (r#"{"a":5}"#, r#"{"$set":{"a.$":1}}"#),
