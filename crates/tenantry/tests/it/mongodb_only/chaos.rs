@@ -9,6 +9,7 @@
 #![expect(clippy::print_stdout, reason = "a run says what it has met")]
 
 mod away;
+mod batches;
 mod every_placement;
 mod foreign;
 mod load;

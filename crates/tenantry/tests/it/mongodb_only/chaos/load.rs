@@ -1,6 +1,7 @@
 //! Everything at once, on two instances: organizations that are made, changed and removed, one that moves while
 //! applications read and write its documents, and faults that nobody expects. What was acknowledged is there.
 
+use super::batches::{BatchWriters, Batches};
 use super::traffic::{Traffic, assert_all_there};
 use super::{PATIENCE, sound_at_last};
 use crate::crash::load::{Worker, recover_once_more};
@@ -102,6 +103,7 @@ pub struct Tally {
     pub kills: usize,
     pub answered: usize,
     pub written: usize,
+    pub batches: usize,
     pub reads: usize,
 }
 
@@ -110,6 +112,7 @@ impl Tally {
         self.kills += other.kills;
         self.answered += other.answered;
         self.written += other.written;
+        self.batches += other.batches;
         self.reads += other.reads;
     }
 }
@@ -121,7 +124,15 @@ struct Load {
     /// The organization that moves, and what was acknowledged in it.
     moving: String,
     written: BTreeSet<String>,
+    /// Those that are sent to the same organization.
+    batches: Batches,
     tally: Tally,
+}
+
+/// What goes on in a round beside the workers.
+struct RoundTraffic {
+    applications: Traffic,
+    batches: BatchWriters,
 }
 
 /// Rounds of load, each with another of `faults`.
@@ -130,10 +141,13 @@ pub async fn run(servers: &mut Servers, faults: &[Fault], rounds: u32, rng: &mut
     let server = Launch::on(&test_env).start();
     let moving = new_organization("Moving 0", &email_for("Moving"));
     let moving = server.client().post("/org/create", &moving).await.created();
+    let moving = moving["id"].as_str().unwrap().to_owned();
+    let batches = Batches::begin(&server, &moving, "Moving", matches!(servers, Servers::Set(_))).await;
     server.stop().await;
     let mut load = Load {
         workers: (0..WORKERS).map(|number| Worker::new(number, rng.next())).collect(),
-        moving: moving["id"].as_str().unwrap().to_owned(),
+        moving,
+        batches,
         written: BTreeSet::new(),
         tally: Tally::default(),
         test_env,
@@ -156,7 +170,7 @@ impl Load {
         round: u32,
         servers: &mut Servers,
         rng: &mut TestRng,
-    ) -> Traffic {
+    ) -> RoundTraffic {
         let first = Launch::on(&self.test_env).with(&format!("--mongo-uri={}", servers.uri_of_the_first()));
         let (first, second) = (first.start(), Launch::on(&self.test_env).start());
         let (is_over, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
@@ -172,6 +186,7 @@ impl Load {
                 worker
             });
         }
+        let batches = self.batches.write([&first, &second], round, &is_over).await;
         let traffic = Traffic::begin(&self.test_env, &self.moving, round, self.written.len(), APPLICATIONS);
         let moves = tokio::spawn(keep_moving(first.operator(), traffic.id(), round, Arc::clone(&is_over)));
         // A fault in the middle of nothing would prove nothing.
@@ -191,14 +206,15 @@ impl Load {
         self.workers = running.join_all().await;
         self.workers.sort_by_key(|worker| worker.number);
         moves.await.unwrap();
-        traffic
+        RoundTraffic { applications: traffic, batches }
     }
 
     /// Recovers, and expects all to be as it was answered.
-    async fn check(&mut self, traffic: Traffic) {
+    async fn check(&mut self, traffic: RoundTraffic) {
         let server = recovered(&self.test_env).await;
         // Only now: until its move was finished, nobody may have got to the container.
-        let result = traffic.end().await;
+        let result = traffic.applications.end().await;
+        self.tally.batches += self.batches.end(traffic.batches).await;
         self.tally.reads += result.reads;
         self.tally.written += result.acknowledged.len();
         self.written.extend(result.acknowledged);
@@ -208,6 +224,7 @@ impl Load {
             worker.check(&found, &server).await;
         }
         assert_all_there(&found, &self.moving, &self.written);
+        self.batches.check(&server).await;
         server.stop().await;
         recover_once_more(&self.test_env).await;
         self.tally.answered = self.workers.iter().map(|worker| worker.answered).sum();
@@ -297,7 +314,12 @@ async fn acknowledged_changes_survive_faults() {
     let mut rng = TestRng::of_this_run();
     let tally = run(&mut Servers::alone().await, &ALONE, 5, &mut rng).await;
     println!("{tally:?}");
-    assert!(tally.answered > 0 && tally.written > 0 && tally.reads > 0, "{tally:?}");
+    assert_all_met(tally);
+}
+
+fn assert_all_met(tally: Tally) {
+    let Tally { answered, written, batches, reads, .. } = tally;
+    assert!([answered, written, batches, reads].iter().all(|count| *count > 0), "{tally:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -307,6 +329,6 @@ async fn acknowledged_changes_survive_loss_of_primary() {
     for fault in [Fault::StepDown, Fault::KillServer] {
         let tally = run(&mut servers, &[fault], 1, &mut rng).await;
         println!("{tally:?}");
-        assert!(tally.answered > 0 && tally.written > 0 && tally.reads > 0, "{tally:?}");
+        assert_all_met(tally);
     }
 }

@@ -80,9 +80,11 @@ async fn chaos_loses_no_acknowledged_change() {
         }
         seed = seeds.next();
     }
-    let Tally { kills, answered, written, reads } = total;
+    let Tally { kills, answered, written, batches, reads } = total;
     println!("{runs} runs, {kills} kills");
-    println!("{answered} answered changes, {written} acknowledged writes and {reads} reads checked");
+    println!(
+        "{answered} answered changes, {written} acknowledged writes, {batches} batches and {reads} reads checked"
+    );
     println!("{} violations", violations.len());
     for seed in &violations {
         println!("  again: cargo xtask chaos --minutes 0 --seed {seed}");
