@@ -1,6 +1,6 @@
 //! Updates by operators: counters, queues and upserts with many callers at once, and what a response says.
 
-use crate::support::app::App;
+use crate::support::app::{App, Setup};
 use crate::support::client::Answer;
 use crate::support::fixtures::{Organization, organization};
 use reqwest::Method;
@@ -17,6 +17,11 @@ async fn document(acme: &Organization, document: Value) -> String {
 
 fn update_of(path: &str) -> String {
     format!("{path}/update")
+}
+
+/// The service, for many callers at once: how long all of them take depends on what else the machine does.
+async fn start() -> App {
+    Setup::unlimited().with("--request-timeout=120").start().await
 }
 
 /// Sends the same request from many callers at once.
@@ -90,7 +95,7 @@ async fn update_names_every_bad_part_and_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn increments_at_once_are_all_counted() {
-    let app = App::start().await;
+    let app = start().await;
     let acme = organization(&app, "Acme").await;
     let path = document(&acme, json!({ "_id": "d", "n": 0 })).await;
     let body = |_| json!({ "update": { "$inc": { "n": 1 } }, "return": "after" });
@@ -104,7 +109,7 @@ async fn increments_at_once_are_all_counted() {
 /// By a change that takes it out of the filter, and by a delete.
 #[tokio::test(flavor = "multi_thread")]
 async fn queue_hands_out_each_document_once() {
-    let app = App::start().await;
+    let app = start().await;
     let acme = organization(&app, "Acme").await;
     let tasks: Vec<Value> =
         (0..CALLERS).map(|n| json!({ "_id": n, "state": "new", "due": CALLERS - n })).collect();
@@ -127,7 +132,25 @@ async fn queue_hands_out_each_document_once() {
     }
     assert_eq!(taken, (0..CALLERS - 1).collect());
 
-    let remove = |_| json!({ "filter": { "state": "taken" }, "sort": "due" });
+    // As it was before, which says nothing of who has it.
+    acme.store(&(CALLERS..2 * CALLERS).map(|n| json!({ "_id": n, "state": "new" })).collect::<Vec<_>>())
+        .await;
+    let take = |caller| {
+        let update = json!({ "$set": { "state": "taken", "by": caller } });
+        json!({ "filter": { "state": "new" }, "update": update, "return": "before" })
+    };
+    let mut taken = BTreeSet::new();
+    for answer in at_once(&acme, &acme.about("update"), take).await {
+        let document = answer.ok()["document"].take();
+        let id = document["_id"].as_i64().unwrap();
+        assert_eq!(document, json!({ "_id": id, "state": "new" }));
+        assert!(taken.insert(id), "{id} was handed out twice");
+    }
+    assert_eq!(taken, (CALLERS..2 * CALLERS).collect());
+    let empty = acme.owner.post(&acme.about("update"), &take(0)).await.ok();
+    assert_eq!(empty, json!({ "matched": 0, "modified": 0, "more": false, "document": null }));
+
+    let remove = |_| json!({ "filter": { "state": "taken", "_id": { "$lt": CALLERS } }, "sort": "due" });
     let mut removed = BTreeSet::new();
     for answer in at_once(&acme, &acme.about("find-one-and-delete"), remove).await {
         assert!(removed.insert(answer.ok()["document"]["_id"].as_i64().unwrap()));
@@ -139,7 +162,7 @@ async fn queue_hands_out_each_document_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn upserts_at_once_insert_one_document() {
-    let app = App::start().await;
+    let app = start().await;
     let acme = organization(&app, "Acme").await;
     acme.owner.post(&acme.about("indexes"), &json!({ "keys": "key", "unique": true })).await.created();
     let by_key = |_| {

@@ -5,10 +5,12 @@ use crate::support::fixtures::{again, organization, sign_in, with_access};
 use crate::support::test_env::TestEnv;
 use futures_util::future::join_all;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use tenantry::system::SystemEntropy;
 use tenantry_domain::app::operator;
+use tokio::task::JoinSet;
 
 fn new_key() -> String {
     operator::generate(&SystemEntropy).to_string()
@@ -116,5 +118,41 @@ async fn instances_accept_each_other_while_secret_is_replaced() {
             let jwks = app.client().get("/.well-known/jwks.json").await.ok();
             assert_eq!(keys(jwks), Some(published));
         }
+    }
+}
+
+/// A hundred callers, every other one through the other instance: what locks documents in one process does nothing there.
+#[tokio::test(flavor = "multi_thread")]
+async fn queue_of_two_instances_hands_out_documents_once() {
+    const CALLERS: i64 = 100;
+    // How long all of them take depends on what else the machine does.
+    let setup = || Setup::unlimited().with("--request-timeout=120");
+    let app = setup().start().await;
+    let acme = organization(&app, "Acme").await;
+    let other = setup().start_on(app.test_env().clone()).await;
+    acme.store(&(0..CALLERS).map(|n| json!({ "_id": n, "state": "new", "due": n % 7 })).collect::<Vec<_>>())
+        .await;
+    let instances = [acme.owner.clone(), again(&other, &acme.owner)];
+    for (path, returned) in [("update", Some("before")), ("find-one-and-delete", None)] {
+        let mut calls = JoinSet::new();
+        for caller in 0..CALLERS {
+            let client = instances[usize::from(caller % 2 == 1)].clone();
+            let path = acme.about(path);
+            let body = match returned {
+                Some(returned) => json!({
+                    "filter": { "state": "new" }, "update": { "$set": { "state": "taken", "by": caller } },
+                    "sort": "due", "return": returned,
+                }),
+                None => json!({ "filter": { "state": "taken" }, "sort": "due" }),
+            };
+            calls.spawn(async move { client.post(&path, &body).await });
+        }
+        let mut taken = BTreeSet::new();
+        for answer in calls.join_all().await {
+            let document = answer.ok()["document"].take();
+            let id = document["_id"].as_i64().unwrap_or_else(|| panic!("{path}: nothing was left"));
+            assert!(taken.insert(id), "{path}: {id} was handed out twice");
+        }
+        assert_eq!(taken, (0..CALLERS).collect(), "{path}");
     }
 }
