@@ -178,16 +178,17 @@ pub fn proxies() -> Result<()> {
     sh(tests)
 }
 
-/// Every case of the faults of MongoDB, of random aggregates and of random updates, where the tests run a sample.
+/// Every case of the faults of MongoDB, and the long form of random updates, aggregates and partial indexes, where the
+/// tests run a sample. Seeds and numbers of cases are printed.
 fn all_faults() -> Result<()> {
+    let compared = [("embedded", "binary(differential) & test(/^(aggregates|partial_indexes|updates)::/)")];
+    let variables = [("TENANTRY_TEST_DIFFERENTIAL", "all"), ("NEXTEST_SUCCESS_OUTPUT", "immediate")];
+    let compared = run_tests(&compared, &variables);
     let runs = [
-        (
-            "embedded",
-            "(binary(it) & test(/^crash::/)) + (binary(differential) & test(/^(aggregates|updates)::/))",
-        ),
+        ("embedded", "binary(it) & test(/^crash::/)"),
         ("mongodb", "binary(it) & test(/^(crash|mongodb_only::chaos)::/)"),
     ];
-    run_tests(&runs, &[("TENANTRY_CHAOS", "all"), ("TENANTRY_TEST_DIFFERENTIAL", "all")])
+    compared.and(run_tests(&runs, &[("TENANTRY_CHAOS", "all")]))
 }
 
 /// Runs the tests of each expression, with one `mongod` for all their processes: one for each would take

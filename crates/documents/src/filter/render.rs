@@ -4,37 +4,61 @@
 //! reach the server. Two kinds of condition are left out, because the server could find too little: a pattern
 //! whose search may give up ([`super::pattern::Pattern::is_bounded`]), and conditions that an index narrows
 //! too far (some ranges, and the negation of a list of null and `[]`). For these the server returns more, and
-//! the service checks each document again ([`is_decided`]).
+//! the service checks each document again ([`is_decided`]). The negation of null is rendered so that no partial index
+//! serves it ([`negates_null`]).
 
 use super::syntax::{Clause, Comparison, ElementMatch, Filter, Predicate};
-use crate::document::items;
+use crate::document::{ID_FIELD, Path, items};
 use bson::raw::RawBson;
 use bson::{Bson, Document, doc};
 
 pub fn filter(filter: &Filter, prefix: &str) -> Document {
+    render(filter, prefix, Level::Document)
+}
+
+/// What a filter is applied to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Level {
+    /// Stored documents.
+    Document,
+    /// Objects in an array.
+    Element,
+}
+
+fn render(filter: &Filter, prefix: &str, level: Level) -> Document {
     let mut rendered = Document::new();
     let mut others: Vec<Document> = Vec::new();
     for each in &filter.clauses {
         match each {
             Clause::And(filters) => {
-                rendered.insert("$and", list(filters.iter(), prefix));
+                rendered.insert("$and", list(filters.iter(), prefix, level));
             }
             Clause::Or(filters) => {
-                rendered.insert("$or", list(filters.iter(), prefix));
+                rendered.insert("$or", list(filters.iter(), prefix, level));
             }
             Clause::Nor(filters) => {
                 // A condition that is too wide would become too narrow when negated.
                 let decided: Vec<&Filter> = filters.iter().filter(|each| is_decided(each)).collect();
-                if !decided.is_empty() {
-                    rendered.insert("$nor", list(decided.into_iter(), prefix));
+                if let [only] = decided[..]
+                    && level == Level::Document
+                    && is_null_alone(only)
+                {
+                    others.push(negated(render(only, prefix, level)));
+                } else if !decided.is_empty() {
+                    rendered.insert("$nor", list(decided.into_iter(), prefix, level));
                 }
             }
             Clause::Field(path, all) => {
-                let path = format!("{prefix}{path}");
-                others.extend(all.iter().filter_map(|each| widened_pattern(each, &path)));
-                let own = predicates(all);
+                let path_text = format!("{prefix}{path}");
+                others.extend(all.iter().filter_map(|each| widened_pattern(each, &path_text)));
+                let negates =
+                    |each: &&Predicate| level == Level::Document && is_deep(path) && negates_null(each);
+                let (negations, plain): (Vec<&Predicate>, Vec<&Predicate>) = all.iter().partition(negates);
+                let negations = negations.into_iter().filter_map(inverse);
+                others.extend(negations.map(|inverse| negated(doc! { &path_text: inverse })));
+                let own = predicates(plain);
                 if !own.is_empty() {
-                    rendered.insert(path, own);
+                    rendered.insert(path_text, own);
                 }
             }
         }
@@ -48,8 +72,73 @@ pub fn filter(filter: &Filter, prefix: &str) -> Document {
     doc! { "$and": others }
 }
 
-fn list<'a>(filters: impl Iterator<Item = &'a Filter>, prefix: &str) -> Bson {
-    filters.map(|each| Bson::from(filter(each, prefix))).collect()
+fn list<'a>(filters: impl Iterator<Item = &'a Filter>, prefix: &str, level: Level) -> Bson {
+    filters.map(|each| Bson::from(render(each, prefix, level))).collect()
+}
+
+/// Whether arrays may be above what the path leads to.
+fn is_deep(path: &Path) -> bool {
+    path.parts().len() > 1
+}
+
+/// Whether a condition only says that the value is not null, or none of several that null is among.
+///
+/// For MongoDB this means that a path exists, so that it uses a partial index that demands that. But a path through an array
+/// of scalars leads to nothing: it is not null, and does not exist.
+fn negates_null(predicate: &Predicate) -> bool {
+    is_about_null(predicate) == Some(false)
+}
+
+/// `Some(true)` if a condition is equality with null, or with one of several that null is among; `Some(false)` if it is the
+/// negation of that.
+fn is_about_null(predicate: &Predicate) -> Option<bool> {
+    let is_null = |operand: &RawBson| matches!(operand, RawBson::Null);
+    match predicate {
+        Predicate::Compare(Comparison::Equal, operand) => is_null(operand).then_some(true),
+        Predicate::In(operands) => operands.iter().any(is_null).then_some(true),
+        Predicate::All(operands) => matches!(&operands[..], [RawBson::Null]).then_some(true),
+        Predicate::NotEqual(operand) => is_null(operand).then_some(false),
+        Predicate::NotIn(operands) => operands.iter().any(is_null).then_some(false),
+        Predicate::Not(all) => match all.as_slice() {
+            [only] => is_about_null(only).map(|is_null| !is_null),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether a filter is that one condition.
+fn is_null_alone(filter: &Filter) -> bool {
+    match filter.clauses.as_slice() {
+        [Clause::And(filters) | Clause::Or(filters)] => match filters.as_slice() {
+            [only] => is_null_alone(only),
+            _ => false,
+        },
+        [Clause::Field(path, all)] => match all.as_slice() {
+            [only] => is_deep(path) && is_about_null(only) == Some(true),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// What a negation is the opposite of; `None` if MongoDB is not asked for it.
+fn inverse(negation: &Predicate) -> Option<Document> {
+    if !is_predicate_decided(negation) {
+        return None;
+    }
+    match negation {
+        Predicate::NotEqual(operand) => Some(doc! { "$eq": value(operand) }),
+        Predicate::NotIn(operands) => Some(doc! { "$in": values(operands) }),
+        Predicate::Not(all) => Some(predicates(all)),
+        _ => None,
+    }
+}
+
+/// The opposite of a condition on stored documents. With a second condition, which no document meets, MongoDB does not make
+/// it a condition on a path.
+fn negated(condition: Document) -> Document {
+    doc! { "$nor": [condition, { ID_FIELD: { "$exists": false } }] }
 }
 
 /// Whether MongoDB finds exactly the matching documents with the rendered filter.
@@ -115,7 +204,7 @@ fn widened_pattern(predicate: &Predicate, path: &str) -> Option<Document> {
 }
 
 /// The conditions that can be asked of one field or value. Others are left out, so that the server returns more.
-fn predicates(all: &[Predicate]) -> Document {
+fn predicates<'a>(all: impl IntoIterator<Item = &'a Predicate>) -> Document {
     let mut operators = Document::new();
     for each in all {
         match each {
@@ -160,7 +249,7 @@ fn predicate(predicate: &Predicate) -> (&'static str, Bson) {
 
 fn element_match(element: &ElementMatch) -> Document {
     match element {
-        ElementMatch::Document(inner) => filter(inner, ""),
+        ElementMatch::Document(inner) => render(inner, "", Level::Element),
         ElementMatch::Value(all) => {
             let own = predicates(all);
             // An array may have any value; no operators at all would ask for an object in it.

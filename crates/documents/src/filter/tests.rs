@@ -245,6 +245,17 @@ fn filter_renders_to_mongodb_under_prefix() {
             r#"{ "a": { "$not": { "$all": [1], "$size": 2 } } }"#,
             r#"{ "doc.a": { "$not": { "$all": [1], "$size": 2 } } }"#,
         ),
+        // Below an array, where it could be served by an index that demands the path.
+        (
+            r#"{"a.b":{"$ne":null},"c":{"$ne":null}}"#,
+            r#"{ "$and": [{ "$nor": [{ "a.b": { "$eq": null } }, { "_id": { "$exists": false } }] }, { "c": { "$ne": null } }] }"#,
+            r#"{ "$and": [{ "$nor": [{ "doc.a.b": { "$eq": null } }, { "_id": { "$exists": false } }] }, { "doc.c": { "$ne": null } }] }"#,
+        ),
+        (
+            r#"{"$nor":[{"$and":[{"a.b":null}]}],"c":{"$elemMatch":{"a.b":{"$ne":null}}}}"#,
+            r#"{ "$and": [{ "$nor": [{ "$and": [{ "a.b": { "$eq": null } }] }, { "_id": { "$exists": false } }] }, { "c": { "$elemMatch": { "a.b": { "$ne": null } } } }] }"#,
+            r#"{ "$and": [{ "$nor": [{ "$and": [{ "doc.a.b": { "$eq": null } }] }, { "_id": { "$exists": false } }] }, { "doc.c": { "$elemMatch": { "a.b": { "$ne": null } } } }] }"#,
+        ),
     ] {
         let text = |prefix| Bson::from(filter(json).to_mongodb(prefix)).to_string().replace(": [ ", ": [");
         assert_eq!((text(""), text("doc.")), (plain.to_owned(), prefixed.to_owned()));

@@ -3,7 +3,7 @@
 //! A case is a random pipeline on random documents. Its results are compared with their types; where MongoDB promises no
 //! order, without one. What MongoDB refuses is refused here, and nothing else.
 
-use crate::chance::{Chance, ORDINARY_SEED};
+use crate::chance::{Chance, is_long, report, seeds};
 use crate::engines::{LONG, Subject, subjects};
 use crate::judge::{Judge, canonical_json, raw};
 use crate::pipelines::{Question, documents, question};
@@ -23,44 +23,35 @@ const DOCUMENTS: i32 = 30;
 const CASES: usize = 40;
 const ROUNDS: usize = 25;
 
-/// Seeds of the long form, and collections for each: at least 20,000 cases in all.
-const SEEDS: usize = 10;
-const LONG_ROUNDS: usize = 80;
-
-/// How often a test runs, each time with a seed of its own, and with how many collections.
-fn runs() -> (usize, usize) {
-    #[expect(clippy::disallowed_methods, reason = "no setting: it makes a test longer")]
-    let is_long = std::env::var("TENANTRY_TEST_DIFFERENTIAL").is_ok_and(|form| form == "all");
-    if is_long { (SEEDS, LONG_ROUNDS) } else { (1, ROUNDS) }
-}
+/// Collections for each seed of the long form.
+const LONG_ROUNDS: usize = 60;
 
 /// Disagreements after which a run ends.
 const MAX_DISAGREEMENTS: usize = 12;
 
 #[tokio::test]
 async fn pipeline_computes_what_mongodb_computes() {
-    let (seeds, rounds) = runs();
+    let rounds = if is_long() { LONG_ROUNDS } else { ROUNDS };
     let judge = Judge::new().await;
     judge.use_classic_engine().await;
-    for _ in 0..seeds {
-        compare_pipelines(&judge, &mut Chance::of_form(runs().0 > 1, ORDINARY_SEED), rounds).await;
+    let mut cases = 0;
+    for seed in seeds() {
+        cases += compare_pipelines(&judge, &mut seed.begin(), rounds).await;
     }
+    report("pipelines", cases);
     judge.end().await;
 }
 
-async fn compare_pipelines(judge: &Judge, chance: &mut Chance, rounds: usize) {
+/// How many pipelines were compared.
+async fn compare_pipelines(judge: &Judge, chance: &mut Chance, rounds: usize) -> usize {
     let (mut computed, mut refused, mut disagreements) = (0, 0, Vec::new());
     for _ in 0..rounds {
         let documents = documents(chance, DOCUMENTS);
         let collection = judge.fill("aggregates", &documents).await;
         for _ in 0..CASES {
             let question = question(chance);
-            let mut theirs = ask(&collection, &question).await;
             let ours = compute(&question, &documents);
-            if !is_same(&ours, &theirs) {
-                theirs = ask_in_order(&collection, &question).await;
-            }
-            if !is_same(&ours, &theirs) {
+            if compare(judge, &collection, &question, &documents, &ours).await.is_err() {
                 disagreements.push(explain(judge, &question, documents.clone()).await);
             } else if ours.is_ok() {
                 computed += 1;
@@ -73,14 +64,35 @@ async fn compare_pipelines(judge: &Judge, chance: &mut Chance, rounds: usize) {
     assert!(disagreements.is_empty(), "{}", disagreements.join("\n\n"));
     println!("{computed} computed, {refused} refused");
     assert!(computed > 2 * refused && refused > 5, "{computed} {refused}");
+    computed + refused
 }
 
-fn is_same(ours: &Result<Vec<String>, String>, theirs: &Result<Vec<String>, String>) -> bool {
+/// Results as comparable texts, or why there are none.
+type Computed = Result<Vec<String>, String>;
+
+fn is_same(ours: &Computed, theirs: &Computed) -> bool {
     match (ours, theirs) {
         (Ok(ours), Ok(theirs)) => ours == theirs,
         (Err(_), Err(_)) => true,
         _ => false,
     }
+}
+
+/// Whether the server computes the same; if not, what it computes.
+async fn compare(
+    judge: &Judge,
+    collection: &Collection<Document>,
+    question: &Question,
+    documents: &[Document],
+    ours: &Computed,
+) -> Result<(), Computed> {
+    if is_same(ours, &ask(collection, question).await)
+        || is_same(ours, &ask_in_order(collection, question).await)
+    {
+        return Ok(());
+    }
+    let theirs = ask_stored(judge, question, documents).await;
+    if is_same(ours, &theirs) { Ok(()) } else { Err(theirs) }
 }
 
 /// The question with as few documents as needed for the two to disagree.
@@ -89,16 +101,15 @@ async fn explain(judge: &Judge, question: &Question, mut documents: Vec<Document
     while place < documents.len() {
         let mut fewer = documents.clone();
         fewer.remove(place);
-        let collection = judge.fill("fewer", if fewer.is_empty() { &documents } else { &fewer }).await;
-        let theirs = ask_in_order(&collection, question).await;
-        if !fewer.is_empty() && !is_same(&compute(question, &fewer), &theirs) {
+        if !fewer.is_empty()
+            && !is_same(&compute(question, &fewer), &ask_stored(judge, question, &fewer).await)
+        {
             documents = fewer;
         } else {
             place += 1;
         }
     }
-    let collection = judge.fill("fewer", &documents).await;
-    let (ours, theirs) = (compute(question, &documents), ask_in_order(&collection, question).await);
+    let (ours, theirs) = (compute(question, &documents), ask_stored(judge, question, &documents).await);
     format!("{}\n  ours   {ours:?}\n  theirs {theirs:.500?}\n  of {}", question.json(), dump(&documents))
 }
 
@@ -109,43 +120,55 @@ const ENGINE_CASES: usize = 40;
 /// The engines select the documents; what they compute is what MongoDB computes, in each placement.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn engines_compute_what_mongodb_computes() {
-    let mut chance = Chance::of_form(runs().0 > 1, ORDINARY_SEED);
     let judge = Judge::new().await;
     judge.use_classic_engine().await;
     let database = format!("engines_{:016x}", RandomState::new().hash_one(0));
     let subjects = subjects(&database).await;
-    for round in 0..ENGINE_ROUNDS * runs().0 {
-        let name = CollectionName::parse(&format!("a{round}")).unwrap();
-        let documents = documents(&mut chance, DOCUMENTS);
-        let collection = judge.fill("aggregates", &documents).await;
-        for subject in &subjects {
-            subject.make(&name, &documents).await;
-        }
-        for _ in 0..ENGINE_CASES {
-            let question = question(&mut chance);
-            let mut theirs = ask(&collection, &question).await;
-            for subject in &subjects {
-                let ours = subject.compute(&name, &question).await;
-                if !is_same(&ours, &theirs) {
-                    theirs = ask_in_order(&collection, &question).await;
-                }
-                let what = || format!("{}: {}\n{}", subject.name, question.json(), dump(&documents));
-                assert!(is_same(&ours, &theirs), "{ours:?}, not {theirs:?}: {}", what());
-            }
-        }
-        for subject in &subjects {
-            let collections = &subject.store().collections;
-            assert!(collections.delete_collection(&subject.organization, &name).await.unwrap());
+    let mut cases = 0;
+    for (number, seed) in seeds().iter().enumerate() {
+        let mut chance = seed.begin();
+        for round in 0..ENGINE_ROUNDS {
+            let name = CollectionName::parse(&format!("a{number}x{round}")).unwrap();
+            cases += compare_engines(&judge, &subjects, &name, &mut chance).await;
         }
     }
+    println!("engines: {cases} cases");
     for subject in subjects {
         subject.opened.close().await;
     }
     judge.end_with(&database).await;
 }
 
+/// How many questions were asked.
+async fn compare_engines(
+    judge: &Judge,
+    subjects: &[Subject],
+    name: &CollectionName,
+    chance: &mut Chance,
+) -> usize {
+    let documents = documents(chance, DOCUMENTS);
+    let collection = judge.fill("aggregates", &documents).await;
+    for subject in subjects {
+        subject.make(name, &documents).await;
+    }
+    for _ in 0..ENGINE_CASES {
+        let question = question(chance);
+        for subject in subjects {
+            let ours = subject.compute(name, &question).await;
+            let compared = compare(judge, &collection, &question, &documents, &ours).await;
+            let what = || format!("{}: {}\n{}", subject.name, question.json(), dump(&documents));
+            compared.unwrap_or_else(|theirs| panic!("{ours:?}, not {theirs:?}: {}", what()));
+        }
+    }
+    for subject in subjects {
+        let collections = &subject.store().collections;
+        assert!(collections.delete_collection(&subject.organization, name).await.unwrap());
+    }
+    ENGINE_CASES * subjects.len()
+}
+
 impl Subject {
-    async fn compute(&self, name: &CollectionName, question: &Question) -> Result<Vec<String>, String> {
+    async fn compute(&self, name: &CollectionName, question: &Question) -> Computed {
         let pipeline = Pipeline::parse(&question.json(), "/pipeline").map_err(|error| error.to_string())?;
         let aggregation = Arc::new(Aggregation::Pipeline(pipeline));
         let documents = &self.store().documents;
@@ -170,32 +193,57 @@ fn dump(documents: &[Document]) -> String {
 }
 
 /// What the server computes, as comparable texts, or why it refuses.
-async fn ask(collection: &Collection<Document>, question: &Question) -> Result<Vec<String>, String> {
+async fn ask(collection: &Collection<Document>, question: &Question) -> Computed {
     ask_stages(collection, question, question.stages.clone()).await
 }
 
 /// The same, stage by stage. Otherwise the server moves a `$match` before other stages, which then refuse fewer documents,
 /// and it merges conditions to some that it refuses.
-async fn ask_in_order(collection: &Collection<Document>, question: &Question) -> Result<Vec<String>, String> {
+async fn ask_in_order(collection: &Collection<Document>, question: &Question) -> Computed {
     let apart = |stage: &Document| [stage.clone(), doc! { "$_internalInhibitOptimization": {} }];
     ask_stages(collection, question, question.stages.iter().flat_map(apart).collect()).await
+}
+
+/// The same, and what each stage makes is stored before the next one. Otherwise the server remembers the place of a field
+/// that a stage has removed, and an item of a list that a `$project` has left out, and a later stage may fill them again.
+async fn ask_stored(judge: &Judge, question: &Question, documents: &[Document]) -> Computed {
+    let mut made = documents.to_vec();
+    for stage in &question.stages {
+        let numbered =
+            (0_i32..).zip(&made).map(|(number, document)| doc! { "_id": number, "made": document });
+        // A collection that is there, also without documents.
+        let stored: Vec<Document> = numbered.chain([doc! { "_id": -1 }]).collect();
+        let collection = judge.fill("stored", &stored).await;
+        let numbers = doc! { "$match": { "_id": { "$gte": 0 } } };
+        let unwrapped = doc! { "$replaceRoot": { "newRoot": "$made" } };
+        let stages = vec![numbers, doc! { "$sort": { "_id": 1 } }, unwrapped, stage.clone()];
+        made = find_made(&collection, stages).await?;
+    }
+    Ok(question.comparable(made))
 }
 
 async fn ask_stages(
     collection: &Collection<Document>,
     question: &Question,
     stages: Vec<Document>,
-) -> Result<Vec<String>, String> {
+) -> Computed {
+    Ok(question.comparable(find_made(collection, stages).await?))
+}
+
+async fn find_made(
+    collection: &Collection<Document>,
+    stages: Vec<Document>,
+) -> Result<Vec<Document>, String> {
     let cursor = collection.aggregate(stages).with_type::<RawDocumentBuf>().await;
     let mut cursor = cursor.map_err(|error| error.to_string())?;
     let mut found = Vec::new();
     while cursor.advance().await.map_err(|error| error.to_string())? {
         found.push(Document::try_from(cursor.current()).unwrap());
     }
-    Ok(question.comparable(found))
+    Ok(found)
 }
 
-fn compute(question: &Question, documents: &[Document]) -> Result<Vec<String>, String> {
+fn compute(question: &Question, documents: &[Document]) -> Computed {
     let pipeline = Pipeline::parse(&question.json(), "/pipeline").map_err(|error| error.to_string())?;
     let aggregation = Arc::new(Aggregation::Pipeline(pipeline));
     let items = run(&aggregation, documents)?;
@@ -236,29 +284,42 @@ fn run(aggregation: &Arc<Aggregation>, documents: &[Document]) -> Result<Vec<bso
     run.finish(&fuel).map_err(|error| error.to_string())
 }
 
+/// Collections and fields of each, ordinarily and for each seed of the long form.
+const DISTINCT_FIELDS: (usize, usize) = (25, 10);
+const LONG_DISTINCT_FIELDS: (usize, usize) = (40, 50);
+
 #[tokio::test]
 async fn distinct_finds_what_mongodb_finds() {
-    let mut chance = Chance::of_form(runs().0 > 1, ORDINARY_SEED);
+    let (rounds, fields) = if is_long() { LONG_DISTINCT_FIELDS } else { DISTINCT_FIELDS };
     let judge = Judge::new().await;
-    for _ in 0..runs().1 {
-        let documents = crate::generate::documents(&mut chance, DOCUMENTS);
-        let collection = judge.fill("distinct", &documents).await;
-        for _ in 0..CASES / 4 {
-            let path = crate::generate::path(&mut chance);
-            let filter = crate::generate::filter(&mut chance, 2);
-            let theirs = collection.distinct(&path, filter.clone()).await.unwrap();
-            let filter = Filter::parse(&crate::judge::json(&filter), "").unwrap();
-            let distinct = Distinct::new(Path::parse(&path).unwrap(), filter, "/field");
-            let ours = run(&Arc::new(Aggregation::Distinct(distinct)), &documents).unwrap();
-            let mut ours: Vec<String> =
-                ours.into_iter().map(|value| text(&Bson::try_from(value).unwrap())).collect();
-            let mut theirs: Vec<String> = theirs.iter().map(text).collect();
-            ours.sort();
-            theirs.sort();
-            assert_eq!(ours, theirs, "{path}\n{}", dump(&documents));
+    let mut cases = 0;
+    for seed in seeds() {
+        let mut chance = seed.begin();
+        for _ in 0..rounds {
+            let documents = crate::generate::documents(&mut chance, DOCUMENTS);
+            let collection = judge.fill("distinct", &documents).await;
+            for _ in 0..fields {
+                compare_distinct(&mut chance, &collection, &documents).await;
+                cases += 1;
+            }
         }
     }
+    report("distinct values", cases);
     judge.end().await;
+}
+
+async fn compare_distinct(chance: &mut Chance, collection: &Collection<Document>, documents: &[Document]) {
+    let path = crate::generate::path(chance);
+    let filter = crate::generate::filter(chance, 2);
+    let theirs = collection.distinct(&path, filter.clone()).await.unwrap();
+    let filter = Filter::parse(&crate::judge::json(&filter), "").unwrap();
+    let distinct = Distinct::new(Path::parse(&path).unwrap(), filter, "/field");
+    let ours = run(&Arc::new(Aggregation::Distinct(distinct)), documents).unwrap();
+    let mut ours: Vec<String> = ours.into_iter().map(|value| text(&Bson::try_from(value).unwrap())).collect();
+    let mut theirs: Vec<String> = theirs.iter().map(text).collect();
+    ours.sort();
+    theirs.sort();
+    assert_eq!(ours, theirs, "{path}\n{}", dump(documents));
 }
 
 fn text(value: &Bson) -> String {

@@ -2,30 +2,23 @@
 //!
 //! The filters of the indexes come from what the queries ask, so that many queries may use one.
 
-use crate::chance::Chance;
+use crate::chance::{Chance, new_seeds, report};
 use crate::engines::{KEYS, Subject, subjects};
 use crate::generate;
 use crate::judge::{Judge, ids, json, raw};
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use std::hash::{BuildHasher, RandomState};
 use tenantry_documents::filter::Filter;
 use tenantry_documents::index::{Index, IndexName, IndexOptions, PartialFilter};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::store::InsertOutcome;
 
+/// For each seed.
 const ROUNDS: usize = 4;
-/// In the long form.
-const LONG_ROUNDS: usize = 60;
 const DOCUMENTS: i32 = 60;
 const FILTERS: usize = 30;
 /// The indexes of a round: an organization that shares its collections with others has no more in all.
 const INDEXES: usize = 4;
-
-fn rounds() -> usize {
-    #[expect(clippy::disallowed_methods, reason = "no setting: it makes a test longer")]
-    let is_long = std::env::var("TENANTRY_TEST_DIFFERENTIAL").is_ok_and(|form| form == "all");
-    if is_long { LONG_ROUNDS } else { ROUNDS }
-}
 
 struct Question {
     asked: Document,
@@ -36,55 +29,67 @@ struct Question {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn partial_index_never_changes_query_results() {
-    let mut chance = Chance::of_this_run();
     let judge = Judge::new().await;
     let database = format!("engines_{:016x}", RandomState::new().hash_one(0));
     let subjects = subjects(&database).await;
-    let mut usable = 0;
-    for round in 0..rounds() {
-        let name = CollectionName::parse(&format!("c{round}")).unwrap();
-        let documents = generate::documents(&mut chance, DOCUMENTS);
-        let theirs = judge.fill("partial", &documents).await;
-        let filters: Vec<Document> = (0..INDEXES).map(|_| generate::partial_filter(&mut chance, 1)).collect();
-        let mut questions = Vec::new();
-        for _ in 0..FILTERS {
-            let asked = question(&mut chance, &filters);
-            let filter = parse(&asked);
-            let expected = ids(&theirs, asked.clone(), doc! { "_id": 1 }).await;
-            let expected = expected.unwrap_or_else(|error| panic!("{}: {error}", json(&asked)));
-            assert_eq!(matching(&filter, &documents), expected, "{}", json(&asked));
-            questions.push(Question {
-                asked,
-                filter,
-                sort: chance.one_of(&["_id", "a", "-b", "a.b"]),
-                expected,
-            });
-        }
-        for subject in &subjects {
-            subject.make(&name, &documents).await;
-        }
-        ask_all(&subjects, &name, &questions, "no index").await;
-        for (number, filter) in filters.iter().enumerate() {
-            let index = index(&mut chance, number, filter);
-            for subject in &subjects {
-                // Two paths of it may go through different arrays.
-                let collections = &subject.store().collections;
-                let _ = collections.insert_index(&subject.organization, &name, &index).await;
-            }
-            let covered = index.coverage.filter().unwrap().filter();
-            usable += questions.iter().filter(|question| question.filter.implies(covered)).count();
-            ask_all(&subjects, &name, &questions, &format!("{index:?}")).await;
-        }
-        for subject in &subjects {
-            let collections = &subject.store().collections;
-            assert!(collections.delete_collection(&subject.organization, &name).await.unwrap());
+    let (mut usable, mut cases) = (0, 0);
+    let seeds = new_seeds();
+    for (number, seed) in seeds.iter().enumerate() {
+        let mut chance = seed.begin();
+        for round in 0..ROUNDS {
+            let name = CollectionName::parse(&format!("c{number}x{round}")).unwrap();
+            usable += compare_indexes(&judge, &subjects, &name, &mut chance).await;
+            cases += FILTERS * (1 + INDEXES) * subjects.len();
         }
     }
-    assert!(usable > rounds() * FILTERS / 8, "only {usable} queries could use an index");
+    assert!(usable > seeds.len() * ROUNDS * FILTERS / 8, "only {usable} queries could use an index");
+    report("partial indexes", cases);
     for subject in subjects {
         subject.opened.close().await;
     }
     judge.end_with(&database).await;
+}
+
+/// Asks the same before and after each of some indexes is made; how many queries may use one.
+async fn compare_indexes(
+    judge: &Judge,
+    subjects: &[Subject],
+    name: &CollectionName,
+    chance: &mut Chance,
+) -> usize {
+    let documents = generate::documents(chance, DOCUMENTS);
+    let theirs = judge.fill("partial", &documents).await;
+    let filters: Vec<Document> = (0..INDEXES).map(|_| generate::partial_filter(chance, 1)).collect();
+    let mut questions = Vec::new();
+    for _ in 0..FILTERS {
+        let asked = question(chance, &filters);
+        let filter = parse(&asked);
+        let expected = ids(&theirs, asked.clone(), doc! { "_id": 1 }).await;
+        let expected = expected.unwrap_or_else(|error| panic!("{}: {error}", json(&asked)));
+        assert_eq!(matching(&filter, &documents), expected, "{}", json(&asked));
+        questions.push(Question { asked, filter, sort: chance.one_of(&["_id", "a", "-b", "a.b"]), expected });
+    }
+    for subject in subjects {
+        subject.make(name, &documents).await;
+    }
+    ask_all(subjects, name, &questions, "no index").await;
+    let mut usable = 0;
+    for (number, filter) in filters.iter().enumerate() {
+        let index = index(chance, number, filter);
+        for subject in subjects {
+            // Two paths of it may go through different arrays.
+            let collections = &subject.store().collections;
+            let _ = collections.insert_index(&subject.organization, name, &index).await;
+        }
+        let covered = index.coverage.filter().unwrap().filter();
+        usable += questions.iter().filter(|question| question.filter.implies(covered)).count();
+        ask_all(subjects, name, &questions, &format!("{index:?}")).await;
+    }
+    for subject in subjects {
+        let collections = &subject.store().collections;
+        assert!(collections.delete_collection(&subject.organization, name).await.unwrap());
+    }
+    usable
 }
 
 async fn ask_all(subjects: &[Subject], name: &CollectionName, questions: &[Question], index: &str) {
@@ -138,6 +143,63 @@ fn parse(asked: &Document) -> Filter {
 fn matching(filter: &Filter, documents: &[Document]) -> Vec<i32> {
     let ids = (0..).zip(raw(documents)).filter(|(_, document)| filter.matches(document));
     ids.map(|(id, _)| id).collect()
+}
+
+/// For MongoDB, a value that is not null is at a path that exists. A path through an array of scalars leads to neither.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn index_of_existing_paths_hides_nothing_that_is_not_null() {
+    let judge = Judge::new().await;
+    let database = format!("engines_{:016x}", RandomState::new().hash_one(0));
+    let subjects = subjects(&database).await;
+    let documents = [
+        doc! { "_id": 0, "a": [2], "c": 1 },
+        doc! { "_id": 1, "a": [[], [[]]], "c": 1 },
+        doc! { "_id": 2, "a": [{ "b": 1 }], "c": 1 },
+        doc! { "_id": 3, "a": { "b": Bson::Null }, "c": 1 },
+        doc! { "_id": 4, "a": [{ "b": 1 }, {}], "c": 1 },
+        doc! { "_id": 5, "c": 1 },
+    ];
+    let theirs = judge.fill("not_null", &documents).await;
+    let partial = doc! { "$or": [{ "a.b": { "$exists": true } }, { "a.d": { "$exists": true } }] };
+    let questions: Vec<Document> = vec![
+        doc! { "a.b": { "$ne": Bson::Null } },
+        doc! { "a.b": { "$nin": [Bson::Null, 7] } },
+        doc! { "a.b": { "$not": { "$eq": Bson::Null } } },
+        doc! { "a.b": { "$not": { "$in": [Bson::Null, 7] } } },
+        doc! { "a.b": { "$not": { "$all": [Bson::Null] } } },
+        doc! { "a.b": { "$not": { "$not": { "$ne": Bson::Null } } } },
+        doc! { "a.b": { "$ne": Bson::Null, "$gt": 0 } },
+        doc! { "$nor": [{ "a.b": Bson::Null }] },
+        doc! { "$nor": [{ "$and": [{ "$or": [{ "a.b": { "$in": [Bson::Null, 7] } }] }] }] },
+        doc! { "$and": [{ "c": 1 }, { "a.b": { "$ne": Bson::Null } }] },
+        doc! { "$or": [{ "a.b": { "$ne": Bson::Null } }, { "a.d": { "$ne": Bson::Null } }] },
+        doc! { "a": { "$elemMatch": { "b": { "$ne": Bson::Null } } } },
+    ];
+    for (number, keys) in ["a.b", "c"].into_iter().enumerate() {
+        let name = CollectionName::parse(&format!("n{number}")).unwrap();
+        let options = IndexOptions {
+            partial_filter: Some(PartialFilter::parse(&json(&partial), "").unwrap()),
+            ..IndexOptions::default()
+        };
+        let index = Index::parse_with(None, keys, options).unwrap();
+        for subject in &subjects {
+            subject.make(&name, &documents).await;
+            let made = subject.store().collections.insert_index(&subject.organization, &name, &index).await;
+            assert_eq!(made.unwrap(), InsertOutcome::New, "{}", subject.name);
+            for asked in &questions {
+                let expected = ids(&theirs, asked.clone(), doc! { "_id": 1 }).await.unwrap();
+                let filter = parse(asked);
+                let what = format!("{}: {}", subject.name, json(asked));
+                let found = subject.try_find(&name, &filter, "_id", 200).await.unwrap();
+                assert_eq!(found, expected, "{what}");
+                assert_eq!(subject.count(&name, &filter).await, expected.len() as u64, "{what}");
+            }
+        }
+    }
+    for subject in subjects {
+        subject.opened.close().await;
+    }
+    judge.end_with(&database).await;
 }
 
 /// The one rule in which a sparse index differs from MongoDB's: where an array has items with the field and others without

@@ -1,7 +1,7 @@
 //! What an update makes of a document, and what an upsert inserts: MongoDB changes the same documents, and refuses the same
 //! updates.
 
-use crate::chance::{Chance, ORDINARY_SEED};
+use crate::chance::{Chance, is_long, report, seeds};
 use crate::generate;
 use crate::judge::{Judge, json};
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
@@ -15,18 +15,11 @@ use tenantry_documents::update::{Update, UpdateContext, UpdatePointers, UpsertFi
 const ROUNDS: usize = 40;
 const DOCUMENTS: i32 = 60;
 const UPSERTS: usize = 400;
-/// Seeds of the long form.
-const SEEDS: usize = 10;
+/// For each seed of the long form.
+const LONG_UPSERTS: usize = 2400;
 const POINTERS: UpdatePointers<'_> = UpdatePointers { update: "/update", array_filters: "/arrayFilters" };
 /// Far more than any document here.
 const MAX_BYTES: usize = 16 << 20;
-
-/// How often a test runs: once, or for each seed of the long form.
-fn runs() -> usize {
-    #[expect(clippy::disallowed_methods, reason = "no setting: it makes a test longer")]
-    let long = std::env::var("TENANTRY_TEST_DIFFERENTIAL").is_ok_and(|form| form == "all");
-    if long { SEEDS } else { 1 }
-}
 
 /// An update with what belongs to it.
 struct Case {
@@ -110,8 +103,9 @@ async fn theirs(database: &Database, case: &Case, id: i32) -> Result<String, Str
 
 #[tokio::test]
 async fn update_makes_what_mongodb_makes() {
-    for _ in 0..runs() {
-        let mut chance = Chance::of_form(runs() > 1, ORDINARY_SEED);
+    let mut cases = 0;
+    for seed in seeds() {
+        let mut chance = seed.begin();
         let judge = Judge::new().await;
         let (mut made, mut refused, mut unclear) = (0, 0, 0);
         for _ in 0..ROUNDS {
@@ -131,55 +125,75 @@ async fn update_makes_what_mongodb_makes() {
                         assert_eq!(ours, theirs, "{}", case.describe(document));
                     }
                     (Err(_), Err(_)) => refused += 1,
+                    // Of these the service takes fewer.
+                    (Err(error), Ok(_)) if error.contains("condition on an empty list") => unclear += 1,
                     _ => panic!("{}\nours: {ours:?}\ntheirs: {theirs:?}", case.describe(document)),
                 }
             }
         }
         println!("{made} made, {refused} refused, {unclear} unclear");
         assert!(made > 500 && refused > 200, "{made} {refused}");
+        cases += made + refused;
         judge.end().await;
     }
+    report("updates", cases);
 }
 
 #[tokio::test]
 async fn upsert_inserts_what_mongodb_inserts() {
-    let mut chance = Chance::of_form(runs() > 1, ORDINARY_SEED);
     let judge = Judge::new().await;
-    let seed = judge.fill("documents", &[doc! {}]).await;
-    let database = seed.client().database(&seed.namespace().db);
-    let (mut made, mut refused) = (0, 0);
-    for _ in 0..UPSERTS {
-        seed.delete_many(doc! {}).await.unwrap();
-        let mut filter = plain(&generate::filter(&mut chance, 2));
-        if chance.once_in(4) {
-            filter.insert("_id", 7);
-        }
-        let mut update = update(&mut chance);
-        if chance.once_in(2) {
-            update.insert("$setOnInsert", doc! { path(&mut chance): 1, "_id": 7 });
-        }
-        if Filter::parse(&json(&filter), "").unwrap().has_empty_list() {
-            continue;
-        }
-        let case = Case { filter, update, array_filters: None };
-        let ours = inserted(&case);
-        let command = doc! { "findAndModify": "documents", "query": case.filter.clone(), "update": case.update.clone(),
-        "new": true, "upsert": true };
-        let theirs = database.run_command(command).await.map_err(|error| error.to_string());
-        let theirs = theirs.map(|answer| with_one_id(answer.get_document("value").unwrap()));
-        match (&ours, &theirs) {
-            (Ok(ours), Ok(theirs)) => {
-                made += 1;
-                assert_eq!(ours, theirs, "{}", case.describe(&doc! {}));
+    let collection = judge.fill("documents", &[doc! {}]).await;
+    let count = if is_long() { LONG_UPSERTS } else { UPSERTS };
+    let mut cases = 0;
+    for seed in seeds() {
+        let mut chance = seed.begin();
+        let (mut made, mut refused) = (0, 0);
+        for _ in 0..count {
+            match compare_upsert(&mut chance, &collection).await {
+                Some(true) => made += 1,
+                Some(false) => refused += 1,
+                None => {}
             }
-            (Err(_), Err(_)) => refused += 1,
-            // Of these the service takes fewer.
-            (Err(error), Ok(_)) if error.contains("An `_id` must not be") => {}
-            _ => panic!("{}\nours: {ours:?}\ntheirs: {theirs:?}", case.describe(&doc! {})),
         }
+        println!("{made} made, {refused} refused");
+        assert!(made > 50 && refused > 50, "{made} {refused}");
+        cases += made + refused;
     }
-    assert!(made > 50 && refused > 50, "{made} {refused}");
+    report("upserts", cases);
     judge.end().await;
+}
+
+/// Whether both made a document; `None` of a case in which the service takes fewer.
+async fn compare_upsert(chance: &mut Chance, collection: &Collection<Document>) -> Option<bool> {
+    collection.delete_many(doc! {}).await.unwrap();
+    let mut filter = plain(&generate::filter(chance, 2));
+    if chance.once_in(4) {
+        filter.insert("_id", 7);
+    }
+    let mut update = update(chance);
+    if chance.once_in(2) {
+        update.insert("$setOnInsert", doc! { path(chance): 1, "_id": 7 });
+    }
+    if Filter::parse(&json(&filter), "").unwrap().has_empty_list() {
+        return None;
+    }
+    let case = Case { filter, update, array_filters: None };
+    let ours = inserted(&case);
+    let command = doc! { "findAndModify": collection.name(), "query": case.filter.clone(), "update": case.update.clone(),
+    "new": true, "upsert": true };
+    let database = collection.client().database(&collection.namespace().db);
+    let theirs = database.run_command(command).await.map_err(|error| error.to_string());
+    let theirs = theirs.map(|answer| with_one_id(answer.get_document("value").unwrap()));
+    match (&ours, &theirs) {
+        (Ok(ours), Ok(theirs)) => {
+            assert_eq!(ours, theirs, "{}", case.describe(&doc! {}));
+            Some(true)
+        }
+        (Err(_), Err(_)) => Some(false),
+        // Of these the service takes fewer.
+        (Err(error), Ok(_)) if error.contains("An `_id` must not be") => None,
+        _ => panic!("{}\nours: {ours:?}\ntheirs: {theirs:?}", case.describe(&doc! {})),
+    }
 }
 
 /// The same values as JSON tells them apart: an Int64 that fits an Int32 is one.
