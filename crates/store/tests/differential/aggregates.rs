@@ -15,6 +15,7 @@ use tenantry_documents::aggregate::{Aggregation, AggregationRun, Distinct, Pipel
 use tenantry_documents::document::Path;
 use tenantry_documents::filter::Filter;
 use tenantry_documents::fuel::Fuel;
+use tenantry_documents::index::Index;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::error::ErrorCode;
 
@@ -116,6 +117,8 @@ async fn explain(judge: &Judge, question: &Question, mut documents: Vec<Document
 /// Documents in each collection of the engines' test, and questions on each.
 const ENGINE_ROUNDS: usize = 4;
 const ENGINE_CASES: usize = 40;
+/// Indexes that some of the questions can use, and of which some have all that a question needs.
+const INDEXES: [&str; 8] = ["n", "k,n", "-m", "d.x", "d.k,d.x", "l", "a.b", "s,-k"];
 
 /// The engines select the documents; what they compute is what MongoDB computes, in each placement.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -148,15 +151,27 @@ async fn compare_engines(
 ) -> usize {
     let documents = documents(chance, DOCUMENTS);
     let collection = judge.fill("aggregates", &documents).await;
+    let indexes: Vec<Index> = (0..chance.below(4))
+        .map(|_| chance.one_of(&INDEXES))
+        .map(|keys| Index::parse(None, keys, false).unwrap())
+        .collect();
     for subject in subjects {
         subject.make(name, &documents).await;
+        for index in &indexes {
+            // Two paths of it may go through different arrays, and it may be there already.
+            let collections = &subject.store().collections;
+            let _ = collections.insert_index(&subject.organization, name, index).await;
+        }
     }
     for _ in 0..ENGINE_CASES {
         let question = question(chance);
         for subject in subjects {
             let ours = subject.compute(name, &question).await;
             let compared = compare(judge, &collection, &question, &documents, &ours).await;
-            let what = || format!("{}: {}\n{}", subject.name, question.json(), dump(&documents));
+            let what = || {
+                let indexes: Vec<&str> = indexes.iter().map(|index| index.name.as_str()).collect();
+                format!("{}: {} with {indexes:?}\n{}", subject.name, question.json(), dump(&documents))
+            };
             compared.unwrap_or_else(|theirs| panic!("{ours:?}, not {theirs:?}: {}", what()));
         }
     }
