@@ -7,7 +7,7 @@ mod conditional;
 mod queries;
 mod roles;
 mod slow_senders;
-mod updates;
+pub mod updates;
 mod value_format;
 
 use crate::support::app::{App, Setup};

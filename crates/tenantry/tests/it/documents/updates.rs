@@ -1,7 +1,7 @@
 //! Updates by operators: counters, queues and upserts with many callers at once, and what a response says.
 
 use crate::support::app::{App, Setup};
-use crate::support::client::Answer;
+use crate::support::client::{Answer, Client};
 use crate::support::fixtures::{Organization, organization};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -29,9 +29,19 @@ async fn at_once(acme: &Organization, path: &str, body: impl Fn(i64) -> Value) -
     let mut calls = JoinSet::new();
     for number in 0..CALLERS {
         let (client, path, body) = (acme.owner.clone(), path.to_owned(), body(number));
-        calls.spawn(async move { client.post(&path, &body).await });
+        calls.spawn(async move { post_until_done(&client, &path, &body).await });
     }
     calls.join_all().await
+}
+
+/// Sends a change until it has had its turn. One that has waited too long behind others has changed nothing, and says so.
+pub async fn post_until_done(client: &Client, path: &str, body: &Value) -> Answer {
+    loop {
+        let answer = client.post(path, body).await;
+        if !answer.is_refused("document_busy") {
+            return answer;
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Several instances on one database: their secrets, their operator key, and no directory of their own.
 
+use crate::documents::updates::post_until_done;
 use crate::support::app::{App, Setup};
 use crate::support::fixtures::{again, organization, sign_in, with_access};
 use crate::support::test_env::TestEnv;
@@ -145,7 +146,7 @@ async fn queue_of_two_instances_hands_out_documents_once() {
                 }),
                 None => json!({ "filter": { "state": "taken" }, "sort": "due" }),
             };
-            calls.spawn(async move { client.post(&path, &body).await });
+            calls.spawn(async move { post_until_done(&client, &path, &body).await });
         }
         let mut taken = BTreeSet::new();
         for answer in calls.join_all().await {
