@@ -1,7 +1,7 @@
 //! What `deploy/` has, checked by the tools that are made for it: hadolint, kubernetes-validate, the Compose Specification,
 //! Caddy, systemd-analyze, promtool, and a Prometheus that runs every query of the dashboard against the service.
 //!
-//! Nothing here needs a container engine. What a check can't run is said in `docs/install.md`.
+//! Nothing here needs a container engine. What a check can't run is said in `docs/guides/install.md`.
 
 use crate::process::Process;
 use crate::shell::{command, output, root, run as sh, service_program, succeeds, tools_directory};
@@ -49,7 +49,7 @@ pub fn check() -> Result<()> {
 /// Every place that names our image or package names this version of it.
 fn versions() -> Result<()> {
     let version = env!("CARGO_PKG_VERSION");
-    let files = [&COMPOSE_FILES[..], &MANIFESTS, &["docs/install.md"]].concat();
+    let files = [&COMPOSE_FILES[..], &MANIFESTS, &["docs/guides/install.md"]].concat();
     for file in files {
         let text = fs::read_to_string(root().join(file))?;
         let after = text.split("tenantry:").skip(1);

@@ -2,7 +2,7 @@
 //!
 //! Bins are counted from 2000-01-01T00:00 of the time zone. Years to days are counted in the calendar of the zone; hours
 //! and shorter units in elapsed time. The rules of time zones are those of the database that this version of the service
-//! brings (see `docs/documents.md`), never the machine's.
+//! brings (see `docs/guides/documents.md`), never the machine's.
 
 use super::syntax::{DateBins, DateUnit};
 use super::value::{Value, type_name};

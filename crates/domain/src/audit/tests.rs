@@ -139,9 +139,9 @@ fn action_names_are_unique_and_parse() {
 
 #[test]
 fn audit_page_lists_every_action() {
-    let page = include_str!("../../../../docs/audit.md");
+    let page = include_str!("../../../../docs/guides/audit.md");
     for action in AuditAction::ALL {
         let row = format!("| `{}` | {} |", action.as_str(), action.meaning());
-        assert!(page.contains(&row), "docs/audit.md lacks: {row}");
+        assert!(page.contains(&row), "docs/guides/audit.md lacks: {row}");
     }
 }

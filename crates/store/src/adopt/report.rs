@@ -122,7 +122,7 @@ impl ConflictKind {
             Self::AccountWithoutOrganization => "Leave it out (--skip ID).",
             Self::CollectionWithoutOrganization => "Say that it stays where it is (--leave NAME).",
             Self::IdRefused => {
-                "An id has 24 hexadecimal digits: leave it out (--skip ID), or bring it by an archive (docs/migrating.md)."
+                "An id has 24 hexadecimal digits: leave it out (--skip ID), or bring it by an archive (docs/guides/migrating.md)."
             }
             Self::NameRefused => "Give it another name (--rename ID=NAME), or leave it out (--skip ID).",
             Self::AddressRefused => {
@@ -235,7 +235,7 @@ pub enum AdoptError {
     /// The layout is unknown.
     #[error(
         "The layout is not known: {what}. Name the collections with --registry and --accounts, or bring the data by \
-         archives (docs/migrating.md)."
+         archives (docs/guides/migrating.md)."
     )]
     Unrecognized {
         /// What was looked for.

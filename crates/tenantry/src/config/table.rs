@@ -150,7 +150,7 @@ settings! {
     TLS {
         /// A PEM file with the certificate of the server, followed by those of its issuers. With it, and
         /// `TLS_KEY_FILE`, the service speaks TLS 1.2 and 1.3 on its port and nothing else. Changed files
-        /// are taken within seconds, and at once after SIGHUP (`docs/tls.md`).
+        /// are taken within seconds, and at once after SIGHUP (`docs/guides/tls.md`).
         tls_cert_file: Option<PathBuf> = { name: "TLS_CERT_FILE", flag: "tls-cert-file" };
         /// A PEM file with the private key of that certificate, unencrypted. Keep it readable to the user of
         /// the service alone.
@@ -209,14 +209,14 @@ settings! {
             file: file(&["JWT_SECRET_FILE", "SECRET_KEY_FILE"], "jwt-secret-file"),
         };
         /// Another secret that is accepted and signs nothing, while `JWT_SECRET` is replaced: the one before, or the
-        /// next one. `docs/secrets.md` has the steps of a replacement, and says what it keeps.
+        /// next one. `docs/guides/secrets.md` has the steps of a replacement, and says what it keeps.
         jwt_secret_previous: Option<SigningSecret> = {
             name: "JWT_SECRET_PREVIOUS", flag: "jwt-secret-previous",
             file: file(&["JWT_SECRET_PREVIOUS_FILE"], "jwt-secret-previous-file"),
         };
         /// The algorithm that signs access tokens. HS384 needs a secret of 48 bytes, HS512 one of 64. Without this
         /// setting it is what the installation began with: EdDSA, with keys that rotate, or HS256 if `JWT_SECRET` was
-        /// set then or an earlier version made it. On MongoDB it is HS256 (`docs/secrets.md`).
+        /// set then or an earlier version made it. On MongoDB it is HS256 (`docs/guides/secrets.md`).
         jwt_algorithm: Option<TokenAlgorithm> = {
             name: "JWT_ALGORITHM", aliases: &[alias("JWT_ALGO"), alias("ALGORITHM")], flag: "jwt-algorithm",
         };
@@ -419,7 +419,7 @@ settings! {
         };
         /// Whom mails come from: an address, perhaps with a name (`Acme <no-reply@acme.example>`).
         mail_from: Option<MailFrom> = { name: "MAIL_FROM", flag: "mail-from" };
-        /// A directory with templates that replace those of the service; see docs/mail.md.
+        /// A directory with templates that replace those of the service; see docs/guides/mail.md.
         mail_templates: Option<PathBuf> = { name: "MAIL_TEMPLATES", flag: "mail-templates" };
     }
     LOGS {

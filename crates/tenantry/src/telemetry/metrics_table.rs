@@ -157,7 +157,7 @@ pub const METRICS: &[Metric] = &[
             REQUESTS_RATE_LIMITED,
             Counter,
             Unit::Count,
-            "Requests refused with 429, because there were too many of them (`docs/limits.md`).",
+            "Requests refused with 429, because there were too many of them (`docs/guides/limits.md`).",
         ),
         &[fixed("limit", rate_limits)],
     ),

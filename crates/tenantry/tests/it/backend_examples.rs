@@ -1,4 +1,4 @@
-//! The examples of `docs/backend.md`, run as they are printed: in Python, Node and Rust.
+//! The examples of `docs/guides/backend.md`, run as they are printed: in Python, Node and Rust.
 
 use crate::support::app::App;
 use crate::support::fixtures::{credentials, new_organization, organization};
@@ -117,7 +117,7 @@ async fn token_is_checked_by_its_public_key_in_each_language() {
 
 #[test]
 fn backend_page_prints_the_examples_that_run() {
-    let page = std::fs::read_to_string(root().join("docs/backend.md")).unwrap();
+    let page = std::fs::read_to_string(root().join("docs/guides/backend.md")).unwrap();
     let home = tempfile::tempdir().unwrap();
     for (language, file, _) in examples().into_iter().chain(verifiers(home.path())) {
         let code = std::fs::read_to_string(&file).unwrap();

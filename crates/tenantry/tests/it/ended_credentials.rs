@@ -1,5 +1,5 @@
-//! What each event does to each credential: the table of docs/security.md is read here, and every row of it is made to
-//! happen.
+//! What each event does to each credential: the table of docs/guides/security.md is read here, and every row of it is
+//! made to happen.
 
 use crate::support::app::{App, Setup};
 use crate::support::client::Client;
@@ -12,7 +12,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const PAGE: &str = include_str!("../../../../docs/security.md");
+const PAGE: &str = include_str!("../../../../docs/guides/security.md");
 
 /// The columns of the table after the event, in their order.
 const CREDENTIALS: [&str; 10] = [
@@ -34,7 +34,7 @@ fn table() -> Vec<(String, Vec<String>)> {
         line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
     };
     let mut lines = PAGE.lines().skip_while(|line| !line.starts_with("| event | the person's access token"));
-    let heading = cells(lines.next().expect("docs/security.md has the table"));
+    let heading = cells(lines.next().expect("docs/guides/security.md has the table"));
     assert_eq!(heading[1..], CREDENTIALS);
     let rows = lines.skip(1).take_while(|line| line.starts_with('|'));
     rows.map(|line| {

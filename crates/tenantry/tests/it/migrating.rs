@@ -1,4 +1,5 @@
-//! The script of `docs/migrating.md`, which writes an archive with what Python has, and the import of what it writes.
+//! The script of `docs/guides/migrating.md`, which writes an archive with what Python has, and the import of what it
+//! writes.
 
 use crate::support::app::App;
 use crate::support::fixtures::{PASSWORD, credentials, with_access};
@@ -12,7 +13,8 @@ use std::process::{Command, Stdio};
 const HASH: &str = "$2b$04$DyRuQqfSZWDAXv1Wce7yqe2BDNdNX2h8xMssTOyvbUiMwfaCrip0q";
 
 fn page() -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/migrating.md")).unwrap()
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guides/migrating.md"))
+        .unwrap()
 }
 
 fn block<'a>(page: &'a str, language: &str, with: &str) -> &'a str {

@@ -1,5 +1,5 @@
 //! The calls that our own pages print, run as they are printed: README's first five, and after them the tour of
-//! `docs/documents.md`.
+//! `docs/guides/documents.md`.
 
 use crate::support::app::App;
 use crate::support::transactions::app_with_transactions;
@@ -69,7 +69,7 @@ async fn readme_calls_lead_into_the_tour_of_documents() {
     assert_eq!(renamed["organization_name"], "Tech Innovations Corp 2.0");
     assert!(deleted["purge_at"].is_string(), "{deleted}");
 
-    let tour = block("docs/documents.md", "# An organization of its own");
+    let tour = block("docs/guides/documents.md", "# An organization of its own");
     let answers = answers(&run(&tour, app.address()).await);
     let [_, collection, index, document, changed, totals, statuses, page, count, deleted, usage] =
         &answers[..]
@@ -91,9 +91,9 @@ async fn readme_calls_lead_into_the_tour_of_documents() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tour_of_updates_goes_on_with_that_of_documents() {
     let app = App::start().await;
-    let tour = block("docs/documents.md", "# An organization of its own");
+    let tour = block("docs/guides/documents.md", "# An organization of its own");
     let variables = tour.split("# A collection, and an index").next().unwrap();
-    let updates = block("docs/documents.md", "# A counter, made by its first update");
+    let updates = block("docs/guides/documents.md", "# A counter, made by its first update");
     let answers = answers(&run(&format!("{variables}{updates}"), app.address()).await);
     let [_, counter, cart, discount, found, _, taken, deleted, all] = &answers[..] else {
         panic!("{answers:?}")
@@ -107,9 +107,9 @@ async fn tour_of_updates_goes_on_with_that_of_documents() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tour_of_batches_goes_on_with_that_of_documents() {
     let (app, _set) = app_with_transactions().await;
-    let tour = block("docs/documents.md", "# An organization of its own");
+    let tour = block("docs/guides/documents.md", "# An organization of its own");
     let variables = tour.split("# A collection, and an index").next().unwrap();
-    let batches = block("docs/documents.md", "# Stock, and an order that takes from it");
+    let batches = block("docs/guides/documents.md", "# Stock, and an order that takes from it");
     let answers = answers(&run(&format!("{variables}{batches}"), app.address()).await);
     let [_, _, ordered, canceled] = &answers[..] else { panic!("{answers:?}") };
     let statuses = |answer: &Value| -> Vec<u64> {
@@ -122,9 +122,9 @@ async fn tour_of_batches_goes_on_with_that_of_documents() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tour_of_indexes_goes_on_with_that_of_documents() {
     let app = App::start().await;
-    let tour = block("docs/documents.md", "# An organization of its own");
+    let tour = block("docs/guides/documents.md", "# An organization of its own");
     let variables = tour.split("# A collection, and an index").next().unwrap();
-    let indexes = block("docs/documents.md", "# Unique where present");
+    let indexes = block("docs/guides/documents.md", "# Unique where present");
     let answers = answers(&run(&format!("{variables}{indexes}"), app.address()).await);
     let [_, sparse, partial, _, expiring, explained] = &answers[..] else { panic!("{answers:?}") };
     assert_eq!((&sparse["sparse"], &partial["name"]), (&true.into(), &"open_cart".into()));
@@ -136,9 +136,9 @@ async fn tour_of_indexes_goes_on_with_that_of_documents() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tour_of_schemas_goes_on_with_that_of_documents() {
     let app = App::start().await;
-    let tour = block("docs/documents.md", "# An organization of its own");
+    let tour = block("docs/guides/documents.md", "# An organization of its own");
     let variables = tour.split("# A collection, and an index").next().unwrap();
-    let schemas = block("docs/documents.md", "# People have a name");
+    let schemas = block("docs/guides/documents.md", "# People have a name");
     let printed = run(&format!("{variables}{schemas}"), app.address()).await;
     let answers: Vec<Value> = printed
         .lines()
@@ -172,7 +172,7 @@ async fn backend_in_readme_reaches_documents_of_two_organizations() {
 #[tokio::test(flavor = "multi_thread")]
 async fn backend_page_calls_exchange_a_key_and_use_the_token() {
     let app = App::start().await;
-    let commands = block("docs/backend.md", "# The operator makes a service key");
+    let commands = block("docs/guides/backend.md", "# The operator makes a service key");
     let answers = answers(&run_as_operator(&commands, &app).await);
     let [_, _, read] = &answers[..] else { panic!("{answers:?}") };
     assert_eq!(read["total"], 42, "{read}");
@@ -181,9 +181,9 @@ async fn backend_page_calls_exchange_a_key_and_use_the_token() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tour_of_documents_runs_alone_and_twice() {
     let app = App::start().await;
-    let tour = block("docs/documents.md", "# An organization of its own");
+    let tour = block("docs/guides/documents.md", "# An organization of its own");
     let many = block(
-        "docs/documents.md",
+        "docs/guides/documents.md",
         "curl -s -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/x-ndjson'",
     );
     answers(&run(&tour, app.address()).await);

@@ -1,7 +1,7 @@
 //! Argon2 hashes as text, as tools print them: `$argon2id$v=19$m=65536,t=3,p=4$salt$output`, with the
 //! parameters in any order.
 //!
-//! `docs/archives.md` lists every bound here. Missing parameters are never guessed: a hash with an unknown
+//! `docs/guides/archives.md` lists every bound here. Missing parameters are never guessed: a hash with an unknown
 //! memory size never matches anything.
 
 use super::parameters;

@@ -11,7 +11,7 @@ pub const LIST_DEFAULT: u32 = 50;
 
 const AFTER: &str = "\
 Every organization has an audit trail, and so has the installation: leave the organization out for that one. \
-docs/audit.md says what is in it, and how the chain is computed.
+docs/guides/audit.md says what is in it, and how the chain is computed.
 
 These commands talk to a running server (SERVER_URL) with its operator key. On the machine of the server the key is \
 read from DATA_DIR; elsewhere set OPERATOR_KEY. `verify --file` needs neither.

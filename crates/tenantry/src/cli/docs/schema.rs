@@ -10,8 +10,8 @@ const HEAD: &str = "\
 
 # Schema steps
 
-A start brings the schema to the newest version, step by step. [Upgrading](upgrading.md) says how to rehearse that. A step
-that was released never changes: a later version adds one.
+A start brings the schema to the newest version, step by step. [Upgrading](guides/upgrading.md) says how to rehearse that.
+A step that was released never changes: a later version adds one.
 ";
 
 /// The page.

@@ -10,7 +10,7 @@ use tenantry_domain::permission::{Permission, SERVICE_KEY_PERMISSIONS};
 
 const AFTER: &str = "\
 A service key is for the backend of your product: it acts on organizations as its permissions say, and exchanges itself \
-for tokens of one organization. docs/backend.md shows the whole pattern.
+for tokens of one organization. docs/guides/backend.md shows the whole pattern.
 
 These commands talk to a running server (SERVER_URL) with its operator key. On the machine of the server the key is \
 read from DATA_DIR; elsewhere set OPERATOR_KEY.

@@ -5,8 +5,8 @@ use crate::config;
 use clap::{Arg, Command};
 
 const AFTER: &str = "\
-Keys that sign tokens with EdDSA rotate by themselves, every 90 days; docs/secrets.md says how. Rotate by hand to have the \
-next key take over now: nothing ends. Retire a key that has leaked: every token that it signed is refused at once.
+Keys that sign tokens with EdDSA rotate by themselves, every 90 days; docs/guides/secrets.md says how. Rotate by hand to \
+have the next key take over now: nothing ends. Retire a key that has leaked: every token that it signed is refused at once.
 
 These commands talk to a running server (SERVER_URL) with its operator key. On the machine of the server the key is \
 read from DATA_DIR; elsewhere set OPERATOR_KEY.

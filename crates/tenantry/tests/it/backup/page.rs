@@ -1,4 +1,4 @@
-//! The commands of `docs/backup.md`, run as they are printed.
+//! The commands of `docs/guides/backup.md`, run as they are printed.
 
 use super::{Backups, Printed, start};
 use crate::support::fixtures::{email_for, new_organization};
@@ -9,7 +9,7 @@ use std::process::Command;
 
 /// Every block of commands of the page, one after the other.
 fn commands() -> String {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/backup.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guides/backup.md");
     let text = std::fs::read_to_string(page).unwrap();
     let blocks: Vec<_> =
         text.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();

@@ -249,7 +249,7 @@ fn adoption_refuses_unknown_layouts_and_wrong_targets() {
     };
     let refusal = refused(&run(&empty, &target, &[]));
     assert!(refusal.contains("looked for organizations, org_registry"), "{refusal}");
-    assert!(refusal.contains("docs/migrating.md"), "{refusal}");
+    assert!(refusal.contains("docs/guides/migrating.md"), "{refusal}");
     let target = TestEnv::on(Engine::Embedded);
     let refusal = refused(&run(&source, &target, &["--undo"]));
     assert!(refusal.contains("no adoption to take back"), "{refusal}");

@@ -1,4 +1,4 @@
-//! The commands of `docs/migrating.md`, run as they are printed.
+//! The commands of `docs/guides/migrating.md`, run as they are printed.
 
 use super::in_place::both;
 use super::source::{Classic, Source};
@@ -10,7 +10,7 @@ use std::process::Command;
 
 /// The lines of the page that adopt, with these words.
 fn commands(with: &str) -> Vec<String> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/migrating.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guides/migrating.md");
     let page = std::fs::read_to_string(page).unwrap();
     let lines = page.lines().filter(|line| line.starts_with("tenantry adopt") && line.contains(with));
     lines.map(str::to_owned).collect()
