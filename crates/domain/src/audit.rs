@@ -21,7 +21,7 @@ pub use place::{AuditChain, AuditHash};
 use crate::account::{Account, Role};
 use crate::actor::Actor;
 use crate::error::{Error, Result};
-use crate::ids::{AccountId, ApiKeyId, AuditEventId, InvitationId, OrganizationId, SessionId};
+use crate::ids::{AccountId, ApiKeyId, AuditEventId, Entropy, InvitationId, OrganizationId, SessionId};
 use crate::operation::{Operation, OperationKind};
 use crate::organization::Organization;
 use crate::permission::PermissionSet;
@@ -111,6 +111,8 @@ actions! {
     SigningKeyRetired "signing_key.retired" "A key that signs tokens, and every token of it, was ended.";
     InstallationRestored "installation.restored" "The installation was restored from a backup: credentials from before are refused until that is confirmed.";
     RestoreConfirmed "installation.restore_confirmed" "A restore was confirmed: credentials from before work again.";
+    InstallationAdopted "installation.adopted" "The organizations of another program were adopted.";
+    AdoptionConfirmed "installation.adoption_confirmed" "An adoption was confirmed: it cannot be taken back any more.";
     AccessDenied "access.denied" "Requests that the caller's permissions do not allow, counted per minute and network.";
 }
 
@@ -259,6 +261,26 @@ impl AuditEvent {
         let event =
             event.detail("name", operation.arguments.naming().map(|naming| naming.identifier.as_str()));
         if operation.refused.is_some() { event } else { event.imported(organization, operation) }
+    }
+
+    /// The event of a command of the operator that concerns the installation as a whole.
+    #[must_use]
+    pub fn of_installation(action: AuditAction, now: Timestamp, entropy: &dyn Entropy) -> Self {
+        Self {
+            id: AuditEventId::new(now, entropy),
+            organization_id: None,
+            at: now,
+            action,
+            actor: Actor::Operator,
+            subject: None,
+            target: None,
+            address: None,
+            request_id: None,
+            outcome: AuditOutcome::Succeeded,
+            code: None,
+            count: None,
+            details: BTreeMap::new(),
+        }
     }
 
     /// The event of an import with what it brought along.

@@ -3,15 +3,13 @@
 //!
 //! A credential is known to be from before by the time in its id, so nothing is read or written for it.
 
-use crate::actor::Actor;
 use crate::app::operator;
-use crate::audit::{AuditAction, AuditEvent, AuditOutcome};
+use crate::audit::{AuditAction, AuditEvent};
 use crate::error::{Error, Result};
-use crate::ids::{AuditEventId, Entropy};
+use crate::ids::Entropy;
 use crate::store::{Installation, UpdateOutcome};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// The name of the installation value with the mark. After the confirmation it is empty.
 pub const RESTORED: &str = "restored";
@@ -114,20 +112,6 @@ pub async fn confirm(
 }
 
 fn event(action: AuditAction, mark: &RestoreMark, now: Timestamp, entropy: &dyn Entropy) -> AuditEvent {
-    let event = AuditEvent {
-        id: AuditEventId::new(now, entropy),
-        organization_id: None,
-        at: now,
-        action,
-        actor: Actor::Operator,
-        subject: None,
-        target: None,
-        address: None,
-        request_id: None,
-        outcome: AuditOutcome::Succeeded,
-        code: None,
-        count: None,
-        details: BTreeMap::new(),
-    };
+    let event = AuditEvent::of_installation(action, now, entropy);
     event.detail("backup", Some(&mark.backup)).detail("until", Some(mark.until.to_string()))
 }

@@ -17,6 +17,7 @@ use tenantry_domain::app::operator;
 use tenantry_domain::app::signing_keys::SIGNING_KEYS;
 use tenantry_domain::clock::Clock;
 use tenantry_domain::organization::Status;
+use tenantry_domain::restored::RESTORED;
 use tenantry_domain::shared_mailbox::{DUPLICATES_MAX, SharedMailbox, mailboxes};
 use tenantry_domain::{Error, Result};
 
@@ -45,6 +46,8 @@ pub struct MongoInspection {
     pub operator_key_hash: Option<Vec<u8>>,
     /// The sealed keys that sign tokens.
     pub signing_keys: Option<Vec<u8>>,
+    /// The mark of a restore, if there was one.
+    pub restored: Option<Vec<u8>>,
 }
 
 /// How servers work together.
@@ -96,6 +99,7 @@ async fn look(server: &Server, clock: &dyn Clock) -> EngineResult<MongoInspectio
         shared_mailboxes: shared_mailboxes(server).await?,
         operator_key_hash: installation::stored_value(server, operator::HASH).await?,
         signing_keys: installation::stored_value(server, SIGNING_KEYS).await?,
+        restored: installation::stored_value(server, RESTORED).await?,
     })
 }
 

@@ -16,6 +16,7 @@ mod rehearsal;
 mod report;
 mod rules;
 mod target;
+mod trail;
 mod values;
 mod writers;
 

@@ -6,6 +6,7 @@ use super::plan::{Planned, Stored};
 use super::rehearsal::Rehearsal;
 use super::report::{AdoptError, AdoptProgress, Adopted, Tell};
 use super::rules::AdoptOptions;
+use super::trail::{note_adopted, note_confirmed};
 use super::writers::{WriteCounts, watch};
 use crate::adoption_state::{ADOPTION_MARK, AdoptionStage, AdoptionState};
 use crate::transfer::compare::{self, Digest};
@@ -51,12 +52,14 @@ pub(super) async fn adopt(
         point("adopt", "records", "done");
         copy.compare(&rehearsal.plan.accounts, tell).await?;
         counts.require_same(&WriteCounts::read(source, &watched).await?)?;
-        set_stage(&target, &name, AdoptionStage::Complete).await?;
-        Ok(Adopted {
+        let adopted = Adopted {
             organizations: rehearsal.plan.organizations.len() as u64,
             accounts: rehearsal.plan.accounts.len() as u64,
             documents: Some(documents),
-        })
+        };
+        note_adopted(&target, options, &adopted).await?;
+        set_stage(&target, &name, AdoptionStage::Complete).await?;
+        Ok(adopted)
     }
     .await;
     target.engine.close().await;
@@ -103,6 +106,7 @@ pub(super) async fn confirm(options: &AdoptOptions) -> Result<(), AdoptError> {
                 "The adoption is not complete: run it with --apply again, or take it back with --undo.",
             ));
         }
+        note_confirmed(&target, options).await?;
         target.ports.installation.delete_value(ADOPTION_MARK).await?;
         Ok(())
     }

@@ -17,9 +17,10 @@ use super::plan::{self, Plan};
 use super::rehearsal::Rehearsal;
 use super::report::{AdoptError, AdoptProgress, Adopted, ConflictKind, Tell};
 use super::rules::{AdoptOptions, AdoptRules};
+use super::trail::note_adopted;
 use super::writers::watch;
 use crate::adoption_state::AdoptionStage;
-use effects::Effects;
+use effects::{Effects, open};
 use entries::{entries, fresh};
 use names::{ASIDE_ACCOUNTS, ASIDE_REGISTRY};
 use start::{StartOptions, set_stage};
@@ -124,13 +125,18 @@ async fn run(source: &SourceDatabase, options: &AdoptOptions, tell: Tell<'_>) ->
     effects.write_records(&options.target, &plan).await?;
     point("adopt", "records", "done");
     effects.require_none_recreated().await?;
-    source.set_journal_state("complete", None).await?;
-    set_stage(source, AdoptionStage::Complete).await?;
-    Ok(Adopted {
+    let adopted = Adopted {
         organizations: plan.organizations.len() as u64,
         accounts: plan.accounts.len() as u64,
         documents: None,
-    })
+    };
+    let target = open(&options.target).await?;
+    let noted = note_adopted(&target, options, &adopted).await;
+    target.engine.close().await;
+    noted?;
+    source.set_journal_state("complete", None).await?;
+    set_stage(source, AdoptionStage::Complete).await?;
+    Ok(adopted)
 }
 
 /// The plan, from the records that nobody can change any more.

@@ -4,7 +4,9 @@ use crate::transfer::Side;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
+use tenantry_domain::ids::Entropy;
 use tenantry_store_mongodb::MongoOptions;
 
 /// Everything about one adoption.
@@ -28,6 +30,8 @@ pub struct AdoptOptions {
     pub watch: Duration,
     /// Now.
     pub now: Timestamp,
+    /// For the ids of events in the audit trail.
+    pub entropy: Arc<dyn Entropy>,
 }
 
 /// Decisions about single records, by their ids.

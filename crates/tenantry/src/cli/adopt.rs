@@ -7,7 +7,7 @@ use super::print::say;
 use super::terminal::Progress;
 use crate::config::{self, Config};
 use crate::engine;
-use crate::system::SystemClock;
+use crate::system::{SystemClock, SystemEntropy};
 use anyhow::Result;
 use arguments::Action;
 use clap::{ArgMatches, Command};
@@ -102,5 +102,6 @@ fn options(config: &Config, matches: &ArgMatches) -> Result<AdoptOptions> {
         retention: config.retention,
         watch: arguments::watch(matches),
         now: SystemClock.now(),
+        entropy: Arc::new(SystemEntropy),
     })
 }

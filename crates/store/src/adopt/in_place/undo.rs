@@ -5,6 +5,7 @@ use super::names::UNFINISHED;
 use super::start::{StartOptions, set_stage};
 use crate::adopt::report::AdoptError;
 use crate::adopt::rules::AdoptOptions;
+use crate::adopt::trail::note_confirmed;
 use crate::adoption_state::{ADOPTION_MARK, AdoptionStage};
 use crate::transfer::Side;
 use crate::transfer::pages::each;
@@ -89,7 +90,7 @@ async fn drop_new_containers(
 /// Removes the records of the other program and the journal.
 pub(in crate::adopt) async fn confirm(
     source: &SourceDatabase,
-    _options: &AdoptOptions,
+    options: &AdoptOptions,
 ) -> Result<(), AdoptError> {
     let (journal, mark) = (source.journal().await?, source.get_value(ADOPTION_MARK).await?);
     if journal.is_none() && mark.is_none() {
@@ -115,5 +116,9 @@ pub(in crate::adopt) async fn confirm(
         source.end_journal().await?;
         point("adopt", "confirm_journal", "done");
     }
+    let target = open(&options.target).await?;
+    let noted = note_confirmed(&target, options).await;
+    target.engine.close().await;
+    noted?;
     Ok(source.delete_value(ADOPTION_MARK).await?)
 }

@@ -7,12 +7,23 @@ use crate::transfer::Side;
 use bson::doc;
 use bson::oid::ObjectId;
 use jiff::Timestamp;
+use std::sync::Arc;
 use std::time::Duration;
 use tenantry_domain::account::Role;
+use tenantry_domain::ids::Entropy;
 use tenantry_domain::organization::State;
 use tenantry_store_mongodb::{MongoOptions, SourceCollection};
 
 const HASH: &str = "$2b$04$DyRuQqfSZWDAXv1Wce7yqe2BDNdNX2h8xMssTOyvbUiMwfaCrip0q";
+
+/// A plan needs no ids.
+struct NoEntropy;
+
+impl Entropy for NoEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(0);
+    }
+}
 
 fn options(rules: AdoptRules) -> AdoptOptions {
     let mongodb = MongoOptions::new("mongodb://127.0.0.1", "old");
@@ -26,6 +37,7 @@ fn options(rules: AdoptRules) -> AdoptOptions {
         retention: Duration::from_secs(3600),
         watch: Duration::from_secs(1),
         now: Timestamp::from_second(1_800_000_000).unwrap(),
+        entropy: Arc::new(NoEntropy),
     }
 }
 

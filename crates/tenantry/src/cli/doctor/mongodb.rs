@@ -2,6 +2,7 @@
 
 use super::keys;
 use super::mailboxes;
+use super::records;
 use super::report::Report;
 use crate::config::{Config, TokenAlgorithm};
 use crate::keys::UNUSED_KEYS;
@@ -39,6 +40,7 @@ pub fn examine(report: &mut Report, config: &Config, options: &MongoOptions) -> 
             capacity(report, options, found.namespaces);
             organizations(report, &found);
             mailboxes::examine(report, &found.shared_mailboxes);
+            records::restored(report, found.restored.as_deref());
             clock(report, found.clock_ahead);
             keys::operator_key(report, config, found.operator_key_hash.as_deref());
             if let Some(stored) = &found.signing_keys {

@@ -75,7 +75,7 @@ fn readable(report: &mut Report, database: &ControlDatabase) {
 }
 
 /// Whether credentials are refused because of a restore.
-fn restored(report: &mut Report, value: Option<&[u8]>) {
+pub(super) fn restored(report: &mut Report, value: Option<&[u8]>) {
     match read_mark(value) {
         Ok(None) => {}
         Ok(Some(mark)) => report.warn(
