@@ -29,11 +29,13 @@ pub use format::{BackupFile, BackupManifest, BackupSummary, KEY_FILES, KeyFile};
 #[cfg(feature = "mongodb")]
 pub use mongodb::back_up_mongodb;
 pub use progress::BackupProgress;
-pub use repository::{Pruned, Repository, Verified};
+pub use repository::{Pruned, Repository, Retention, Verified};
 pub use restore::{
     BackupReader, Marking, RestoreReport, Restored, is_restoring, rehearse_restore, restore_data_dir,
+    unpack_organization,
 };
 pub use sink::{Sink, StartedBackup};
 pub use stream::{StreamReader, StreamSink};
+pub use tenantry_store_sqlite::backup::is_in_use;
 #[cfg(feature = "mongodb")]
 pub use to_mongodb::restore_mongodb;

@@ -4,6 +4,7 @@ use crate::config::{Config, LogRequests};
 use crate::issuer_keys::IssuerKeyCache;
 use crate::keys;
 use crate::mail::Postman;
+use crate::system::{SystemClock, SystemEntropy};
 use crate::telemetry::{self, system_metrics};
 use crate::{engine, huge_pages, issuers, operator_key};
 use anyhow::{Result, bail};
@@ -113,19 +114,7 @@ impl Service {
         (mail, issuers): (Option<Arc<dyn MailTransport>>, TrustedIssuers),
         (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
     ) -> Result<(Arc<App>, OperatorKey)> {
-        let keys = keys::load(config, &*store.installation, &**entropy).await?;
-        let app = App::new(AppParts {
-            store: store.clone(),
-            clock: Arc::clone(clock),
-            entropy: Arc::clone(entropy),
-            hashes: HashPool::start(config.hash_workers(), config.hash_queue, huge_pages::within),
-            signing: keys.signing,
-            issuers,
-            mac_keys: keys.mac,
-            checkpoint_key: CheckpointKey::new(&keys.checkpoint, config.jwt_issuer.as_str())?,
-            mail,
-            policy: policy(config),
-        });
+        let app = use_cases(store, config, (mail, issuers), (clock, entropy)).await?;
         let operator_key = set_up_keys(background, &app, store, config, entropy).await?;
         Ok((app, operator_key))
     }
@@ -143,6 +132,62 @@ impl Service {
         if let Err(error) = self.app.audit.flush().await {
             tracing::warn!(%error, "the last counts of the audit trail are lost");
         }
+        self.opened.close().await;
+    }
+}
+
+/// The use cases on that store.
+async fn use_cases(
+    store: &Store,
+    config: &Config,
+    (mail, issuers): (Option<Arc<dyn MailTransport>>, TrustedIssuers),
+    (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
+) -> Result<Arc<App>> {
+    let keys = keys::load(config, &*store.installation, &**entropy).await?;
+    Ok(App::new(AppParts {
+        store: store.clone(),
+        clock: Arc::clone(clock),
+        entropy: Arc::clone(entropy),
+        hashes: HashPool::start(config.hash_workers(), config.hash_queue, huge_pages::within),
+        signing: keys.signing,
+        issuers,
+        mac_keys: keys.mac,
+        checkpoint_key: CheckpointKey::new(&keys.checkpoint, config.jwt_issuer.as_str())?,
+        mail,
+        policy: policy(config),
+    }))
+}
+
+/// The use cases for a command: no listener, no work in the background, no mails.
+pub struct CommandService {
+    /// The use cases.
+    pub app: Arc<App>,
+    /// The store below them.
+    pub store: Store,
+    opened: OpenStore,
+}
+
+impl CommandService {
+    /// Opens what `config` names.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub async fn open(config: &Config) -> Result<Self> {
+        let sources: (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+        let opened = engine::open(config, Arc::clone(&sources.0)).await?;
+        let store = opened.store.clone();
+        let outside = (None, TrustedIssuers::new(Vec::new(), Arc::new(IssuerKeyCache::new(Vec::new()))));
+        match use_cases(&store, config, outside, (&sources.0, &sources.1)).await {
+            Ok(app) => Ok(Self { app, store, opened }),
+            Err(error) => {
+                opened.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Closes the engine, which has every acknowledged write.
+    pub async fn close(self) {
         self.opened.close().await;
     }
 }

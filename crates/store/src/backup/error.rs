@@ -81,6 +81,14 @@ pub enum BackupError {
         /// The directory.
         directory: PathBuf,
     },
+    /// The backup has no such organization.
+    #[error(
+        "The backup has no organization {organization}. `tenantry restore … --rehearse` lists those that it has."
+    )]
+    NoSuchOrganization {
+        /// Its id.
+        organization: String,
+    },
     /// A backup is damaged.
     #[error("The backup is damaged: {what}. Take another one; `tenantry backup verify` says which are good.")]
     Damaged {

@@ -13,7 +13,7 @@ mod prune;
 mod reader;
 mod verify;
 
-pub use prune::Pruned;
+pub use prune::{Pruned, Retention};
 pub use verify::Verified;
 
 use super::encryption::{Protection, Recipients, new_protected_key, recipient_of};
@@ -36,6 +36,8 @@ const BACKUPS: &str = "backups";
 const UNFINISHED: &str = "unfinished";
 const JOURNAL: &str = "journal.jsonl";
 const MANIFEST_ENDING: &str = ".jsonl";
+/// How the moment in which a backup began is its name.
+const ID_FORMAT: &str = "%Y%m%dT%H%M%SZ";
 
 /// A directory of backups, locked.
 pub struct Repository {
@@ -178,7 +180,7 @@ impl Repository {
 
     fn new_id(&self, now: Timestamp) -> Result<String, BackupError> {
         let ids = self.ids()?;
-        let id = now.strftime("%Y%m%dT%H%M%SZ").to_string();
+        let id = now.strftime(ID_FORMAT).to_string();
         let mut names =
             (1..).map(|number| if number == 1 { id.clone() } else { format!("{id}-{number:03}") });
         Ok(names.find(|name| !ids.contains(name)).unwrap_or(id))

@@ -5,6 +5,7 @@
 //! the move, or begins once more.
 
 mod moves;
+mod organization;
 
 use super::error::BackupError;
 use super::format::{BackupFile, BackupManifest, BackupSummary, CONTROL, KEY_FILES};
@@ -29,21 +30,24 @@ use tenantry_store_sqlite::backup::{
 };
 
 pub use moves::is_restoring;
+pub use organization::unpack_organization;
 
 /// What is called with the path and the content of each file.
 pub type Visit<'a> = &'a mut dyn FnMut(&str, &mut dyn Read) -> Result<(), BackupError>;
+/// Whether the file of that path is wanted.
+pub type Wanted<'a> = &'a dyn Fn(&str) -> bool;
 
 /// Reads a backup.
 pub trait BackupReader {
     /// How many organizations there are, if that is known before.
     fn organizations(&self) -> Option<u64>;
 
-    /// Calls `visit` for each file. A path may come again; then the last one counts. Returns what is in the backup, once
-    /// all of it was read and is what was written.
+    /// Calls `visit` for each file that is wanted. A path may come again; then the last one counts. Returns what is in
+    /// the backup, once all that is wanted was read and is what was written.
     ///
     /// # Errors
     /// It is damaged, or cannot be opened.
-    fn each(&mut self, visit: Visit<'_>) -> Result<BackupManifest, BackupError>;
+    fn each(&mut self, wanted: Wanted<'_>, visit: Visit<'_>) -> Result<BackupManifest, BackupError>;
 }
 
 /// An organization of a backup.
@@ -121,7 +125,7 @@ pub(super) fn unpack(
     let of = reader.organizations();
     let (mut organizations, mut bytes) = (0, 0);
     let mut written = BTreeSet::new();
-    let manifest = reader.each(&mut |path, content| {
+    let manifest = reader.each(&|_| true, &mut |path, content| {
         bytes += write(staging, path, content)?;
         written.insert(path.to_owned());
         organizations += u64::from(container_of(path).is_some());
@@ -172,22 +176,23 @@ fn write(staging: &Path, path: &str, content: &mut dyn Read) -> Result<u64, Back
 fn check(manifest: &BackupManifest, staging: &Path) -> Result<Vec<Restored>, BackupError> {
     let mut organizations = Vec::new();
     for file in &manifest.files {
-        let path = staging.join(&file.path);
-        let length = fs::metadata(&path).map_err(BackupError::not_readable(&path))?.len();
-        if length != file.bytes {
-            return Err(BackupError::damaged(format!(
-                "{} has {length} bytes and not {}",
-                file.path, file.bytes
-            )));
-        }
-        if let Some(organization) = file.organization {
-            check_restored_container(&path, organization)
-                .map_err(|cause| BackupError::damaged(format!("{} ({cause})", file.path)))?;
-            let BackupFile { moment, until, bytes, .. } = *file;
-            organizations.push(Restored { organization, moment, until, bytes });
-        }
+        organizations.extend(check_file(file, staging)?);
     }
     Ok(organizations)
+}
+
+/// Checks a file; the organization whose container it is.
+fn check_file(file: &BackupFile, staging: &Path) -> Result<Option<Restored>, BackupError> {
+    let path = staging.join(&file.path);
+    let length = fs::metadata(&path).map_err(BackupError::not_readable(&path))?.len();
+    if length != file.bytes {
+        return Err(BackupError::damaged(format!("{} has {length} bytes and not {}", file.path, file.bytes)));
+    }
+    let Some(organization) = file.organization else { return Ok(None) };
+    check_restored_container(&path, organization)
+        .map_err(|cause| BackupError::damaged(format!("{} ({cause})", file.path)))?;
+    let BackupFile { moment, until, bytes, .. } = *file;
+    Ok(Some(Restored { organization, moment, until, bytes }))
 }
 
 /// Refuses a backup in which an organization has no container, and adds those that need none.

@@ -7,7 +7,7 @@ use super::content::HashingReader;
 use super::encryption::{Identities, Protection, encrypt_with_passphrase, is_encrypted};
 use super::error::BackupError;
 use super::format::{BackupFile, BackupManifest};
-use super::restore::{BackupReader, Visit};
+use super::restore::{BackupReader, Visit, Wanted};
 use super::sink::{Kept, PutError, Sink, StartedBackup};
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -174,16 +174,20 @@ impl BackupReader for StreamReader {
         None
     }
 
-    fn each(&mut self, visit: Visit<'_>) -> Result<BackupManifest, BackupError> {
+    fn each(&mut self, wanted: Wanted<'_>, visit: Visit<'_>) -> Result<BackupManifest, BackupError> {
         let mut input =
             self.input.take().ok_or_else(|| BackupError::damaged("the stream was read already"))?;
         let is_encrypted =
             is_encrypted(&mut input).map_err(BackupError::not_readable(Path::new("the input")))?;
-        if is_encrypted { read(self.identities.decrypt(input)?, visit) } else { read(input, visit) }
+        if is_encrypted {
+            read(self.identities.decrypt(input)?, wanted, visit)
+        } else {
+            read(input, wanted, visit)
+        }
     }
 }
 
-fn read(input: impl Read, visit: Visit<'_>) -> Result<BackupManifest, BackupError> {
+fn read(input: impl Read, wanted: Wanted<'_>, visit: Visit<'_>) -> Result<BackupManifest, BackupError> {
     let cut_off =
         |error: io::Error| BackupError::damaged(format!("the stream cannot be read to its end ({error})"));
     let mut archive = tar::Archive::new(input);
@@ -198,7 +202,9 @@ fn read(input: impl Read, visit: Visit<'_>) -> Result<BackupManifest, BackupErro
             return Ok(manifest);
         }
         let mut hashing = HashingReader::new(&mut entry);
-        visit(&path, &mut hashing)?;
+        if wanted(&path) {
+            visit(&path, &mut hashing)?;
+        }
         let hash = hashing.finish().map_err(cut_off)?;
         hashes.insert(path, hash);
     }

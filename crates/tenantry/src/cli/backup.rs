@@ -64,8 +64,8 @@ fn back_up(matches: &ArgMatches) -> Result<()> {
     let mut sink = Repository::create(place)?.start(&protection, clock.now())?;
     let manifest = copy(matches, &config, with_keys, &mut sink, &clock)?;
     say(&view::summary(&manifest));
-    if let Some(keep) = matches.get_one::<usize>("keep") {
-        let pruned = sink.into_repository().prune(*keep)?;
+    if let Some(retention) = arguments::retention(matches, manifest.summary.began) {
+        let pruned = sink.into_repository().prune(&retention)?;
         if pruned.backups > 0 {
             say(&format!("Removed {} older backups, {}.", pruned.backups, size(pruned.bytes)));
         }

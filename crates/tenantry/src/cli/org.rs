@@ -12,6 +12,7 @@ mod owner;
 mod session;
 pub(super) mod view;
 
+pub(super) use archives::import_file;
 pub use arguments::command;
 
 use super::arguments::organization;

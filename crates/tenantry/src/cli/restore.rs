@@ -1,21 +1,23 @@
 //! `tenantry restore`: a whole installation from a backup, into an empty place; and the end of the time in which
 //! credentials from before are refused.
 
-use super::backup::{self, STREAM, moments, place, progress_line, size, work_dir_argument};
+mod organization;
+mod source;
+
+use super::backup::{self, moments, progress_line, size, work_dir_argument};
 use super::print::{say, switch};
 use super::terminal::Progress;
 use crate::config::{self, Config};
 use crate::engine;
 use crate::system::{SystemClock, SystemEntropy};
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::{Arg, ArgMatches, Command, value_parser};
+use source::open;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tenantry_domain::clock::Clock;
 use tenantry_domain::restored;
-use tenantry_store::backup::{
-    BackupReader, Marking, Repository, RestoreReport, StreamReader, rehearse_restore, restore_data_dir,
-};
+use tenantry_store::backup::{BackupReader, Marking, RestoreReport, rehearse_restore, restore_data_dir};
 use tokio::runtime::Runtime;
 
 const AFTER: &str = "\
@@ -26,14 +28,19 @@ complete.
 Passwords work at once. Every key, link, session and token from before is refused, because it may have been revoked since, \
 until you run `tenantry restore confirm`. The operator key is one of them: `tenantry operator-key` makes a new one.
 
+With --organization, one organization comes back into an installation that is there, running or stopped, by the rules of \
+`tenantry org import`; everything else stays as it is. On the embedded engine a running service is asked at SERVER_URL.
+
 Examples:
   tenantry restore /mnt/backups --identity backup-key.txt --rehearse
   tenantry restore /mnt/backups --identity backup-key.txt --data-dir /var/lib/tenantry
   tenantry restore - --passphrase-file /etc/tenantry/backup-passphrase < tenantry.backup
+  tenantry restore /mnt/backups --identity backup-key.txt --organization 674f1c2e9b1d4a0c5e8f7a6b
   tenantry restore confirm";
 
 /// The settings that say where the installation is.
-const SHOWN: [&str; 5] = ["DATA_DIR", "MONGO_URI", "MASTER_DB", "TENANT_PREFIX", "PLACEMENT"];
+const SHOWN: [&str; 7] =
+    ["DATA_DIR", "MONGO_URI", "MASTER_DB", "TENANT_PREFIX", "PLACEMENT", "SERVER_URL", "OPERATOR_KEY"];
 
 /// The command.
 pub fn command() -> Command {
@@ -71,6 +78,7 @@ pub fn command() -> Command {
         .arg(work_dir_argument(
             "Where to put files of a rehearsal, and on MongoDB; needs room for the whole backup",
         ))
+        .args(organization::arguments())
         .subcommand(
             config::flags_showing(Command::new("confirm"), &SHOWN)
                 .about("Accept the keys, links, sessions and tokens from before the restore again")
@@ -95,7 +103,13 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     match matches.subcommand() {
         Some(("confirm", matches)) => runtime.block_on(confirm(&load(matches)?)),
         Some((_, matches)) => runtime.block_on(mark(&load(matches)?)),
-        None => restore(matches, &load(matches)?, &runtime),
+        None => {
+            let config = load(matches)?;
+            match organization::asked(matches) {
+                Some(id) => organization::run(matches, &config, &runtime, id),
+                None => restore(matches, &config, &runtime),
+            }
+        }
     }
 }
 
@@ -124,18 +138,6 @@ fn restore(matches: &ArgMatches, config: &Config, runtime: &Runtime) -> Result<(
         say("Keys, links, sessions and tokens from before are refused until `tenantry restore confirm`.");
     }
     Ok(())
-}
-
-fn open(matches: &ArgMatches) -> Result<Box<dyn BackupReader>> {
-    let identities = backup::identities(matches)?;
-    let (place, id) = (place(matches), matches.get_one::<String>("backup").map(String::as_str));
-    if place == Path::new(STREAM) {
-        if id.is_some() {
-            bail!("a stream is one backup: leave out --backup");
-        }
-        return Ok(Box::new(StreamReader::new(Box::new(std::io::stdin()), identities)));
-    }
-    Ok(Box::new(Repository::open(place)?.reader(id, identities)?))
 }
 
 fn print(matches: &ArgMatches, report: &RestoreReport, verb: &str) -> Result<()> {
@@ -215,7 +217,9 @@ fn to_mongodb(
     _: &Marking<'_>,
     _: &mut (dyn FnMut(tenantry_store::backup::BackupProgress) + Send),
 ) -> Result<RestoreReport> {
-    bail!("MONGO_URI is set, and this binary was built without MongoDB: use one with the feature `mongodb`")
+    anyhow::bail!(
+        "MONGO_URI is set, and this binary was built without MongoDB: use one with the feature `mongodb`"
+    )
 }
 
 async fn confirm(config: &Config) -> Result<()> {

@@ -5,7 +5,7 @@ use crate::backup::content::HashingReader;
 use crate::backup::encryption::Identities;
 use crate::backup::error::BackupError;
 use crate::backup::format::{BackupFile, BackupManifest};
-use crate::backup::restore::{BackupReader, Visit};
+use crate::backup::restore::{BackupReader, Visit, Wanted};
 use std::io::Read;
 
 /// A backup of a directory, with what opens it.
@@ -38,8 +38,8 @@ impl BackupReader for RepositoryReader {
         Some(self.manifest.summary.organizations)
     }
 
-    fn each(&mut self, visit: Visit<'_>) -> Result<BackupManifest, BackupError> {
-        for file in &self.manifest.files {
+    fn each(&mut self, wanted: Wanted<'_>, visit: Visit<'_>) -> Result<BackupManifest, BackupError> {
+        for file in self.manifest.files.iter().filter(|file| wanted(&file.path)) {
             self.read(file, &mut *visit)?;
         }
         Ok(self.manifest.clone())

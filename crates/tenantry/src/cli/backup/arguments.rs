@@ -4,8 +4,9 @@ use crate::cli::print::switch;
 use crate::config;
 use anyhow::{Result, bail};
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
+use jiff::{SignedDuration, Timestamp};
 use std::path::{Path, PathBuf};
-use tenantry_store::backup::{Identities, Protection, Recipients, read_passphrase};
+use tenantry_store::backup::{Identities, Protection, Recipients, Retention, read_passphrase};
 
 /// Stands for standard output and input.
 pub const STREAM: &str = "-";
@@ -19,6 +20,7 @@ otherwise. With `-` the backup is one stream on standard output, a tar archive.
 
 Examples:
   tenantry backup /mnt/backups --recipient age1… --keep 14
+  tenantry backup /mnt/backups --keep 7 --keep-days 90
   tenantry backup - --passphrase-file /etc/tenantry/backup-passphrase > tenantry.backup
   tenantry backup list /mnt/backups
   tenantry backup verify /mnt/backups";
@@ -34,7 +36,7 @@ pub fn command() -> Command {
         .args_conflicts_with_subcommands(true)
         .subcommand_negates_reqs(true)
         .arg(place_argument("DIR|-", "The directory of the backups, or `-` for standard output"))
-        .arg(keep())
+        .args(keep())
         .arg(recipient())
         .arg(file("recipients-file", "Encrypt to the age recipients in this file, one per line"))
         .arg(file("passphrase-file", "Encrypt with the passphrase in the first line of this file"))
@@ -80,16 +82,34 @@ fn file(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name("PATH").help(help).value_parser(value_parser!(PathBuf))
 }
 
-fn keep() -> Arg {
-    let parser = |text: &str| match text.parse::<usize>() {
+/// How many backups stay, and how long.
+fn keep() -> [Arg; 2] {
+    let parser = |text: &str| match text.parse::<u32>() {
         Ok(number) if number > 0 => Ok(number),
         _ => Err("must be a number from 1".to_owned()),
     };
-    Arg::new("keep")
-        .long("keep")
-        .value_name("N")
-        .value_parser(parser)
-        .help("Afterwards remove all but the newest N backups, and what none of these needs")
+    let arg = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name("N").value_parser(parser).help(help)
+    };
+    [
+        arg("keep", "Afterwards remove all but the newest N backups, and what none of these needs"),
+        arg(
+            "keep-days",
+            "Afterwards remove backups that are older than N days; with --keep, the newest stay anyway",
+        ),
+    ]
+}
+
+/// Which backups stay after the one that began at `now`, if others are to be removed.
+pub fn retention(matches: &ArgMatches, now: Timestamp) -> Option<Retention> {
+    let number = |name: &str| matches.get_one::<u32>(name).copied();
+    let newest = number("keep").map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+    let since = number("keep-days").map(|days| {
+        let age = SignedDuration::from_hours(i64::from(days) * 24);
+        // So many days that time has no such moment: everything stays.
+        now.checked_sub(age).unwrap_or(Timestamp::MIN)
+    });
+    (newest.is_some() || since.is_some()).then_some(Retention { newest, since })
 }
 
 fn recipient() -> Arg {

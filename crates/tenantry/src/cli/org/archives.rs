@@ -7,7 +7,7 @@
 use super::session::Session;
 use super::view::Organization;
 use crate::cli::arguments::organization;
-use crate::cli::client::ClientError;
+use crate::cli::client::{Client, ClientError, ClientResponse};
 use crate::cli::print::say;
 use crate::cli::terminal::Progress;
 use clap::ArgMatches;
@@ -199,13 +199,7 @@ pub async fn import(session: &Session, arguments: &ArgMatches) -> Result<(), Cli
     if arguments.get_flag("new-id") {
         query.push(("id", "new"));
     }
-    let request = session
-        .client
-        .request(Method::POST, &["v1", "organizations", "import"], &query)
-        .timeout(STREAM_TIMEOUT)
-        .header(CONTENT_TYPE, "application/x-ndjson")
-        .body(Body::wrap(StreamBody::new(futures_util::stream::iter(pieces))));
-    let answer = session.change(request).await?;
+    let answer = send(session, pieces, &query).await?;
     if session.json {
         say(&answer.body);
         return Ok(());
@@ -214,6 +208,30 @@ pub async fn import(session: &Session, arguments: &ArgMatches) -> Result<(), Cli
     let counts = imported(session, &organization.id).await?;
     let told = counts.map_or_else(String::new, |counts| counts.sentence());
     session.tell(&answer, |imported: &Organization| format!("Imported {}.{told}", imported.organization_name))
+}
+
+/// Sends an archive to be imported; the organization afterwards.
+async fn send(
+    session: &Session,
+    pieces: Pieces,
+    query: &[(&str, &str)],
+) -> Result<ClientResponse, ClientError> {
+    let request = session
+        .client
+        .request(Method::POST, &["v1", "organizations", "import"], query)
+        .timeout(STREAM_TIMEOUT)
+        .header(CONTENT_TYPE, "application/x-ndjson")
+        .body(Body::wrap(StreamBody::new(futures_util::stream::iter(pieces))));
+    session.change(request).await
+}
+
+/// Creates an organization from the archive in that file; its name.
+pub async fn import_file(client: Client, file: &Path, query: &[(&str, &str)]) -> Result<String, ClientError> {
+    let path = file.display().to_string();
+    let pieces = Pieces::open(&path)
+        .map_err(|error| ClientError::Other(format!("{path} cannot be read: {error}.")))?;
+    let answer = send(&Session { client, json: false }, pieces, query).await?;
+    Ok(answer.read::<Organization>()?.organization_name)
 }
 
 /// What an import has brought along beside documents, as the server shows it.
