@@ -1,9 +1,10 @@
 //! Checks that neither rustfmt nor clippy makes: the length of files, module heads, left-over notes, the names of tests
-//! ([`test_names`]), files that use each other in a circle ([`imports`]), missing spans ([`spans`]), and pages that name
-//! files, tests or types that do not exist ([`pages`]).
+//! ([`test_names`]), files that use each other in a circle ([`imports`]), missing spans ([`spans`]), pages that name files,
+//! tests or types that do not exist ([`pages`]), and commands on pages that no test runs ([`printed`]).
 
 mod imports;
 mod pages;
+mod printed;
 mod retired;
 mod spans;
 mod test_filters;
@@ -37,7 +38,7 @@ pub fn check() -> Result<()> {
     files.sort();
     ensure!(!files.is_empty(), "no file found");
     let mut findings = stale_exemptions();
-    let mut sources = Vec::new();
+    let (mut sources, mut printed, mut readers) = (Vec::new(), Vec::new(), Vec::new());
     for file in &files {
         let text = fs::read_to_string(root().join(file))
             .with_context(|| format!("cannot read {}", file.display()))?;
@@ -46,11 +47,19 @@ pub fn check() -> Result<()> {
         if name.ends_with(".md") {
             findings.extend(pages::inspect(root(), &name, &text));
         }
+        if printed::is_checked(&name) {
+            printed.push((name.clone().into_owned(), text.clone()));
+        }
+        if name.starts_with("xtask/src/deploy/") {
+            readers.push((name.clone().into_owned(), text.clone()));
+        }
         if name.starts_with("crates/") && name.ends_with(".rs") {
             sources.push((name.into_owned(), text));
         }
     }
     findings.extend(imports::circles(&sources));
+    readers.extend(sources.iter().filter(|(name, _)| name.contains("/tests/")).cloned());
+    findings.extend(printed::inspect(root(), &printed, &readers));
     let sources: Vec<String> = sources.into_iter().map(|(_, text)| text).collect();
     let concepts =
         fs::read_to_string(root().join(pages::CONCEPTS)).context("cannot read the page of concepts")?;

@@ -10,6 +10,13 @@ DEPLOY = pathlib.Path(__file__).resolve().parents[3] / "deploy"
 PATIENCE = 60  # seconds, on a busy machine
 
 
+def fenced(page, language, first):
+    """The block of the page in that language that begins so."""
+    text = (DEPLOY.parent / page).read_text()
+    blocks = re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+    return next(block for block in blocks if block.startswith(first))
+
+
 def queries():
     """Where each query is from, and its text."""
     dashboard = json.loads((DEPLOY / "grafana/tenantry.json").read_text())
@@ -48,11 +55,10 @@ class Prometheus:
             free.bind(("127.0.0.1", 0))
             self.address = "127.0.0.1:%d" % free.getsockname()[1]
         directory = pathlib.Path(directory)
-        config = {
-            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-            "scrape_configs": [{"job_name": "tenantry", "static_configs": [{"targets": [target]}]}],
-            "rule_files": [str(DEPLOY / "prometheus/alerts.yaml")],
-        }
+        config = yaml.safe_load(fenced("docs/guides/install.md", "yaml", "scrape_configs:"))
+        config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+        config["scrape_configs"][0]["static_configs"][0]["targets"] = [target]
+        config["rule_files"] = [str(DEPLOY / "prometheus" / name) for name in config["rule_files"]]
         (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
         flags = [f"--config.file={directory}/prometheus.yml", f"--storage.tsdb.path={directory}/data",
                  f"--web.listen-address={self.address}", "--log.level=error"]

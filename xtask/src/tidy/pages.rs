@@ -73,7 +73,7 @@ fn is_type(name: &str) -> bool {
 }
 
 /// Whether `source` defines `name` with one of the `keywords`.
-fn defines(source: &str, keywords: &[&str], name: &str) -> bool {
+pub fn defines(source: &str, keywords: &[&str], name: &str) -> bool {
     keywords.iter().any(|keyword| {
         let definition = format!("{keyword} {name}");
         source.match_indices(&definition).any(|(start, _)| {

@@ -4,6 +4,7 @@ mod credentials;
 mod directory;
 mod drill;
 mod encrypted;
+mod organization;
 mod page;
 
 use crate::support::process::Launch;
@@ -14,13 +15,13 @@ use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A directory for backups, and how commands are run on it.
-struct Backups {
+pub(crate) struct Backups {
     home: TempDir,
 }
 
 /// What a command has printed, with success or not.
 #[derive(Debug)]
-struct Printed {
+pub(crate) struct Printed {
     is_success: bool,
     stdout: String,
     stderr: String,
@@ -34,7 +35,7 @@ impl Printed {
     }
 
     #[track_caller]
-    fn done(self) -> String {
+    pub(crate) fn done(self) -> String {
         assert!(self.is_success, "{}{}", self.stdout, self.stderr);
         self.stdout
     }
@@ -47,7 +48,7 @@ impl Printed {
 }
 
 impl Backups {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { home: TempDir::new().unwrap() }
     }
 
@@ -77,7 +78,7 @@ impl Backups {
     }
 
     /// Runs a command on what is kept there; `DIR` stands for the directory of the backups.
-    async fn run(&self, test_env: &TestEnv, arguments: &[&str]) -> Printed {
+    pub(crate) async fn run(&self, test_env: &TestEnv, arguments: &[&str]) -> Printed {
         let mut command = self.command(test_env, arguments);
         let output = tokio::task::spawn_blocking(move || command.output().unwrap());
         Printed::of(&output.await.unwrap())
@@ -89,7 +90,7 @@ impl Backups {
     }
 
     /// Makes a backup that is not encrypted.
-    async fn back_up(&self, test_env: &TestEnv) -> String {
+    pub(crate) async fn back_up(&self, test_env: &TestEnv) -> String {
         self.run(test_env, &["backup", "DIR", "--unencrypted"]).await.done()
     }
 
@@ -121,6 +122,13 @@ impl Backups {
         Printed::of(&output.unwrap())
     }
 
+    /// The temporary directories of commands.
+    fn temporary(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.home.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("tenantry-")).collect()
+    }
+
     /// The files with the contents of backups.
     fn objects(&self) -> Vec<PathBuf> {
         let shards = std::fs::read_dir(self.directory().join("objects")).unwrap();
@@ -130,7 +138,7 @@ impl Backups {
 }
 
 /// The checks of `tenantry doctor` that fail there.
-async fn failed_checks(backups: &Backups, test_env: &TestEnv) -> Vec<String> {
+pub(crate) async fn failed_checks(backups: &Backups, test_env: &TestEnv) -> Vec<String> {
     let printed = backups.run(test_env, &["doctor", "--json", "--port=0"]).await;
     let report: Value = serde_json::from_str(&printed.stdout).unwrap();
     let checks = report["checks"].as_array().unwrap();
@@ -148,6 +156,6 @@ fn flip_byte(file: &Path) {
 }
 
 /// A service on what is kept there.
-fn start(test_env: &TestEnv) -> crate::support::process::Server {
+pub(crate) fn start(test_env: &TestEnv) -> crate::support::process::Server {
     Launch::on(test_env).start()
 }

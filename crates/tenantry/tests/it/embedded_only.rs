@@ -9,5 +9,6 @@ mod faults;
 mod files;
 mod names;
 mod pages;
+mod printed;
 mod proxies;
 mod token_verifiers;

@@ -1,23 +1,23 @@
-//! The calls that our own pages print, run as they are printed: README's first five, and after them the tour of
-//! `docs/guides/documents.md`.
+//! The commands that our own pages print, run as they are printed: here those of README and of the tour of
+//! `docs/guides/documents.md`, in the files of this folder those of other pages. Pages with much of their own have a
+//! test beside that.
+
+mod members;
+mod organizations;
 
 use crate::support::app::App;
+use crate::support::fixtures::organization;
+use crate::support::printed::{block, fenced, root};
 use crate::support::transactions::app_with_transactions;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// The shell commands of the page of which the first line begins with `first`.
-fn block(page: &str, first: &str) -> String {
-    let text = std::fs::read_to_string(root().join(page)).unwrap();
-    let mut blocks = text.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap());
-    let found = blocks.find(|block| block.starts_with(first));
-    found.unwrap_or_else(|| panic!("{page} has no commands that begin with {first}")).to_owned()
+/// Commands after the function `call`, as the tour of documents defines it.
+fn run_with(commands: &str) -> String {
+    let tour = block("docs/guides/documents.md", "# An organization of its own");
+    let call = tour.lines().find(|line| line.starts_with("call() {")).expect("the tour defines `call`");
+    format!("{call}\n{commands}")
 }
 
 /// Runs commands that need the operator key, in a directory that has it.
@@ -154,6 +154,25 @@ async fn tour_of_schemas_goes_on_with_that_of_documents() {
         (&"schema_violation".into(), &["/age", "/age", "/name"][..])
     );
     assert_eq!((&violating["errors"][0]["pointer"], &totals["violating"]), (&"/mail".into(), &1.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pipeline_of_documents_page_computes_its_totals() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    acme.owner.post(&acme.collections(), &json!({ "name": "orders" })).await.created();
+    let orders = format!("{}/orders", acme.collections());
+    let line = json!({ "sku": "a", "quantity": 2, "price": 5 });
+    for (id, status) in [(1, "paid"), (2, "paid"), (3, "open")] {
+        let placed = json!({ "$date": "2026-11-21T09:00:00Z" });
+        let order = json!({ "_id": id, "status": status, "placed": placed, "lines": [line] });
+        acme.owner.post(&format!("{orders}/documents"), &order).await.created();
+    }
+    let pipeline = fenced("docs/guides/documents.md", "json", "{\"pipeline\": [");
+    let pipeline = serde_json::from_str(&pipeline).unwrap();
+    let answer = acme.owner.post(&format!("{orders}/aggregate"), &pipeline).await.ok();
+    let [total] = &answer["items"].as_array().unwrap()[..] else { panic!("{answer}") };
+    assert_eq!((&total["sold"], &total["revenue"]), (&4.into(), &20.into()), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! A directory of backups: what they share, how long they are kept, damage, and places that cannot be used.
 
 use super::{Backups, Printed, flip_byte, start};
+use crate::support::disk::Disk;
 use crate::support::fixtures::{email_for, new_organization};
 use crate::support::process::{Launch, Server};
 use crate::support::test_env::{Engine, TestEnv};
@@ -53,6 +54,68 @@ async fn second_backup_copies_only_what_changed() {
     assert_eq!(backups.list().await.len(), 1);
     let said = backups.verify().done();
     assert!(said.contains("1 backups with") && said.contains("as they were written"), "{said}");
+    backups.restore_and_check(4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_backups_go_after_days_and_newest_stays() {
+    let test_env = installation(Engine::Embedded, &["Acme"]).await;
+    let backups = Backups::new();
+    let manifests = backups.directory().join("backups");
+    let ids = || {
+        let names = fs::read_dir(&manifests).unwrap().map(|entry| entry.unwrap().file_name().into_string());
+        let mut names: Vec<String> = names.map(Result::unwrap).collect();
+        names.sort();
+        names
+    };
+    for old in ["20200101T000000Z", "20200102T000000Z"] {
+        backups.back_up(&test_env).await;
+        let newest = ids().pop().unwrap();
+        // As if it had been made then.
+        fs::rename(manifests.join(newest), manifests.join(format!("{old}.jsonl"))).unwrap();
+    }
+    let both = ["backup", "DIR", "--unencrypted", "--keep=2", "--keep-days=30"];
+    let said = backups.run(&test_env, &both).await.done();
+    assert!(said.contains("Removed 1 older backups"), "{said}");
+    assert_eq!(ids().len(), 2);
+    assert_eq!(ids()[0], "20200102T000000Z.jsonl", "--keep keeps it");
+    let said = backups.run(&test_env, &["backup", "DIR", "--unencrypted", "--keep-days=30"]).await.done();
+    assert!(said.contains("Removed 1 older backups"), "{said}");
+    assert!(ids().len() == 2 && *ids()[0] > *"2021", "{:?}", ids());
+    let refused = backups.run(&test_env, &["backup", "DIR", "--keep-days=0"]).await.refused();
+    assert!(refused.contains("must be a number from 1"), "{refused}");
+    assert!(backups.verify().is_success);
+}
+
+/// The disk of the backups is full at several moments: no backup is taken for complete, those before stay good, and the
+/// next one goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn backup_on_full_disk_leaves_no_half_backup() {
+    let disk = Disk::of("16m");
+    let test_env = installation(Engine::Embedded, &["Acme", "Beta"]).await;
+    let backups = Backups::new();
+    let place = disk.path().join("backups");
+    fs::create_dir(&place).unwrap();
+    std::os::unix::fs::symlink(place, backups.directory()).unwrap();
+    let back_up = ["backup", "DIR", "--unencrypted"];
+    for (left, is_first) in [(0, true), (96 << 10, true), (220 << 10, true), (0, false), (96 << 10, false)] {
+        if !is_first {
+            let server = start(&test_env);
+            create_with_document(&server, &format!("More {left}")).await;
+            server.stop().await;
+        }
+        disk.fill_but(left);
+        let said = backups.run(&test_env, &back_up).await.refused();
+        assert!(said.contains("cannot be written") && said.contains("Make room"), "{left}: {said}");
+        let target = TestEnv::on(Engine::Embedded);
+        let restored = backups.run(&target, &["restore", "DIR"]).await;
+        assert_eq!(restored.is_success, !is_first, "{left}: {restored:?}");
+        disk.make_room();
+        if !is_first || left == 220 << 10 {
+            backups.run(&test_env, &back_up).await.done();
+            assert!(backups.verify().is_success);
+        }
+    }
     backups.restore_and_check(4).await;
 }
 

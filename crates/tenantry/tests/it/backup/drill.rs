@@ -139,6 +139,7 @@ async fn backup_under_writers_has_what_was_acknowledged() {
     }
     let acknowledged: Vec<u64> = all.iter().map(|w| w.acknowledged.load(Ordering::SeqCst)).collect();
     backups.back_up(&test_env).await;
+    assert_eq!(backups.temporary(), Vec::<String>::new(), "a killed backup has left something");
     let sent: Vec<u64> = all.iter().map(|w| w.sent.load(Ordering::SeqCst)).collect();
     tokio::time::sleep(Duration::from_millis(100)).await;
     stop.store(true, Ordering::SeqCst);

@@ -4,6 +4,7 @@
 use crate::support::app::{App, Setup};
 use crate::support::checker::{Snapshot, put_documents, running_operations};
 use crate::support::client::Answer;
+use crate::support::disk::Disk;
 use crate::support::fixtures::{
     PASSWORD, credentials, email_for, encoded, find, new_organization, organization, sign_in, with_access,
 };
@@ -13,10 +14,8 @@ use rusqlite::Connection;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tenantry_domain::limits::OPERATION_LEASE;
@@ -24,58 +23,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const HOUR: Duration = Duration::from_secs(3600);
-
-/// A file system of its own, in memory.
-struct Disk {
-    mount: TempDir,
-}
-
-impl Disk {
-    fn of(size: &str) -> Self {
-        let mount = TempDir::new().unwrap();
-        let arguments = ["-t", "tmpfs", "-o", &format!("size={size}"), "tenantry-test"];
-        let mounted = Command::new("mount").args(arguments).arg(mount.path()).status();
-        assert!(
-            mounted.is_ok_and(|status| status.success()),
-            "this test mounts a small file system, which needs root: run the tests as root, or inside \
-             `unshare --map-root-user --mount`"
-        );
-        Self { mount }
-    }
-
-    fn data_dir(&self) -> PathBuf {
-        self.mount.path().join("data")
-    }
-
-    fn make_read_only(&self) {
-        let status =
-            Command::new("mount").args(["-o", "remount,ro"]).arg(self.mount.path()).status().unwrap();
-        assert!(status.success());
-    }
-
-    /// Takes all the room that is left.
-    fn fill(&self) {
-        let mut ballast = fs::OpenOptions::new().create(true).append(true).open(self.ballast()).unwrap();
-        for chunk in [1 << 16, 1 << 10, 1] {
-            while ballast.write_all(&vec![0; chunk]).is_ok() {}
-        }
-    }
-
-    fn make_room(&self) {
-        fs::remove_file(self.ballast()).unwrap();
-    }
-
-    fn ballast(&self) -> PathBuf {
-        self.mount.path().join("ballast")
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // Lazily: a test that has failed may have files open.
-        let _ = Command::new("umount").arg("-l").arg(self.mount.path()).status();
-    }
-}
 
 /// A data directory in which an organization was made, and its service stopped.
 async fn used_directory(data_dir: &Path) {

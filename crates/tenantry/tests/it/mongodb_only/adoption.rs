@@ -10,6 +10,7 @@ mod writers;
 
 use crate::support::app::App;
 use crate::support::client::Client;
+use crate::support::command_output::{refused, said};
 use crate::support::fixtures::{PASSWORD, credentials, with_access};
 use crate::support::mongodb;
 use crate::support::records::password_hash;
@@ -38,19 +39,6 @@ fn from_uri(source: &Source, uri: &str, target: &TestEnv, arguments: &[&str]) ->
         .current_dir(target.data_dir().parent().unwrap())
         .stdin(Stdio::null());
     command
-}
-
-#[track_caller]
-fn said(output: &Output) -> String {
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{stdout}{stderr}");
-    stdout.into_owned()
-}
-
-#[track_caller]
-fn refused(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 fn run(source: &Source, target: &TestEnv, arguments: &[&str]) -> Output {
@@ -105,6 +93,26 @@ async fn check_adopted(app: &App, source: &Source, expected: &[Vec<Value>]) {
     assert_eq!(renamed["documents_migrated"], expected[0].len() + 1, "{renamed}");
 }
 
+/// The trail of the installation has the adoption and its confirmation, each once.
+async fn check_trail(target: &TestEnv, way: &str, source: &Source) {
+    let app = App::at(target.clone()).await;
+    let trail = app.operator().get("/v1/audit?limit=50").await.ok();
+    let events = trail["items"].as_array().unwrap().clone();
+    let of = |action: &str| events.iter().filter(|event| event["action"] == action).collect::<Vec<_>>();
+    let (adopted, confirmed) = (of("installation.adopted"), of("installation.adoption_confirmed"));
+    let ([adopted], [confirmed]) = (&adopted[..], &confirmed[..]) else { panic!("{trail}") };
+    for event in [adopted, confirmed] {
+        assert_eq!(
+            (&event["actor"]["type"], &event["details"]["way"]),
+            (&"operator".into(), &way.into()),
+            "{event}"
+        );
+        assert_eq!(event["details"]["database"], source.database.name(), "{event}");
+    }
+    assert_eq!(adopted["details"]["organizations"], "3", "{adopted}");
+    app.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn copy_keeps_ids_documents_and_passwords() {
     for (classic, engine, placement) in [
@@ -132,6 +140,7 @@ async fn copy_keeps_ids_documents_and_passwords() {
         check_third(&app, &source).await;
         let target = app.stop().await;
         said(&run(&source, &target, &["--confirm"]));
+        check_trail(&target, "copy", &source).await;
         assert!(refused(&run(&source, &target, &["--undo"])).contains("no adoption to take back"));
         let refusal = refused(&run(&source, &target, &["--apply"]));
         assert!(refusal.contains("The target has organizations already"), "{refusal}");

@@ -53,6 +53,28 @@ async fn doctor_reports_database_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn doctor_warns_until_a_restore_is_confirmed() {
+    let app = App::start().await;
+    let restore = |action: &str| {
+        let run = Command::new(env!("CARGO_BIN_EXE_tenantry"))
+            .args(["restore", action])
+            .args(app.test_env().flags())
+            .env_clear()
+            .current_dir(app.data_dir().parent().unwrap())
+            .output()
+            .unwrap();
+        assert!(run.status.success(), "{run:?}");
+    };
+    restore("mark");
+    let (text, well) = doctor(app.test_env(), &[]);
+    assert!(well, "{text}");
+    assert_has(&text, "warn", "restore", "run `tenantry restore confirm`");
+    restore("confirm");
+    let (text, _) = doctor(app.test_env(), &[]);
+    assert!(!text.contains("restore confirm"), "{text}");
+}
+
+#[tokio::test]
 async fn rehearsal_lists_the_steps_of_an_upgrade() {
     let data = DataSet::open();
     let (text, _) = doctor(data.test_env(), &["--rehearse-upgrade"]);

@@ -4,6 +4,7 @@ mod kinds;
 
 use crate::support::app::App;
 use crate::support::checker::Snapshot;
+use crate::support::command_output::{refused, said};
 use crate::support::data_set::{DataSet, archives};
 use crate::support::fixtures::{PASSWORD, credentials, find, organization, sign_in, with_access};
 use crate::support::mongodb;
@@ -14,7 +15,7 @@ use ::mongodb::bson::doc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use tenantry_domain::api_key::{ApiKey, ApiKeyOwner};
 use tenantry_domain::identity::{Identity, IdentityOrigin, identity_id};
@@ -48,19 +49,6 @@ fn command(test_env: &TestEnv, from: &str, to: &str, placement: &str) -> Command
         .current_dir(test_env.data_dir().parent().unwrap())
         .stdin(Stdio::null());
     command
-}
-
-#[track_caller]
-fn said(output: &Output) -> String {
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{stdout}{stderr}");
-    stdout.into_owned()
-}
-
-#[track_caller]
-fn refused(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 fn path(directory: &Path) -> String {

@@ -178,9 +178,7 @@ impl Server {
 
     /// A client over TLS, of a service for `localhost` whose certificate this authority has issued.
     pub fn tls_client(&self, authority: &str) -> Client {
-        let authority = reqwest::Certificate::from_pem(authority.as_bytes()).unwrap();
-        let http = reqwest::Client::builder().no_proxy().tls_certs_only([authority]).build().unwrap();
-        Client::new(http, format!("https://localhost:{}", self.address.port()))
+        tls_client(authority, self.address.port())
     }
 
     /// A client with the operator key.
@@ -257,6 +255,13 @@ impl Server {
         let ended = self.process.ended().await;
         assert!(ended.status.success(), "{ended:?}");
     }
+}
+
+/// A client over TLS, of a service on that port for `localhost` whose certificate this authority has issued.
+pub fn tls_client(authority: &str, port: u16) -> Client {
+    let authority = reqwest::Certificate::from_pem(authority.as_bytes()).unwrap();
+    let http = reqwest::Client::builder().no_proxy().tls_certs_only([authority]).build().unwrap();
+    Client::new(http, format!("https://localhost:{port}"))
 }
 
 /// The lines of `stream`, as they come.

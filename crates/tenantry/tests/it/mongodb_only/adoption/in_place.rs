@@ -1,7 +1,7 @@
 //! In place: the collections get other names, and no document is copied.
 
 use super::source::{Classic, Source};
-use super::{canonical, check_adopted, check_third, refused, rehearsal, run, said};
+use super::{canonical, check_adopted, check_third, check_trail, refused, rehearsal, run, said};
 use crate::support::app::App;
 use crate::support::mongodb::Database;
 use crate::support::test_env::{Engine, TestEnv};
@@ -42,6 +42,7 @@ async fn in_place_renames_collections_and_copies_nothing() {
         let app = App::at(target).await;
         check_adopted(&app, &source, &expected).await;
         check_third(&app, &source).await;
+        check_trail(&app.stop().await, "in_place", &source).await;
     }
 }
 
