@@ -84,7 +84,7 @@ pub fn measure(bench: &Bench, target: &Path, quick: bool) -> Result<Results> {
     Ok(Results {
         quick,
         date: SystemClock.now().strftime("%Y-%m-%d").to_string(),
-        machine: Machine { cores, processor: processor(), system: system_name(), mongod: mongod_version() },
+        machine: Machine { cores, processor: processor(), system: kernel(), mongod: mongod_version() },
         systems: records,
         sections,
     })
@@ -124,12 +124,44 @@ fn beside_peers(
         records.push(SystemRecord { name, version, not_run });
     }
     sections.extend(by_connections::measure(&mut systems, effort)?);
-    for system in &systems {
-        durability::check(system, &mongodb)?;
-    }
+    drop_those_that_lost_durability(&mut systems, &mut records, sections, &mongodb)?;
     sections.insert("sign_ins".to_owned(), sign_ins::measure(&mut systems, effort, cores)?);
     sections.insert("memory".to_owned(), memory::measure(&mut systems, effort, cores)?);
     Ok(records)
+}
+
+/// What a peer has done does not count if it was no longer durable in the end.
+fn drop_those_that_lost_durability(
+    systems: &mut Vec<System<'_>>,
+    records: &mut [SystemRecord],
+    sections: &mut BTreeMap<String, Vec<Row>>,
+    mongodb: &str,
+) -> Result<()> {
+    let mut kept = Vec::new();
+    for system in systems.drain(..) {
+        let Err(error) = durability::check(&system, mongodb) else {
+            kept.push(system);
+            continue;
+        };
+        if system.definition.peer.is_none() {
+            return Err(error).context(system.name());
+        }
+        println!("{} does not count: {error:#}", system.name());
+        for rows in sections.values_mut() {
+            rows.retain(|row| row.system != system.name());
+        }
+        for record in records.iter_mut().filter(|record| record.name == system.name()) {
+            record.not_run = Some(format!("{error:#}"));
+        }
+    }
+    systems.extend(kept);
+    Ok(())
+}
+
+/// The kernel without what its builder has added to its version, and the machine.
+fn kernel() -> Option<String> {
+    let name = system_name()?;
+    Some(name.split(' ').map(|word| word.split('-').next().unwrap_or(word)).collect::<Vec<_>>().join(" "))
 }
 
 /// The version that the `mongod` says.

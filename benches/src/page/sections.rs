@@ -187,12 +187,12 @@ Every system may use every core: Parse Server and Eve run a process for each, be
 |---|---|---|---|---|
 | **Tenantry** | a SQLite file for each organization | on the disk (write-ahead log, `synchronous=FULL`) | the file; the rights of the member | Argon2id, 19 MiB, 2 passes |
 | **Tenantry on MongoDB** | MongoDB | on the disk (`w: majority, j: true`) | the container; the rights of the member | Argon2id, 19 MiB, 2 passes |
-| **PocketBase** | one SQLite file | on the disk: a hook sets `synchronous=FULL`, its own default is `NORMAL` | a rule of the collection: `organization = @request.auth.organization` | bcrypt, cost 10 |
+| **PocketBase** | one SQLite file | on the disk: a hook sets `synchronous=FULL` again and again, its own default is `NORMAL` | a rule of the collection: `organization = @request.auth.organization` | bcrypt, cost 10 |
 | **Parse Server** | MongoDB | on the disk (`w: majority, j: true`, in the address) | an access list in each document, which names a role | bcrypt, cost 10 |
 | **Eve** | MongoDB | on the disk (`w: majority, j: true`, in a data layer of ours: its setting passes on `w` alone) | the field `AUTH_FIELD` of the account | none: it signs nobody in |
 | **better-auth** | one SQLite file | on the disk (write-ahead log, `synchronous=FULL`) | its plugin for organizations; it keeps no documents | scrypt, N = 16384, r = 16 |
 
-The run asks PocketBase for its setting and reads from MongoDB's profile with which concern each system has inserted; one that is not durable does not run.
+The run asks PocketBase for its setting and reads from MongoDB's profile with which concern each system has inserted; before and after the work; what is not durable does not count.
 It also checks that the token of another organization does not read a document.
 
 What is not the same:

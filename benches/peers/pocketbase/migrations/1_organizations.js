@@ -45,6 +45,8 @@ migrate((app) => {
 
   const settings = app.settings();
   settings.batch.enabled = true;
+  // Its default of three seconds ends batches that hash a password on a busy machine.
+  settings.batch.timeout = 60;
   settings.rateLimits.enabled = false;
   settings.logs.maxDays = 0;
   app.save(settings);
