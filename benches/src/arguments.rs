@@ -15,6 +15,11 @@ pub struct Arguments {
     /// Fewer and shorter rounds on smaller data: to see that it works, not for figures
     #[arg(long)]
     pub quick: bool,
+    /// Measure the service beside other projects instead, and write the page docs/report.md with its plots
+    ///
+    /// With --quick both go to target/report.
+    #[arg(long, conflicts_with_all = ["only", "before"])]
+    pub report: bool,
     /// The program `tenantry` of an earlier version, which the measure `versions` compares with
     #[arg(long, value_name = "PATH", value_parser = existing_file)]
     pub before: Option<PathBuf>,

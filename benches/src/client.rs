@@ -1,11 +1,13 @@
 //! A client with little overhead: HTTP/1.1 over one kept connection, one request at a time, blocking.
 //!
-//! It understands what the servers here send: responses with `Content-Length`. Those that come in chunks, or while the
-//! request is still being sent, are for [`Connection::exchange`].
+//! Responses have a `Content-Length`, or come in chunks and are small. Large ones, and those that come while the request
+//! is still being sent, are for [`Connection::exchange`].
 
 mod exchange;
+mod framing;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
+use framing::{Body, body_of, chunks_end, remove_framing};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -41,6 +43,19 @@ impl Request {
         let mut request = Self::begin(method, path, token, content_type, body.len() as u64);
         request.0.extend(body.as_bytes());
         request
+    }
+
+    /// `method path` with `headers`, and with a JSON body if there is one.
+    pub fn with_headers(method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Self {
+        let mut request = head(method, path, None);
+        for (name, value) in headers {
+            request += &format!("{name}: {value}\r\n");
+        }
+        let body = body.map(Value::to_string);
+        if let Some(body) = &body {
+            request += &format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+        }
+        Self(format!("{request}\r\n{}", body.unwrap_or_default()).into_bytes())
     }
 
     /// `method path` without its body, which has `length` bytes and is sent by [`Connection::exchange`].
@@ -87,7 +102,15 @@ impl Connection {
         Ok(str::from_utf8(&self.buffer[9..12])?.parse()?)
     }
 
-    /// Reads a response; the bytes of its head, and of all of it.
+    /// The status and the body of the response to `request`, whatever it is.
+    pub fn respond(&mut self, request: &Request) -> Result<(u16, &[u8])> {
+        self.send(request)?;
+        let (head, filled) = self.read_response()?;
+        let status = str::from_utf8(&self.buffer[9..12])?.parse()?;
+        Ok((status, &self.buffer[head..filled]))
+    }
+
+    /// Reads a response; the bytes of its head, and of all of it without the framing of chunks.
     fn read_response(&mut self) -> Result<(usize, usize)> {
         let mut filled = 0;
         loop {
@@ -97,11 +120,22 @@ impl Connection {
             let read = self.stream.read(&mut self.buffer[filled..])?;
             ensure!(read > 0, "the server closed the connection");
             filled += read;
-            let Some((head, body)) = split(&self.buffer[..filled])? else { continue };
-            match filled - head {
-                arrived if arrived < body => {}
-                arrived if arrived == body => break Ok((head, filled)),
-                _ => bail!("more arrived than was asked for"),
+            let response = &mut self.buffer[..filled];
+            let Some((head, body)) = split(response)? else { continue };
+            let end = match body {
+                Body::Length(length) => Some(length),
+                Body::Chunks => chunks_end(&response[head..])?,
+            };
+            match end {
+                Some(end) if filled - head > end => bail!("more arrived than was asked for"),
+                Some(end) if filled - head == end => {
+                    let length = match body {
+                        Body::Length(length) => length,
+                        Body::Chunks => remove_framing(&mut response[head..])?,
+                    };
+                    break Ok((head, head + length));
+                }
+                _ => {}
             }
         }
     }
@@ -124,14 +158,11 @@ impl Connection {
     }
 }
 
-/// The bytes of the head and of the body of a response, once its head has arrived.
-fn split(bytes: &[u8]) -> Result<Option<(usize, usize)>> {
+/// The bytes of the head of a response, and how its body comes, once its head has arrived.
+fn split(bytes: &[u8]) -> Result<Option<(usize, Body)>> {
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         ensure!(bytes.len() < 8 << 10, "a response with an endless head");
         return Ok(None);
     };
-    let mut head = bytes[..end].split(|byte| *byte == b'\n');
-    let length = head.find_map(|line| line.strip_prefix(b"content-length: "));
-    let length = str::from_utf8(length.context("a response without content-length")?)?;
-    Ok(Some((end + 4, length.trim_end().parse()?)))
+    Ok(Some((end + 4, body_of(&bytes[..end])?)))
 }

@@ -15,11 +15,14 @@
 mod arguments;
 mod baseline;
 mod client;
+mod comparison;
 mod data;
 mod load;
 mod measures;
+mod page;
 mod process;
 mod report;
+mod results;
 mod runtime;
 mod server;
 mod statistics;
@@ -31,12 +34,15 @@ use arguments::{Arguments, Measure};
 use clap::{Parser, Subcommand, ValueEnum};
 use report::Report;
 use std::env::current_exe;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Where the page of the report is.
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
 
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask bench", args_conflicts_with_subcommands = true)]
@@ -47,8 +53,8 @@ struct CommandLine {
     baseline: Option<Baseline>,
 }
 
-/// A server that the service is compared with. The benchmark starts these itself, each as a process of its own, whose
-/// processor time can be read.
+/// A server that the service is compared with, which the benchmark starts itself as a process of its own, whose processor
+/// time can be read; or a part of its work.
 #[derive(Subcommand)]
 enum Baseline {
     /// Serves one body from memory, on a port that it prints
@@ -60,6 +66,9 @@ enum Baseline {
     /// Looks organizations up in a control database, on a port that it prints
     #[command(hide = true)]
     Organizations { file: PathBuf },
+    /// Makes docs/report.md again, of its recorded results
+    #[command(hide = true)]
+    Page,
 }
 
 fn main() -> Result<()> {
@@ -69,6 +78,7 @@ fn main() -> Result<()> {
         Some(Baseline::Bare { body }) => baseline::bare::serve(body),
         Some(Baseline::Documents { file }) => baseline::documents::route::serve(&file),
         Some(Baseline::Organizations { file }) => baseline::organizations::serve(&file),
+        Some(Baseline::Page) => page::refresh(Path::new(DOCS)),
     }
 }
 
@@ -88,9 +98,9 @@ pub struct Bench {
     shrink: u32,
 }
 
-/// Runs the chosen measures, or all if none is chosen, and writes `target/bench.json`.
+/// Runs the chosen measures, or all if none is chosen, and writes `target/bench.json`; or makes the report.
 fn measure(arguments: Arguments) -> Result<()> {
-    let Arguments { only, quick, before } = arguments;
+    let Arguments { only, quick, before, report } = arguments;
     let program = current_exe()?;
     let target = program.ancestors().nth(2).context("the benchmark is not in a directory of cargo's")?;
     let service = program.with_file_name("tenantry");
@@ -98,6 +108,10 @@ fn measure(arguments: Arguments) -> Result<()> {
     let (rounds, span, shrink) =
         if quick { (3, Duration::from_millis(500), 10) } else { (7, Duration::from_secs(2), 1) };
     let bench = Bench { service, before, directory, rounds, span, shrink };
+    if report {
+        let results = comparison::measure(&bench, target, quick)?;
+        return page::publish(&results, &if quick { target.join("report") } else { DOCS.into() });
+    }
     let is_chosen = |measure: &&Measure| only.is_empty() || only.contains(measure);
     let mut findings = Vec::new();
     for measure in Measure::value_variants().iter().filter(is_chosen) {

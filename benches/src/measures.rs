@@ -8,8 +8,8 @@ mod get;
 mod idle;
 mod login;
 mod million;
-mod mongodb;
-mod rename;
+pub mod mongodb;
+pub mod rename;
 mod scale;
 mod versions;
 

@@ -97,7 +97,7 @@ impl Report {
         json!({
             "cores": available_parallelism().map(usize::from).unwrap_or_default(),
             "processor": processor(),
-            "system": system(),
+            "system": system_name(),
             "quick": self.quick,
             "findings": self.findings.iter().map(Finding::to_json).collect::<Vec<_>>(),
         })
@@ -105,12 +105,13 @@ impl Report {
 }
 
 /// The name and version of the kernel, and the machine.
-fn system() -> Option<String> {
+pub fn system_name() -> Option<String> {
     let output = Command::new("uname").arg("-srm").output().ok()?;
     Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
 }
 
-fn processor() -> Option<String> {
+/// The processor's name.
+pub fn processor() -> Option<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("model name"))?;
     Some(line.split_once(':')?.1.trim().to_owned())

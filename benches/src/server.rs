@@ -6,12 +6,12 @@ use crate::process::Process;
 use anyhow::{Context, Result};
 use std::env::current_exe;
 use std::ffi::OsStr;
-use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 /// Processor time is counted in hundredths of a second on every processor (`USER_HZ`).
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -138,4 +138,17 @@ impl Server {
 pub fn wait(span: Duration) {
     let (_sender, receiver): (_, Receiver<()>) = channel();
     let _ = receiver.recv_timeout(span);
+}
+
+/// What the files below a directory take, with their directories.
+#[expect(clippy::cast_precision_loss, reason = "far less than 2^52 bytes")]
+pub fn megabytes(directory: &Path) -> Result<f64> {
+    fn bytes(path: &Path) -> io::Result<u64> {
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_dir() {
+            return Ok(metadata.len());
+        }
+        fs::read_dir(path)?.try_fold(metadata.len(), |sum, entry| Ok(sum + bytes(&entry?.path())?))
+    }
+    Ok(bytes(directory)? as f64 / 1e6)
 }

@@ -140,6 +140,16 @@ impl Tenant {
         Request::json("POST", &format!("{}/query", self.path()), self.token(), &json!({ "filter": filter }))
     }
 
+    /// A request with a body, for what is at `rest` of the collection.
+    pub fn of_collection(&self, method: &str, rest: &str, body: &Value) -> Request {
+        Request::json(method, &format!("{}{rest}", self.path()), self.token(), body)
+    }
+
+    /// A batch.
+    pub fn batch(&self, body: &Value) -> Request {
+        Request::json("POST", &format!("/v1/organizations/{}/batch", self.id), self.token(), body)
+    }
+
     /// Inserts of the documents in `lines`.
     pub fn inserts(&self, lines: &str) -> Vec<Request> {
         let path = format!("{}/documents", self.path());

@@ -3,7 +3,7 @@
 //! The service's own binary prints them (`tenantry docs <page>`), because only it can read the tables they
 //! show. After a change of an error, a setting or a route, run `cargo xtask generate` and commit the result.
 
-use crate::shell::{command, output, root, service_program};
+use crate::shell::{command, output, root, run as run_program, service_program};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
@@ -34,6 +34,10 @@ pub fn run(check: bool) -> Result<()> {
             fs::write(&path, fresh).with_context(|| format!("cannot write {file}"))?;
             println!("{file}: written");
         }
+    }
+    if !check {
+        // Made of recorded results; a test of the benchmark compares it.
+        run_program(command(program.with_file_name("tenantry-bench"), &["page"]))?;
     }
     if !stale.is_empty() {
         bail!("{} not what the code says: run `cargo xtask generate` and commit", stale.join(", "));

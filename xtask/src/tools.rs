@@ -117,7 +117,8 @@ fn apt_get(arguments: &[&str]) -> Result<Command> {
     Ok(if is_root { command(words[0], &words[1..]) } else { command("sudo", &words) })
 }
 
-fn python() -> Result<()> {
+/// Installs Python, with pip and the packages of the tests.
+pub fn python() -> Result<()> {
     let python = tools_directory().join("python");
     if !imports_packages(&python) {
         println!(
@@ -177,7 +178,8 @@ fn pip_install() -> Vec<&'static str> {
     arguments
 }
 
-fn node() -> Result<()> {
+/// Installs Node, with npm.
+pub fn node() -> Result<()> {
     let node = tools_directory().join("node");
     if !has_fetch(&node) {
         let (package, inside) = NODE_PACKAGE;
@@ -199,11 +201,15 @@ fn javascript() -> Result<()> {
     npm_packages(JAVASCRIPT, "javascript").map(drop)
 }
 
-/// Installs the packages of `manifests`, a folder of the repository, as its lock file has them; returns their
-/// folder. The lock file names no place to download from: npm uses the registry of its own settings, and
-/// compares hashes.
+/// Installs the packages of `manifests`, a folder of the repository, as its lock file has them, into the folder `name` of
+/// the tools; returns that.
 pub fn npm_packages(manifests: &str, name: &str) -> Result<PathBuf> {
-    let directory = tools_directory().join(name);
+    npm_packages_in(manifests, tools_directory().join(name))
+}
+
+/// The same into any folder. The lock file names no place to download from: npm uses the registry of its own settings, and
+/// compares hashes.
+pub fn npm_packages_in(manifests: &str, directory: PathBuf) -> Result<PathBuf> {
     let files = ["package.json", "package-lock.json"];
     let is_same = |name: &str| {
         let read = |folder: &Path| fs::read(folder.join(name)).ok();
@@ -225,9 +231,14 @@ pub fn npm_packages(manifests: &str, name: &str) -> Result<PathBuf> {
     Ok(directory)
 }
 
-/// Installs the Python packages that a file of requirements lists; returns their folder, for `PYTHONPATH`.
+/// Installs the Python packages that a file of requirements lists, into the folder `name` of the tools; returns that, for
+/// `PYTHONPATH`.
 pub fn python_packages(requirements: &str, name: &str) -> Result<PathBuf> {
-    let directory = tools_directory().join(name);
+    python_packages_in(requirements, tools_directory().join(name))
+}
+
+/// The same into any folder.
+pub fn python_packages_in(requirements: &str, directory: PathBuf) -> Result<PathBuf> {
     let list = fs::read(root().join(requirements)).with_context(|| format!("cannot read {requirements}"))?;
     let installed = directory.join("requirements.txt");
     if fs::read(&installed).ok().as_ref() != Some(&list) {
@@ -245,7 +256,8 @@ fn has_fetch(node: &Path) -> bool {
     succeeds(command(node, &["-e", "process.exit(typeof fetch === 'function' ? 0 : 1)"]))
 }
 
-fn mongod() -> Result<()> {
+/// Installs `mongod`.
+pub fn mongod() -> Result<()> {
     if tenantry_test_mongod::program().is_none() {
         install_mongod().context(
             "install MongoDB 6.0 or newer by hand, so that `mongod` is in PATH, or name it in MONGOD",

@@ -7,7 +7,7 @@
 //! so there the driver is used in this process.
 
 mod archives;
-mod expensive_filters;
+mod expensive;
 pub mod neighbours;
 mod speed;
 
@@ -28,7 +28,7 @@ pub fn speed(bench: &Bench) -> Result<Vec<Finding>> {
 pub fn neighbours(bench: &Bench) -> Result<Vec<Finding>> {
     on_both(|engine| {
         let mut findings = neighbours::measure(bench, engine)?;
-        findings.extend(expensive_filters::measure(bench, engine)?);
+        findings.extend(expensive::measure(bench, engine)?);
         Ok(findings)
     })
 }

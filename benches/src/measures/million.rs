@@ -5,12 +5,10 @@ use crate::client::{Connection, Request};
 use crate::data::STRIDE;
 use crate::data::organizations::seed_embedded;
 use crate::report::{Aim, Finding};
-use crate::server::Server;
+use crate::server::{Server, megabytes};
 use crate::statistics::{Pairs, median};
 use anyhow::Result;
-use std::path::Path;
 use std::time::Instant;
-use std::{fs, io};
 
 const ORGANIZATIONS: u32 = 1_000_000;
 /// The organizations that are in use, of many and of few.
@@ -79,19 +77,6 @@ pub fn measure(bench: &Bench) -> Result<Vec<Finding>> {
 
 fn absolute(name: &'static str, what: String, measured: f64, unit: &'static str, most: f64) -> Finding {
     Finding { name, what, measured, unit, aim: Aim::AtMost(most), detail: String::new() }
-}
-
-/// What the files below a directory take, with their directories.
-#[expect(clippy::cast_precision_loss, reason = "far less than 2^52 bytes")]
-fn megabytes(directory: &Path) -> Result<f64> {
-    fn bytes(path: &Path) -> io::Result<u64> {
-        let metadata = fs::metadata(path)?;
-        if !metadata.is_dir() {
-            return Ok(metadata.len());
-        }
-        fs::read_dir(path)?.try_fold(metadata.len(), |sum, entry| Ok(sum + bytes(&entry?.path())?))
-    }
-    Ok(bytes(directory)? as f64 / 1e6)
 }
 
 /// Lookups over one connection, one after the other.

@@ -94,15 +94,19 @@ fn gets(bench: &Bench, uri: &str) -> Result<Vec<Finding>> {
     ])
 }
 
+/// The service on that database, with an organization for each number of documents.
+pub fn fill(bench: &Bench, uri: &str, database: &str, documents: &[u32]) -> Result<Server> {
+    seed_mongodb(uri, database, Placement::Collection, 0, documents.len() as u32)?;
+    for (number, count) in documents.iter().enumerate() {
+        fill_mongodb(uri, database, &format!("tenant_organization_{number}"), *count)?;
+    }
+    service(bench, uri, database, &[])
+}
+
 fn renames(bench: &Bench, uri: &str) -> Result<Finding> {
     const DATABASE: &str = "renames";
     let many = MANY / bench.shrink;
-    seed_mongodb(uri, DATABASE, Placement::Collection, 0, 2)?;
-    for (number, documents) in [(0, FEW), (1, many)] {
-        let collection = format!("tenant_organization_{number}");
-        fill_mongodb(uri, DATABASE, &collection, documents)?;
-    }
-    let server = service(bench, uri, DATABASE, &[])?;
+    let server = fill(bench, uri, DATABASE, &[FEW, many])?;
     let times = rename_in_turns(bench, &server, many)?;
     server.stop()?;
     Ok(Finding {

@@ -16,19 +16,12 @@ use tenantry_domain::ids::OrganizationId;
 pub const FEW: u32 = 1_000;
 pub const MANY: u32 = 1_000_000;
 /// Renames of each in a round.
-const RENAMES: u32 = 15;
+pub const RENAMES: u32 = 15;
 
 /// The containers are filled while the service is stopped.
 pub fn measure(bench: &Bench) -> Result<Vec<Finding>> {
     let many = MANY / bench.shrink;
-    let data_dir = bench.directory.path().join("rename");
-    seed_embedded(&data_dir, 2)?;
-    let ids = organization_ids(bench, &data_dir)?;
-    fill_embedded(&data_dir, ids[0], FEW)?;
-    fill_embedded(&data_dir, ids[1], many)?;
-
-    let server = Server::service(bench, &data_dir, &[])?;
-    server.rest()?;
+    let server = fill(bench, "rename", &[FEW, many])?;
     let times = rename_in_turns(bench, &server, many)?;
     server.stop()?;
     Ok(vec![Finding {
@@ -39,6 +32,19 @@ pub fn measure(bench: &Bench) -> Result<Vec<Finding>> {
         aim: Aim::AtMost(1.3),
         detail: format!("{:.2} ms, {:.2} ms", times.first()?, times.second()?),
     }])
+}
+
+/// The service on the embedded engine, with an organization for each number of documents.
+pub fn fill(bench: &Bench, name: &str, documents: &[u32]) -> Result<Server> {
+    let data_dir = bench.directory.path().join(name);
+    seed_embedded(&data_dir, documents.len() as u32)?;
+    let ids = organization_ids(bench, &data_dir, documents.len())?;
+    for (id, count) in ids.into_iter().zip(documents) {
+        fill_embedded(&data_dir, id, *count)?;
+    }
+    let server = Server::service(bench, &data_dir, &[])?;
+    server.rest()?;
+    Ok(server)
 }
 
 /// Renames the second organization, which has `many` documents, and the first, which has [`FEW`], in turns; the
@@ -58,20 +64,20 @@ pub fn rename_in_turns(bench: &Bench, server: &Server, many: u32) -> Result<Pair
     Ok(times)
 }
 
-fn organization_ids(bench: &Bench, data_dir: &Path) -> Result<[OrganizationId; 2]> {
+fn organization_ids(bench: &Bench, data_dir: &Path, count: usize) -> Result<Vec<OrganizationId>> {
     let server = Server::service(bench, data_dir, &[])?;
     let mut connection = Connection::open(server.address)?;
-    let mut id = |number: u32| {
+    let mut id = |number: usize| {
         let body = connection.get(&format!("/org/get?organization_name=Organization%20{number}"))?;
         anyhow::Ok(text(&serde_json::from_slice(body)?, "id")?.parse::<OrganizationId>()?)
     };
-    let ids = [id(0)?, id(1)?];
+    let ids = (0..count).map(&mut id).collect::<Result<_>>()?;
     server.stop()?;
     Ok(ids)
 }
 
 /// An organization that is renamed again and again.
-struct RenameTarget {
+pub struct RenameTarget {
     connection: Connection,
     token: String,
     number: u32,
@@ -80,7 +86,7 @@ struct RenameTarget {
 }
 
 impl RenameTarget {
-    fn sign_in(server: &Server, number: u32, documents: u32) -> Result<Self> {
+    pub fn sign_in(server: &Server, number: u32, documents: u32) -> Result<Self> {
         let mut connection = Connection::open(server.address)?;
         let login = json!({ "email": format!("admin{number}@example.com"), "password": PASSWORD });
         let grant = connection.call(&Request::json("POST", "/admin/login", None, &login))?;
@@ -89,7 +95,7 @@ impl RenameTarget {
     }
 
     /// Gives it another name; how long that took, in milliseconds.
-    fn rename(&mut self) -> Result<f64> {
+    pub fn rename(&mut self) -> Result<f64> {
         self.renames += 1;
         let name = json!({ "organization_name": format!("Renamed {} {}", self.number, self.renames) });
         let request = Request::json("PUT", "/org/update", Some(&self.token), &name);
