@@ -11,6 +11,7 @@ use super::http::Http;
 use super::idempotency::IDEMPOTENCY_KEY;
 use super::load::LoadSlot;
 use super::metrics::{AnsweredRequest, HTTP_REQUESTS_SHED};
+use super::organizations;
 use super::problem::{ApiError, RenderedCode, render};
 use super::rate_limit::requests::{self, Nearest};
 use super::request_id::{RequestId, X_REQUEST_ID};
@@ -181,10 +182,12 @@ impl RequestContext {
         }
     }
 
-    /// Whether the response waits until a whole archive has been read.
-    fn is_import(&self) -> bool {
+    /// Whether the response waits until a whole archive has been read, or a file has been written again: nobody knows how
+    /// long that takes.
+    fn has_no_deadline(&self) -> bool {
+        let routes = [archives::IMPORT, organizations::COMPACT];
         self.method == Method::POST
-            && self.route.as_ref().is_some_and(|route| route.as_str() == archives::IMPORT)
+            && self.route.as_ref().is_some_and(|route| routes.contains(&route.as_str()))
     }
 }
 
@@ -198,8 +201,8 @@ async fn carry(
     answer: impl Future<Output = Result<Response, Infallible>>,
 ) -> Response {
     let answer = pin!(AssertUnwindSafe(answer).catch_unwind());
-    // How long a whole archive takes to arrive is unknown; its pauses and lines have limits (`archives::chunks`).
-    let deadline = if seen.is_import() { Duration::MAX } else { http.settings.request_timeout };
+    // The pauses and lines of an archive have limits (`archives::chunks`), and so has a compaction.
+    let deadline = if seen.has_no_deadline() { Duration::MAX } else { http.settings.request_timeout };
     let answer = match within(deadline, answer).await {
         Some(Ok(Ok(response))) => response,
         Some(Err(panic)) => on_panic(&*panic),

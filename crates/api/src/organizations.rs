@@ -147,7 +147,8 @@ impl CreateOrganizationRequest {
     extensions(("x-rule" = json!(Access::OperatorOrAccount.needs(Permission::OrganizationsWrite).refuses(&[
         // `organization_not_found`: it was made, and purged before the answer.
         ErrorCode::NameTaken, ErrorCode::EmailTaken, ErrorCode::CapacityReached, ErrorCode::OrganizationNotFound,
-        ErrorCode::SignInBusy, ErrorCode::TooManyOrganizations, ErrorCode::TooManyAttempts
+        ErrorCode::SignInBusy, ErrorCode::TooManyOrganizations, ErrorCode::TooManyAttempts,
+        ErrorCode::SessionRequired
     ]).and(&REPEATABLE)))))]
 pub async fn create_organization(
     State(http): State<Arc<Http>>,
@@ -360,6 +361,9 @@ pub async fn suspend_organization(
     Ok(answer(StatusCode::OK, &outcome))
 }
 
+/// The route of a compaction.
+pub const COMPACT: &str = "/v1/organizations/{organization}/compact";
+
 /// What a compaction did.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Compaction)]
@@ -374,7 +378,8 @@ pub struct CompactionResponse {
 ///
 /// What was deleted leaves room in the files for later documents. On the embedded engine most of it is given back in the
 /// background; this gives all of it back, and writes to this organization wait meanwhile. On MongoDB it runs `compact` on
-/// each of the organization's collections.
+/// each of the organization's collections. It may take minutes, so `REQUEST_TIMEOUT` does not apply, and it goes on if the
+/// client hangs up.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/compact", operation_id = "compactOrganization",
     tag = "Organizations",
     params(OrganizationPath),

@@ -74,6 +74,14 @@ impl fmt::Debug for MongoOptions {
     }
 }
 
+/// The database that a connection string names though the records are in `used`. It may name one by which the user is
+/// authenticated, as MongoDB's tools read it.
+fn other_database(parsed: &ClientOptions, used: &str) -> Option<String> {
+    let named = parsed.default_database.as_deref().filter(|named| *named != used)?;
+    let source = parsed.credential.as_ref().and_then(|credential| credential.source.as_deref());
+    (source != Some(named)).then(|| named.to_owned())
+}
+
 /// A server or replica set, and one database there.
 #[derive(Debug, Clone)]
 pub(super) struct Server {
@@ -94,8 +102,11 @@ impl Server {
         // A `mongodb+srv` string is resolved by a name server.
         let parsed = timeout(deadline, ClientOptions::parse(&options.uri).into_future()).await;
         let parsed = parsed.map_err(|_| OpenError::InvalidUri { cause: "no name server replies".into() })?;
-        let client = parsed.and_then(|parsed| Client::with_options(usual(parsed, deadline)));
-        let client = client.map_err(|error| refused(&error))?;
+        let parsed = parsed.map_err(|error| refused(&error))?;
+        if let Some(named) = other_database(&parsed, &options.database) {
+            return Err(OpenError::OtherDatabase { named, used: options.database.clone() });
+        }
+        let client = Client::with_options(usual(parsed, deadline)).map_err(|error| refused(&error))?;
         Ok(Self { database: careful(&client, &options.database, deadline), deadline })
     }
 

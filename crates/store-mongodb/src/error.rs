@@ -21,6 +21,17 @@ pub enum OpenError {
         /// The name.
         name: String,
     },
+    /// The connection string names another database than the one of the records.
+    #[error(
+        "MONGO_URI names the database {named}, but MASTER_DB says that the records are in {used}. \
+         Set MASTER_DB to the one you mean, or take the name out of MONGO_URI."
+    )]
+    OtherDatabase {
+        /// The name in the connection string.
+        named: String,
+        /// The database of the records.
+        used: String,
+    },
     /// The server denies access, or is too old.
     #[error(
         "MongoDB denies access ({cause}). \

@@ -88,9 +88,10 @@ impl AccountLinks {
     /// The links of the caller's own account that can be used, in the order of their kinds.
     ///
     /// # Errors
-    /// `token_revoked`.
+    /// `session_required`, `token_revoked`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list_own_links(&self, member: &AccountPrincipal) -> Result<Vec<AccountLink>> {
+        member.session()?;
         Ok(self.good_links(&self.auth.current_member(member).await?.account))
     }
 
@@ -119,9 +120,10 @@ impl AccountLinks {
     /// Revokes a link of the caller's own account.
     ///
     /// # Errors
-    /// `token_revoked`, `link_not_found`.
+    /// `session_required`, `token_revoked`, `link_not_found`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn revoke_own_link(&self, member: &AccountPrincipal, kind: LinkKind) -> Result<()> {
+        member.session()?;
         let account = self.auth.current_member(member).await?.account;
         self.revoke(account.id, kind, Actor::Account(account.id), Some(member.organization.id)).await
     }

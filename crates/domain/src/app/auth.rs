@@ -190,7 +190,7 @@ impl Auth {
     /// limited to some organizations, or, if the policy is open, an account's for itself.
     ///
     /// # Errors
-    /// `operator_only`, `permission_missing`.
+    /// `operator_only`, `permission_missing`, `session_required`.
     pub fn allow_create(&self, caller: &Principal) -> Result<SignupAccess> {
         match caller {
             Principal::Operator(_) => Ok(SignupAccess { actor: Actor::Operator }),
@@ -200,6 +200,8 @@ impl Auth {
                 Ok(SignupAccess { actor: Actor::ApiKey(service.key.id) })
             }
             Principal::Member(member) if self.signup == SignupPolicy::Open => {
+                // Who runs an identity provider makes nothing in a person's name outside its organization.
+                member.session()?;
                 Ok(SignupAccess { actor: Actor::Account(member.account.id) })
             }
             Principal::Key(_) | Principal::Member(_) => Err(ErrorCode::OperatorOnly.into()),

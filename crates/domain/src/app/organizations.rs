@@ -29,6 +29,7 @@ use crate::store::{self, OrganizationCursor, OrganizationQuery, Store};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::Instrument;
 
 /// The arguments of a new organization.
 pub struct NewOrganization {
@@ -400,12 +401,16 @@ impl Organizations {
     /// `organization_not_active`, `compaction_unsupported`, `store_unavailable`.
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %access.organization.id))]
     pub async fn compact_organization(&self, access: &AdministerAccess) -> Result<Compaction> {
-        let organization = &access.organization;
+        let (containers, organization) = (self.containers.clone(), access.organization.clone());
         require(organization.state == State::Active, ErrorCode::OrganizationNotActive)?;
-        let before = self.containers.disk_bytes(organization).await?;
-        self.containers.compact_container(organization).await?;
-        let after = self.containers.disk_bytes(organization).await?;
-        Ok(Compaction { before: before.unwrap_or_default(), after: after.unwrap_or_default() })
+        // In a task of its own: it may take minutes, and goes on if the client hangs up.
+        let compact = async move {
+            let before = containers.disk_bytes(&organization).await?;
+            containers.compact_container(&organization).await?;
+            let after = containers.disk_bytes(&organization).await?;
+            Ok(Compaction { before: before.unwrap_or_default(), after: after.unwrap_or_default() })
+        };
+        tokio::spawn(compact.in_current_span()).await.map_err(Error::internal)?
     }
 
     /// Ends a suspension.

@@ -171,7 +171,9 @@ pub enum ChainFault {
     #[error("its text is missing, and no purge removed it")]
     Erased,
     /// No purge follows the entries without a text.
-    #[error("the entries up to it have no text, and no purge follows them. If one is under way, verify again after it")]
+    #[error(
+        "the entries up to it have no text, and no purge follows them. If one is under way, verify again after it"
+    )]
     NoPurge,
 }
 

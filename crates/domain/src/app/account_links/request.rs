@@ -23,6 +23,7 @@ impl AccountLinks {
     /// `mail_not_configured`, `email_already_verified`, `too_many_mails`, `token_revoked`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn request_verification(&self, member: &AccountPrincipal) -> Result<AccountLink> {
+        member.session()?;
         self.mailer.require()?;
         let account = self.auth.current_member(member).await?.account;
         if account.email_verified_at.is_some() {
@@ -37,7 +38,7 @@ impl AccountLinks {
     /// whether that address has an account: only who uses the link learns it.
     ///
     /// # Errors
-    /// `mail_not_configured`, `invalid_credentials`, `too_many_attempts`, `sign_in_busy`, `invalid_input` at `/email`,
+    /// `session_required`, `mail_not_configured`, `invalid_credentials`, `too_many_attempts`, `sign_in_busy`, `invalid_input` at `/email`,
     /// `too_many_mails`, `token_revoked`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn request_email_change(
@@ -47,6 +48,8 @@ impl AccountLinks {
         current: PresentedPassword,
         network: ClientNetwork,
     ) -> Result<AccountLink> {
+        // Nobody else may try passwords here.
+        member.session()?;
         self.mailer.require()?;
         let account = &member.account;
         self.credentials.check_password(&account.email.key(), Some(account), current, network).await?;

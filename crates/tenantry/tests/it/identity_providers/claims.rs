@@ -169,6 +169,13 @@ async fn foreign_token_reaches_its_organization_alone() {
     assert_eq!((names(&me), &me["memberships"]["next_cursor"]), (vec![json!("Acme")], &Value::Null));
     boss.get(&globex.path()).await.refused("organization_not_found");
     boss.delete("/v1/me").await.refused("session_required");
+    let change = json!({ "email": "new@boss.example", "current_password": PASSWORD });
+    boss.post("/v1/me/email", &change).await.refused("session_required");
+    boss.post_empty("/v1/me/email/verification").await.refused("session_required");
+    boss.get("/v1/me/links").await.refused("session_required");
+    boss.delete("/v1/me/links/email_change").await.refused("session_required");
+    let another = json!({ "organization_name": "Another" });
+    boss.post("/v1/organizations", &another).await.refused("session_required");
     // The account leaves the other one: now it is all that the token is for.
     globex.owner.delete(&format!("{}/members/{}", globex.path(), acme.owner_id())).await.done();
     boss.delete("/v1/me").await.refused("last_owner");
