@@ -69,7 +69,7 @@ impl Command {
 
     /// The command with a time limit on the server. If the caller hangs up or gives up, the server ends the read soon
     /// after.
-    pub(super) fn timed(&self, at: &CollectionLocation, deadline: Duration) -> EngineResult<RawDocumentBuf> {
+    pub(crate) fn timed(&self, at: &CollectionLocation, deadline: Duration) -> EngineResult<RawDocumentBuf> {
         let mut command = self.on(at)?;
         if command.get("maxTimeMS").ok().flatten().is_none() {
             let most = i64::from(i32::MAX);

@@ -12,13 +12,14 @@ use mongodb::bson::Document;
 
 impl CollectionHandle<'_> {
     /// Runs a command that returns one document as a part of the transaction of `session`. The outer error is a server
-    /// that did not reply in time.
+    /// that did not reply in time; the server ends the command soon after, so that nobody waits for its locks.
     pub(crate) async fn run_in_transaction(
         &self,
         session: &mut ClientSession,
         command: &Command,
     ) -> EngineResult<mongodb::error::Result<Document>> {
-        let run = self.location.database.run_raw_command(command.on(&self.location)?).session(session);
+        let command = command.timed(&self.location, self.connection().deadline())?;
+        let run = self.location.database.run_raw_command(command).session(session);
         self.connection().call(async { Ok(run.await) }).await
     }
 }
