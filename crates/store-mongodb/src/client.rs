@@ -217,6 +217,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn connection_string_may_name_no_other_database() {
+        let name = |uri: &'static str| async move { Server::new(&MongoOptions::new(uri, "tenantry")).await };
+        for uri in [
+            "mongodb://host",
+            "mongodb://host/?w=1",
+            "mongodb://host/tenantry",
+            // By which the user is authenticated.
+            "mongodb://user:password@host/users",
+            "mongodb://user:password@host/users?authSource=users",
+        ] {
+            assert!(name(uri).await.is_ok(), "{uri}");
+        }
+        for uri in ["mongodb://host/shop", "mongodb://user:password@host/shop?authSource=admin"] {
+            let refusal = name(uri).await.unwrap_err();
+            assert!(
+                matches!(&refusal, OpenError::OtherDatabase { named, .. } if named == "shop"),
+                "{refusal}"
+            );
+        }
+    }
+
+    #[tokio::test]
     async fn database_name_is_checked_at_start() {
         for name in ["", "a b", "a.b", "a$b", "a/b", &"x".repeat(64)] {
             let refusal = Server::new(&MongoOptions::new("mongodb://127.0.0.1", name)).await.unwrap_err();

@@ -3,7 +3,7 @@
 use super::{Provider, invite, member};
 use crate::support::app::{App, Setup};
 use crate::support::client::Client;
-use crate::support::fixtures::{Organization, again, organization, prove_address};
+use crate::support::fixtures::{Organization, PASSWORD, again, organization, prove_address};
 use crate::support::identity_provider::{AUDIENCE, ISSUER};
 use serde_json::{Value, json};
 use std::time::Duration;
