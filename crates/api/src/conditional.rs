@@ -336,7 +336,12 @@ fn parse<T>(value: &str, read: impl Fn(&str) -> Option<T>) -> Option<Tags<T>> {
         let opaque = quoted.strip_prefix('"')?.strip_suffix('"')?;
         Some(read(strip_codings(opaque)))
     };
-    elements(value).map(|text| tag(text.trim())).collect::<Option<_>>().map(Tags::These)
+    // Empty elements count for nothing (RFC 9110, 5.6.1.2), but a list needs one that is not.
+    let tags: Vec<_> = elements(value).map(str::trim).filter(|text| !text.is_empty()).map(tag).collect();
+    if tags.is_empty() {
+        return None;
+    }
+    tags.into_iter().collect::<Option<_>>().map(Tags::These)
 }
 
 /// The elements of a list. A comma within quotes is part of a tag.
@@ -384,8 +389,17 @@ mod tests {
         for value in ["\"7\"", "\"abc\"", "\"7-gzip\"", "\"7-2-snappy\"", "\"-gzip\""] {
             assert_eq!(if_match(value).unwrap(), Some(Vec::new()), "{value}");
         }
-        for value in ["7-2", "", "\"7-2", "*, \"7-2\"", "\"", "\"a,b", "\"7-2\","] {
+        for value in ["7-2", "", "\"7-2", "*, \"7-2\"", "\"", "\"a,b", ",", " , ", "\"7-2\", x"] {
             assert_eq!(if_match(value).unwrap_err().code(), error_codes::INVALID_HEADER, "{value}");
+        }
+    }
+
+    /// Receivers of lists ignore empty elements (RFC 9110, 5.6.1.2).
+    #[test]
+    fn if_match_ignores_empty_list_elements() {
+        let tag = EntityTag { organization: 7, admin: 2 };
+        for value in ["\"7-2\",", ", \"7-2\"", "\"x\",,\"7-2\"", " , ,\"7-2\" ,, "] {
+            assert_eq!(if_match(value).unwrap(), Some(vec![tag]), "{value}");
         }
     }
 

@@ -4,8 +4,9 @@
 //! causes a warning.
 //!
 //! # Pitfalls
-//! A false alarm costs more than a missed one. Most names in an environment are not ours, short ones are
-//! close to anything (`PORTS`, `PATH`), and orchestrators derive names from ours.
+//! In the environment a false alarm costs more than a missed one. Most names there are not ours, short ones are
+//! close to anything (`PORTS`, `PATH`), and orchestrators derive names from ours. So short names are compared in `.env`
+//! alone.
 
 use super::setting::Setting;
 use super::table::SETTINGS;
@@ -20,6 +21,8 @@ const SPANS: [&str; 3] = ["TIMEOUT", "LIFETIME", "AGE"];
 
 /// The lengths of names from which one edit, two edits, or singular for plural still count as the same name.
 const ONE_EDIT: usize = 6;
+/// The same for one edit in `.env`: `PRT`, `HOTS`.
+const ONE_EDIT_IN_FILE: usize = 3;
 const TWO_EDITS: usize = 11;
 const PLURAL: usize = 7;
 
@@ -29,18 +32,28 @@ const NOT_SETTINGS: [&str; 2] = ["TENANTRY_TEST_", "TENANTRY_CHAOS"];
 /// Names of other programs' variables that are close to one of ours.
 const OTHERS: [&str; 1] = ["SSL_CERT_FILE"];
 
-/// The setting that `name` is likely to have been meant for; nothing if it is one, or like none.
+/// The setting that `name` in the environment is likely to have been meant for; nothing if it is one, or like none.
+fn meant(name: &str) -> Option<Suggestion> {
+    meant_within(name, ONE_EDIT)
+}
+
+/// The same for a name in `.env`.
 #[must_use]
-pub fn meant(name: &str) -> Option<Suggestion> {
+pub fn meant_in_file(name: &str) -> Option<Suggestion> {
+    meant_within(name, ONE_EDIT_IN_FILE)
+}
+
+/// `one_edit` is the length from which one edit still counts as the same name.
+fn meant_within(name: &str, one_edit: usize) -> Option<Suggestion> {
     if names().any(|ours| ours == name) || OTHERS.contains(&name) {
         return None;
     }
     let bare = plain(name);
     let prefix = plain(PREFIX);
     if let Some(rest) = bare.strip_prefix(&prefix).filter(|rest| !rest.is_empty()) {
-        return Some(Suggestion(closest(rest)));
+        return Some(Suggestion(closest(rest, one_edit)));
     }
-    closest(&bare).map(|ours| Suggestion(Some(ours)))
+    closest(&bare, one_edit).map(|ours| Suggestion(Some(ours)))
 }
 
 /// The setting that a name was meant for, if one is close: a name with our prefix is meant for us anyway.
@@ -99,7 +112,7 @@ fn singular(bare: &str) -> String {
 }
 
 /// The setting that `bare` names but for its spelling.
-fn closest(bare: &str) -> Option<&'static str> {
+fn closest(bare: &str, one_edit: usize) -> Option<&'static str> {
     let same = |ours: &&str| plain(ours) == *bare;
     let plural = |ours: &&str| bare.len() >= PLURAL && singular(&plain(ours)) == singular(bare);
     let with_unit = |ours: &&str| {
@@ -116,7 +129,7 @@ fn closest(bare: &str) -> Option<&'static str> {
         let distances = names().map(|ours| (distance(&plain(ours), bare), ours));
         let (edits, ours) = distances.min_by_key(|(edits, _)| *edits)?;
         let letters = bare.len().min(plain(ours).len());
-        let allowed = usize::from(letters >= ONE_EDIT) + usize::from(letters >= TWO_EDITS);
+        let allowed = usize::from(letters >= one_edit) + usize::from(letters >= TWO_EDITS);
         (edits <= allowed).then_some(ours)
     };
     let rules: [&dyn Fn(&&str) -> bool; 5] = [&same, &plural, &with_unit, &as_key, &turned];
@@ -185,6 +198,31 @@ mod tests {
             assert_eq!(meant(name), Some(Suggestion(Some(ours))), "{name}");
         }
         assert_eq!(meant("TENANTRY_COLOUR"), Some(Suggestion(None)));
+    }
+
+    /// Whoever writes `PORTS` into a file that is read by us alone means us.
+    #[test]
+    fn short_setting_is_recognized_in_env_file_alone() {
+        for (name, ours) in [
+            ("PRT", "PORT"),
+            ("PROT", "PORT"),
+            ("PORTS", "PORT"),
+            ("POTR", "PORT"),
+            ("HOTS", "HOST"),
+            ("HSOT", "HOST"),
+            ("HOSTS", "HOST"),
+            ("HOS", "HOST"),
+        ] {
+            assert_eq!(meant_in_file(name), Some(Suggestion(Some(ours))), "{name}");
+            assert_eq!(meant(name), None, "{name}");
+        }
+        for name in ["HOST_", "port", "LOG_LEVL", "TENANTRY_COLOUR"] {
+            assert_eq!(meant_in_file(name), meant(name), "{name}");
+            assert_ne!(meant(name), None, "{name}");
+        }
+        for name in names().chain(["HOSTNAME", "HOME", "PATH", "TZ", "DB_PORT", "COMPOSE_PROJECT_NAME", "SSL_CERT_FILE"]) {
+            assert_eq!(meant_in_file(name), None, "{name}");
+        }
     }
 
     #[test]

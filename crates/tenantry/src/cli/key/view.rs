@@ -42,7 +42,7 @@ pub fn details(key: &Key) -> String {
         ("id", key.id.clone()),
         ("name", key.name.clone()),
         ("permissions", key.permissions.join(", ")),
-        ("organizations", key.organizations.as_ref().map_or_else(|| "all".to_owned(), |all| all.join(", "))),
+        ("organizations", key.organizations.as_ref().map_or_else(|| "all".to_owned(), |listed| listed.join(", "))),
         ("created", utc(key.created_at)),
         ("expires", moment(key.expires_at)),
         ("last used", moment(key.last_used_at)),
@@ -53,18 +53,22 @@ pub fn details(key: &Key) -> String {
     align(&rows)
 }
 
+/// The most organizations that are named in a table.
+const LISTED_MAX: usize = 3;
+
 /// A table with a line for each.
 pub fn table(keys: &[Key]) -> String {
     if keys.is_empty() {
         return "No keys.".to_owned();
     }
-    let headings = ["ID", "CREATED", "EXPIRES", "LAST USED", "PERMISSIONS", "NAME"].map(str::to_owned);
+    let headings = ["ID", "CREATED", "EXPIRES", "LAST USED", "ORGANIZATIONS", "PERMISSIONS", "NAME"].map(str::to_owned);
     let row = |key: &Key| {
         [
             key.id.clone(),
             utc(key.created_at),
             moment(key.expires_at),
             if key.confirmed { moment(key.last_used_at) } else { "unconfirmed".to_owned() },
+            limited_to(key),
             key.permissions.join(","),
             key.name.clone(),
         ]
@@ -73,6 +77,38 @@ pub fn table(keys: &[Key]) -> String {
     align(&rows)
 }
 
+/// The organizations that a key is limited to; of many, the first ones.
+fn limited_to(key: &Key) -> String {
+    match &key.organizations {
+        None => "all".to_owned(),
+        Some(listed) if listed.is_empty() => "none".to_owned(),
+        Some(listed) if listed.len() <= LISTED_MAX => listed.join(","),
+        Some(listed) => format!("{},+{}", listed[..LISTED_MAX].join(","), listed.len() - LISTED_MAX),
+    }
+}
+
 fn moment(moment: Option<Timestamp>) -> String {
     moment.map_or_else(|| "never".to_owned(), utc)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn table_shows_organizations_that_keys_are_limited_to() {
+        let key = |organizations: serde_json::Value| -> Key {
+            serde_json::from_value(json!({
+                "id": "1", "name": "billing", "permissions": ["tokens:issue"], "organizations": organizations,
+                "created_at": "2026-01-02T03:04:05Z", "expires_at": null, "last_used_at": null,
+                "old_secret_until": null,
+            }))
+            .unwrap()
+        };
+        let keys = [json!(null), json!([]), json!(["a", "b"]), json!(["a", "b", "c", "d", "e"])].map(key);
+        let table = table(&keys);
+        let shown: Vec<_> = table.lines().skip(1).map(|line| line.split_whitespace().rev().nth(2)).collect();
+        assert_eq!(shown, [Some("all"), Some("none"), Some("a,b"), Some("a,b,c,+2")], "{table}");
+    }
 }
