@@ -7,6 +7,7 @@ use super::auth::{RequireCaller, RequireOperator};
 use super::conditional::{IfMatchBody, IfNoneMatchBody};
 use super::cursor::Cursor;
 use super::extract::{JsonBody, QueryFields};
+use super::fields::Fields;
 use super::http::Http;
 use super::openapi::Access;
 use super::path_params::{ApiKeyPath, OrganizationPath};
@@ -27,7 +28,7 @@ use tenantry_domain::app::auth::OrganizationRef;
 use tenantry_domain::ids::{AccountId, ApiKeyId, OrganizationId};
 use tenantry_domain::limits::{KEY_ORGANIZATIONS_MAX, KEY_OVERLAP_MAX};
 use tenantry_domain::page::PageLimit;
-use tenantry_domain::permission::Permission;
+use tenantry_domain::permission::{ORGANIZATION_KEY_PERMISSIONS, Permission, SERVICE_KEY_PERMISSIONS};
 use utoipa::ToSchema;
 
 /// A key, without its text.
@@ -133,8 +134,8 @@ request_fields! {
         pub name: KeyName = required(KeyName::parse),
         /// What it allows. `GET /v1/roles` explains each.
         #[schema(example = json!(["tokens:issue", "documents:read", "documents:write"]))]
-        pub permissions: Vec<Permission> = required_list(str::parse),
-        /// The ids of the organizations that it is limited to, at most 1,000; absent means all, also later ones.
+        pub permissions: Vec<Permission> = required_list(|text| SERVICE_KEY_PERMISSIONS.parse_member(text)),
+        /// The ids of the organizations that it is limited to, 1 to 1,000 that exist; absent means all, also later ones.
         pub organizations: Option<Vec<OrganizationId>> = list(str::parse),
         /// Seconds until it ends, 60 to 315,360,000 (ten years); absent means never.
         #[schema(example = 31_536_000)]
@@ -151,7 +152,7 @@ request_fields! {
         pub name: KeyName = required(KeyName::parse),
         /// What it allows: no more than its maker's role does.
         #[schema(example = json!(["documents:read"]))]
-        pub permissions: Vec<Permission> = required_list(str::parse),
+        pub permissions: Vec<Permission> = required_list(|text| ORGANIZATION_KEY_PERMISSIONS.parse_member(text)),
         /// Seconds until it ends, 60 to 315,360,000 (ten years); absent means never.
         #[schema(example = 31_536_000)]
         pub expires_in: Option<Duration> = numeric(parse_lifetime),
@@ -210,19 +211,31 @@ pub async fn create_service_key(
     let access = http.app.api_keys.manage_service_keys(&operator);
     let new = body.fields()?.parse(|fields| {
         let new = NewServiceKeyRequest::from_fields(fields)?;
-        if new.organizations.as_ref().is_some_and(|listed| listed.len() > KEY_ORGANIZATIONS_MAX) {
-            fields.refuse("organizations", format!("Has more than {KEY_ORGANIZATIONS_MAX} organizations."));
+        if let Some(listed) = &new.organizations {
+            check_count(fields, listed.len());
         }
         Some(new)
     })?;
     let new = NewApiKey {
         name: new.name,
-        permissions: new.permissions.into_iter().collect(),
+        permissions: new.permissions,
         organizations: new.organizations,
         lifetime: new.expires_in,
     };
     let issued = http.app.api_keys.create_key(&access, new).await?;
     Ok(with_location(shown_once(StatusCode::CREATED, &issued), &format!("/v1/keys/{}", issued.key.id)))
+}
+
+/// Refuses a key that would be good for no organization, or a list that is too long to check.
+fn check_count(fields: &mut Fields, organizations: usize) {
+    match organizations {
+        0 => fields.refuse(
+            "organizations",
+            "Must not be empty: such a key is good for no organization. Leave it out to mean all.",
+        ),
+        1..=KEY_ORGANIZATIONS_MAX => {}
+        _ => fields.refuse("organizations", format!("Has more than {KEY_ORGANIZATIONS_MAX} organizations.")),
+    }
 }
 
 /// List the service keys.
@@ -320,7 +333,7 @@ pub async fn create_organization_key(
     let new = body.fields()?.parse(NewOrganizationKeyRequest::from_fields)?;
     let new = NewApiKey {
         name: new.name,
-        permissions: new.permissions.into_iter().collect(),
+        permissions: new.permissions,
         organizations: None,
         lifetime: new.expires_in,
     };

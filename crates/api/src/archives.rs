@@ -226,7 +226,9 @@ pub async fn import_organization(
         placement: query.placement,
         owner_email: query.owner_email,
     };
-    let outcome = http.app.importer.import_organization(&operator, import, archive).await?;
+    let imported = http.app.importer.import_organization(&operator, import, archive).await;
+    // A body has no members here: what the domain names by a member of one is a parameter.
+    let outcome = imported.map_err(|error| error.moved("/placement", "?placement"))?;
     let response = answer(StatusCode::CREATED, &outcome);
     let location = format!("/v1/organizations/{}", outcome.record().organization_id);
     let is_made = response.status() == StatusCode::CREATED;

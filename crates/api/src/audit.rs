@@ -1,6 +1,7 @@
 //! The audit trail: of one organization, and of the installation.
 
 use super::auth::{RequireCaller, RequireOperatorOrService};
+use super::conditional::hash;
 use super::cursor::Cursor;
 use super::extract::QueryFields;
 use super::fields::Fields;
@@ -198,7 +199,7 @@ request_fields! {
         /// Items of a page, 1 to 200; 50 by default.
         pub limit: PageLimit = numeric(PageLimit::parse) or default,
         /// `next_cursor` of the page before.
-        pub cursor: Option<AuditEventId> = optional(|text| Cursor::parse(text)?.audit_event()),
+        pub cursor: Option<(AuditEventId, String)> = optional(|text| Cursor::parse(text)?.audit_event()),
     }
 }
 
@@ -262,13 +263,34 @@ pub async fn list_installation_audit_events(
 async fn list(http: &Http, access: AuditAccess, query: Fields) -> Result<Response, ApiError> {
     let query = query.parse(AuditListQuery::from_fields)?;
     let AuditListQuery { action, actor, since, until, limit, cursor } = query;
+    let list = name_of_list(&access, action, actor.as_deref(), since, until);
+    let before =
+        cursor.map(|(id, of)| if of == list { Ok(id) } else { Err(of_another_list()) }).transpose()?;
     let filter = AuditFilter { action, actor, since, until };
-    let page = http.app.audit.list_events(&access, filter, cursor, limit).await?;
+    let page = http.app.audit.list_events(&access, filter, before, limit).await?;
     let body = AuditPage {
         items: page.items.iter().map(AuditEventResponse::new).collect(),
-        next_cursor: page.next.map(|id| Cursor::of_audit_event(id).to_string()),
+        next_cursor: page.next.map(|id| Cursor::of_audit_event(id, &list).to_string()),
     };
     Ok(json(StatusCode::OK, &body))
+}
+
+/// The name of a list in its cursors: a hash of whose it is, and of its filters.
+fn name_of_list(
+    access: &AuditAccess,
+    action: Option<AuditAction>,
+    actor: Option<&str>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+) -> String {
+    let action = action.map(AuditAction::as_str);
+    hash(format!("{} {action:?} {actor:?} {since:?} {until:?}", access.chain()).as_bytes())
+}
+
+fn of_another_list() -> Error {
+    let rule =
+        "Is a cursor of another list: send it with the path and the filters of the page that it came with.";
+    Error::invalid_field("?cursor", rule)
 }
 
 request_fields! {
@@ -315,11 +337,15 @@ pub async fn export_audit_chain(
 #[utoipa::path(get, path = "/v1/audit/chain", operation_id = "exportInstallationAuditChain", tag = "Audit",
     responses((status = 200, description = "The chain, while it is read.", body = String,
         content_type = "application/x-ndjson")),
-    extensions(("x-rule" = json!(Access::OperatorOrService.needs(Permission::AuditRead)))))]
+    extensions(("x-rule" = json!(Access::OperatorOrService.needs(Permission::AuditRead).refuses(&[
+        ErrorCode::InvalidInput
+    ])))))]
 pub async fn export_installation_audit_chain(
     State(http): State<Arc<Http>>,
     RequireOperatorOrService(caller): RequireOperatorOrService,
+    QueryFields(query): QueryFields,
 ) -> Result<Response, ApiError> {
+    query.finish_empty()?;
     let access = http.app.audit.allow_read_installation(&caller)?;
     export(http, access).await
 }
@@ -355,13 +381,15 @@ async fn export(http: Arc<Http>, access: AuditAccess) -> Result<Response, ApiErr
     params(OrganizationPath),
     responses((status = 200, description = "The checkpoint.", body = CheckpointResponse)),
     extensions(("x-rule" = json!(Access::OperatorOrMember.needs(Permission::AuditRead).refuses(&[
-        ErrorCode::OrganizationNotFound, ErrorCode::RoleInsufficient
+        ErrorCode::InvalidInput, ErrorCode::OrganizationNotFound, ErrorCode::RoleInsufficient
     ])))))]
 pub async fn get_audit_checkpoint(
     State(http): State<Arc<Http>>,
     RequireCaller(caller): RequireCaller,
     OrganizationPath(which): OrganizationPath,
+    QueryFields(query): QueryFields,
 ) -> Result<Response, ApiError> {
+    query.finish_empty()?;
     let access = http.app.audit.allow_read(&caller, &OrganizationRef::parse(&which)?).await?;
     checkpoint(&http, access).await
 }
@@ -371,11 +399,15 @@ pub async fn get_audit_checkpoint(
 /// As for an organization.
 #[utoipa::path(get, path = "/v1/audit/checkpoint", operation_id = "getInstallationAuditCheckpoint", tag = "Audit",
     responses((status = 200, description = "The checkpoint.", body = CheckpointResponse)),
-    extensions(("x-rule" = json!(Access::OperatorOrService.needs(Permission::AuditRead)))))]
+    extensions(("x-rule" = json!(Access::OperatorOrService.needs(Permission::AuditRead).refuses(&[
+        ErrorCode::InvalidInput
+    ])))))]
 pub async fn get_installation_audit_checkpoint(
     State(http): State<Arc<Http>>,
     RequireOperatorOrService(caller): RequireOperatorOrService,
+    QueryFields(query): QueryFields,
 ) -> Result<Response, ApiError> {
+    query.finish_empty()?;
     let access = http.app.audit.allow_read_installation(&caller)?;
     checkpoint(&http, access).await
 }

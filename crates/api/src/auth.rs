@@ -11,11 +11,12 @@ use axum::http::{HeaderMap, header};
 use std::sync::Arc;
 use tenantry_domain::app::auth::{
     AccountPrincipal, InvitationCaller, KeyCaller, Operator, OrganizationRef, Principal, TokenCaller,
+    operator_or_service_only,
 };
 use tenantry_domain::app::operator::OPERATOR_KEY_PREFIX;
 use tenantry_domain::app::tenant::{Right, TenantAccess};
 use tenantry_domain::secret_text::PREFIX;
-use tenantry_domain::{ErrorCode, Result};
+use tenantry_domain::{Error, ErrorCode, Result};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
@@ -93,10 +94,22 @@ impl FromRequestParts<Arc<Http>> for RequireClient {
 
     async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
         let Some(client) = basic::client_of(&parts.headers) else {
-            let RequireCaller(caller) = RequireCaller::from_request_parts(parts, http).await?;
-            return Ok(Self(caller));
+            let caller = optional(http, &parts.headers).await?;
+            let missing = || {
+                Error::new(ErrorCode::TokenMissing).detail(
+                    "This request needs a service key with the permission `tokens:introspect`. Send it as \
+                     `Authorization: Bearer <key>`, or as `Basic` with the id of the key as the name.",
+                )
+            };
+            return Ok(Self(caller.ok_or_else(missing)?));
         };
-        let client = client.ok_or(ErrorCode::TokenInvalid)?;
+        let wrong = || {
+            Error::new(ErrorCode::TokenInvalid).detail(
+                "`Basic` must be the base64 of `ID:KEY`: the id of the service key, which is the third part of its text, \
+                 and the key.",
+            )
+        };
+        let client = client.ok_or_else(wrong)?;
         let caller = authenticate_key(http, &client.secret).await?;
         let key_id = match &caller {
             KeyCaller::Operator(_) => None,
@@ -106,7 +119,7 @@ impl FromRequestParts<Arc<Http>> for RequireClient {
         if key_id.is_some_and(|id| id.to_string() == client.id) {
             Ok(Self(caller.into()))
         } else {
-            Err(ErrorCode::TokenInvalid.into())
+            Err(wrong().into())
         }
     }
 }
@@ -175,6 +188,11 @@ impl FromRequestParts<Arc<Http>> for RequireOperator {
     }
 }
 
+/// The refusal of a request without a credential, where more than the operator key will do.
+fn key_required(needed: &str) -> ApiError {
+    Error::new(ErrorCode::OperatorKeyRequired).detail(needed).into()
+}
+
 /// The operator, or the backend with a service key.
 pub struct RequireOperatorOrService(pub Principal);
 
@@ -183,14 +201,16 @@ impl FromRequestParts<Arc<Http>> for RequireOperatorOrService {
 
     async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
         match credential(&parts.headers) {
-            Credential::None => Err(ErrorCode::OperatorKeyRequired.into()),
+            Credential::None => Err(key_required(
+                "This request needs the operator key or a service key. Send `Authorization: Bearer <key>`.",
+            )),
             Credential::Key(key) => match authenticate_key(http, key).await? {
-                KeyCaller::Organization(_) => Err(ErrorCode::OperatorOnly.into()),
+                KeyCaller::Organization(_) => Err(operator_or_service_only().into()),
                 caller => Ok(Self(caller.into())),
             },
             Credential::Token(token) => {
                 authenticate(http, token).await?;
-                Err(ErrorCode::OperatorOnly.into())
+                Err(operator_or_service_only().into())
             }
         }
     }
@@ -204,7 +224,9 @@ impl FromRequestParts<Arc<Http>> for RequireOperatorOrCaller {
 
     async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
         let caller = optional(http, &parts.headers).await?;
-        Ok(Self(caller.ok_or(ErrorCode::OperatorKeyRequired)?))
+        let needed = "This request needs the operator key or a service key; where people make organizations themselves \
+                      (SIGNUP=open), also the access token of one of them. Send it as `Authorization: Bearer <it>`.";
+        Ok(Self(caller.ok_or_else(|| key_required(needed))?))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Cursors: where the next page of a list starts, opaque to clients. A cursor names a position and grants no right, so
-//! a forged one can only ask for another position in the same list.
+//! a forged one can only ask for another position in the same list. One of the audit trail also names its list: in
+//! another trail, or with other filters, its position means nothing, and an empty page would look like the end.
 
 use std::fmt;
 use tenantry_domain::collection::CollectionName;
@@ -45,10 +46,10 @@ impl Cursor {
         Self(format!("i:{id}"))
     }
 
-    /// The position before an event of the audit trail.
+    /// The position before an event of the audit trail, in the list that `list` names.
     #[must_use]
-    pub fn of_audit_event(id: AuditEventId) -> Self {
-        Self(format!("e:{id}"))
+    pub fn of_audit_event(id: AuditEventId, list: &str) -> Self {
+        Self(format!("a:{id}:{list}"))
     }
 
     /// The position after one's own organization of that id.
@@ -130,12 +131,14 @@ impl Cursor {
         self.0.strip_prefix("i:").and_then(|id| id.parse().ok()).ok_or_else(|| NOT_A_CURSOR.to_owned())
     }
 
-    /// The position in the audit trail.
+    /// The position in the audit trail, with the name of the list that it is of.
     ///
     /// # Errors
     /// The sentence for the field.
-    pub fn audit_event(&self) -> Result<AuditEventId, String> {
-        self.0.strip_prefix("e:").and_then(|id| id.parse().ok()).ok_or_else(|| NOT_A_CURSOR.to_owned())
+    pub fn audit_event(&self) -> Result<(AuditEventId, String), String> {
+        let parts = self.0.strip_prefix("a:").and_then(|rest| rest.split_once(':'));
+        let read = parts.and_then(|(id, list)| Some((id.parse().ok()?, list.to_owned())));
+        read.ok_or_else(|| NOT_A_CURSOR.to_owned())
     }
 
     /// The position in the list of collections.

@@ -20,6 +20,12 @@ impl Network {
             && (bits(address) ^ bits(self.address)) & mask(self.prefix_bits) == 0
     }
 
+    /// Whether every address of `other` is in it.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self.prefix_bits <= other.prefix_bits && self.contains(other.address)
+    }
+
     /// The network of `address`; `None` if the address has fewer bits than the prefix.
     fn around(address: IpAddr, prefix_bits: u8) -> Option<Self> {
         let mapped = address.is_ipv6() && address.to_canonical().is_ipv4();
@@ -110,6 +116,24 @@ mod tests {
             let network = network(text).unwrap();
             assert!(network.contains(inside.parse().unwrap()), "{text} and {inside}");
             assert!(!network.contains(outside.parse().unwrap()), "{text} and {outside}");
+        }
+    }
+
+    #[test]
+    fn network_covers_smaller_ones_within_it() {
+        for (wide, narrow, is_covered) in [
+            ("10.0.0.0/8", "10.1.0.0/16", true),
+            ("10.0.0.0/8", "10.0.0.0/8", true),
+            ("10.1.0.0/16", "10.0.0.0/8", false),
+            ("10.0.0.0/8", "11.0.0.0/16", false),
+            ("0.0.0.0/0", "::/0", false),
+            ("fe80::/10", "fe80::1", true),
+        ] {
+            assert_eq!(
+                network(wide).unwrap().covers(&network(narrow).unwrap()),
+                is_covered,
+                "{wide} {narrow}"
+            );
         }
     }
 

@@ -308,11 +308,7 @@ async fn access(
 
 /// A permission that a role of an organization may allow.
 fn parse_permission(text: &str) -> Result<Permission, String> {
-    let possible = || OWN_ROLE_PERMISSIONS.iter().map(Permission::as_str).collect::<Vec<_>>().join(", ");
-    match text.parse() {
-        Ok(permission) if OWN_ROLE_PERMISSIONS.contains(permission) => Ok(permission),
-        _ => Err(format!("Must be one of {}.", possible())),
-    }
+    OWN_ROLE_PERMISSIONS.parse_member(text)
 }
 
 /// Refuses a permission that is given twice: the second was probably meant to be another one.

@@ -21,7 +21,7 @@ use tenantry_domain::app::introspection::ActiveToken;
 use tenantry_domain::app::token_exchange::{Subject, TokenRequest};
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::limits::EXCHANGED_TOKEN_MAX;
-use tenantry_domain::permission::Permission;
+use tenantry_domain::permission::{Permission, TOKEN_PERMISSIONS};
 use tenantry_domain::token::{ActorClaim, ClaimsGrant};
 use utoipa::ToSchema;
 
@@ -32,7 +32,7 @@ request_fields! {
         /// What it allows: `documents:read`, `documents:write`, `collections:write`, `organizations:read`,
         /// `members:read` or `audit:read`, as far as the key has them.
         #[schema(example = json!(["documents:read", "documents:write"]))]
-        pub permissions: Vec<Permission> = required_list(str::parse),
+        pub permissions: Vec<Permission> = required_list(|text| TOKEN_PERMISSIONS.parse_member(text)),
         /// Your own id of the user that it acts for, 1 to 255 bytes. It is a claim of the token and gives no right.
         #[schema(example = "user-4711")]
         pub subject: Option<Subject> = optional(Subject::parse),

@@ -197,6 +197,18 @@ impl PermissionSet {
         Permission::ALL.into_iter().filter(move |permission| self.contains(*permission))
     }
 
+    /// The one of them that `text` names.
+    ///
+    /// # Errors
+    /// The sentence for the field, with all of them.
+    pub fn parse_member(self, text: &str) -> Result<Permission, String> {
+        let named = text.parse().ok().filter(|permission| self.contains(*permission));
+        named.ok_or_else(|| {
+            let names: Vec<_> = self.iter().map(Permission::as_str).collect();
+            format!("Must be one of {}.", names.join(", "))
+        })
+    }
+
     /// Their names, for a sentence.
     #[must_use]
     pub fn listed(self) -> String {
@@ -272,6 +284,16 @@ mod tests {
             assert_eq!(permission.as_str().parse(), Ok(permission));
         }
         assert!("documents".parse::<Permission>().is_err());
+    }
+
+    #[test]
+    fn permission_outside_of_a_set_is_refused_with_those_in_it() {
+        let set = PermissionSet::new(&[Permission::DocumentsRead, Permission::AuditRead]);
+        assert_eq!(set.parse_member("audit:read"), Ok(Permission::AuditRead));
+        for text in ["keys:write", "moon:reach", ""] {
+            let refused = set.parse_member(text).unwrap_err();
+            assert_eq!(refused, "Must be one of documents:read, audit:read.", "{text}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 mod address;
 
-pub use address::AddressPolicy;
+pub use address::{AddressPolicy, is_without_effect};
 
 use crate::telemetry::otlp;
 use futures_util::future::select_ok;

@@ -1,13 +1,14 @@
 //! The identity providers of the settings: reads the file that names them, and says everything that is wrong with it.
 
 use crate::config::Config;
-use crate::guarded_client::{AddressPolicy, check_url};
+use crate::guarded_client::{AddressPolicy, check_url, is_without_effect};
 use crate::issuer_keys::KeyLocation;
 use anyhow::{Result, bail};
 use reqwest::Url;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
+use tenantry_documents::document::{diagnosis, json_diagnosis};
 use tenantry_domain::foreign_token::issuer::{ALGORITHMS, Algorithm};
 use tenantry_domain::foreign_token::{OrganizationPin, TokenType, TrustedIssuer};
 use tenantry_domain::ids::OrganizationId;
@@ -48,7 +49,7 @@ pub struct ConfiguredIssuer {
 pub fn load(config: &Config) -> Result<Vec<ConfiguredIssuer>> {
     let Some(path) = &config.oidc_issuers_file else { return Ok(Vec::new()) };
     let shown = path.display();
-    let text = match std::fs::read_to_string(path) {
+    let text = match std::fs::read(path) {
         Ok(text) => text,
         Err(error) => bail!("OIDC_ISSUERS_FILE: {shown} cannot be read: {error}"),
     };
@@ -59,9 +60,12 @@ pub fn load(config: &Config) -> Result<Vec<ConfiguredIssuer>> {
 }
 
 /// Reads the text of the file in `directory`.
-fn parse(text: &str, own_issuer: &str, directory: &Path) -> Result<Vec<ConfiguredIssuer>, Vec<String>> {
-    let value: Value =
-        serde_json::from_str(text).map_err(|error| vec![format!("It is not JSON: {error}.")])?;
+fn parse(text: &[u8], own_issuer: &str, directory: &Path) -> Result<Vec<ConfiguredIssuer>, Vec<String>> {
+    let text = diagnosis::without_mark(text);
+    let value: Value = serde_json::from_slice(text).map_err(|error| {
+        let explained = json_diagnosis::of_text(text).map(|what| format!("It {what}"));
+        vec![explained.unwrap_or_else(|| format!("It is not JSON: {error}."))]
+    })?;
     let issuers =
         value.as_object().filter(|object| object.len() == 1).and_then(|object| object.get("issuers"));
     let Some(issuers) = issuers.and_then(Value::as_array) else {
@@ -206,6 +210,15 @@ impl<'a> Fields<'a> {
     fn keys(&mut self, directory: &Path) -> Option<KeyLocation> {
         let private_networks =
             self.list("private_networks", "Must be a network, as in 10.0.0.0/8.", |text| text.parse().ok())?;
+        let useless: Vec<_> = private_networks.iter().flatten().map(is_without_effect).collect();
+        for (index, _) in useless.iter().enumerate().filter(|(_, is_useless)| **is_useless) {
+            let rule = "Is never called: link-local, loopback and multicast addresses, and those at which clouds hand \
+                        out credentials, are no private network. Leave it out.";
+            self.fault(&format!("private_networks/{index}"), rule);
+        }
+        if useless.contains(&true) {
+            return None;
+        }
         let (url, file) = (self.text("jwks_url")?, self.text("jwks_file")?);
         match (url, file) {
             (Some(url), None) => {

@@ -250,6 +250,10 @@ const SEVERAL_LINES: InputDiagnosis =
 const NUL: InputDiagnosis = InputDiagnosis::text("followed by NUL bytes", "send the text alone");
 const CTRL_Z: InputDiagnosis =
     InputDiagnosis::text("followed by ^Z (U+001A), the end of a file in DOS", "remove it");
+const CONTROL: InputDiagnosis = InputDiagnosis::text(
+    "text with a control character in it",
+    "remove it, or, within a string, write it as an escape such as \\u0000",
+);
 const MARK_INSIDE: InputDiagnosis =
     InputDiagnosis::text("text with a byte order mark (U+FEFF) inside it", "remove the mark");
 
@@ -293,8 +297,9 @@ fn of_place(before: &str, rest: &str) -> Option<InputDiagnosis> {
         | '\u{202f}'
         | '\u{2060}'
         | '\u{3000}' => SPACES,
-        '\0' => NUL,
-        '\u{1a}' => CTRL_Z,
+        '\0' if rest.trim_matches('\0').trim().is_empty() => NUL,
+        '\u{1a}' if rest.trim_matches(['\u{1a}', '\0']).trim().is_empty() => CTRL_Z,
+        '\0' | '\u{1a}' => CONTROL,
         '\u{feff}' => MARK_INSIDE,
         '#' => COMMENTS,
         '/' if rest.starts_with("//") || rest.starts_with("/*") => COMMENTS,
@@ -332,6 +337,10 @@ fn of_first_line(text: &str) -> Option<InputDiagnosis> {
     let is_name = name.starts_with(|c: char| c.is_alphanumeric() || c == '_');
     if !is_name || line.contains(['{', '[']) {
         return None;
+    }
+    // The line by which Excel is told what separates the columns.
+    if matches!(line.trim_end().as_bytes(), [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', _]) {
+        return Some(CSV);
     }
     let word = |c: char| c.is_alphanumeric() || "_-.%+[]".contains(c);
     if line.trim_start_matches(word).starts_with('=') {

@@ -17,6 +17,19 @@ pub fn of_line(number: u64, line: &[u8]) -> Option<InputDiagnosis> {
     })
 }
 
+/// What a text is instead of JSON, and what to do about it, if it can be said: the end of a sentence.
+#[must_use]
+pub fn of_text(bytes: &[u8]) -> Option<String> {
+    let diagnosis = match std::str::from_utf8(bytes) {
+        Err(_) => not_utf8(bytes),
+        Ok(text) => {
+            let (_, at) = Json::read(text).err()?;
+            explain(text, at)?
+        }
+    };
+    Some(diagnosis.explain("JSON"))
+}
+
 /// The refusal of a body that is not one JSON object, if it can be said what it is.
 #[must_use]
 pub fn of_object(body: &[u8]) -> Option<Error> {

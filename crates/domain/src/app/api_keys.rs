@@ -5,7 +5,7 @@ use super::clock_and_entropy::ClockAndEntropy;
 use crate::api_key::{ApiKey, ApiKeyKind, ApiKeyMaker, ApiKeyOwner, ApiKeyText};
 use crate::audit::{AuditAction, AuditEvent, AuditTarget};
 use crate::clock;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, FieldError, Result};
 use crate::ids::{ApiKeyId, OrganizationId};
 use crate::limits::{KEY_NAME_MAX_CHARS, ORGANIZATION_KEYS_MAX, SERVICE_KEYS_MAX};
 use crate::operation::Actor;
@@ -23,6 +23,48 @@ pub struct KeyAccess {
     ceiling: PermissionSet,
     maker: Option<ApiKeyMaker>,
     authority: Authorization,
+}
+
+impl KeyAccess {
+    /// Refuses the operator where a key of an organization is made: it opens data.
+    fn require_person(&self) -> Result<()> {
+        match (self.owner, &self.authority) {
+            (ApiKeyOwner::Organization(_), Authorization::Operator) => Err(ErrorCode::SessionRequired.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses permissions that a new key cannot have.
+    fn check_permissions(&self, wanted: &[Permission]) -> Result<()> {
+        let excess = wanted.iter().enumerate().filter(|(_, permission)| !self.ceiling.contains(**permission));
+        let excess = excess.map(|(index, permission)| FieldError {
+            pointer: format!("/permissions/{index}"),
+            detail: match self.ceiling.is_empty() {
+                true => {
+                    format!("Your role does not allow `{permission}`, nor anything else a key can carry.")
+                }
+                false => format!(
+                    "Your role does not allow `{permission}`. A key that you make can carry {}.",
+                    self.ceiling.listed()
+                ),
+            },
+        });
+        let excess: Vec<_> = excess.collect();
+        if excess.is_empty() { Ok(()) } else { Err(Error::invalid(excess)) }
+    }
+
+    /// Refuses a key that carries more than the caller may hand out.
+    fn check_key(&self, key: &ApiKey) -> Result<()> {
+        let excess = key.permissions.difference(self.ceiling);
+        if excess.is_empty() {
+            return Ok(());
+        }
+        let detail = format!(
+            "The key carries more than your role allows: {}. Ask an owner or admin of the organization.",
+            excess.listed()
+        );
+        Err(Error::new(ErrorCode::RoleInsufficient).detail(detail))
+    }
 }
 
 /// The name of a key: 1 to 100 characters, none of them a control character.
@@ -49,9 +91,9 @@ impl KeyName {
 pub struct NewApiKey {
     /// What people call it.
     pub name: KeyName,
-    /// What it allows.
-    pub permissions: PermissionSet,
-    /// For a service key, the organizations that it is limited to.
+    /// What it allows, in the order of the request.
+    pub permissions: Vec<Permission>,
+    /// For a service key, the organizations that it is limited to, in the order of the request.
     pub organizations: Option<Vec<OrganizationId>>,
     /// How long it lasts; `None` means until it is revoked.
     pub lifetime: Option<Duration>,
@@ -162,18 +204,13 @@ impl ApiKeys {
     ///
     /// # Errors
     /// `invalid_input` at `/permissions` for permissions that its maker does not have or such a key cannot
-    /// carry; `too_many_keys`, `session_required`.
+    /// carry, and at `/organizations` for what is no organization; `too_many_keys`, `session_required`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn create_key(&self, access: &KeyAccess, new: NewApiKey) -> Result<IssuedApiKey> {
-        if access.ceiling.is_empty() {
-            return Err(ErrorCode::SessionRequired.into());
-        }
-        let excess = new.permissions.difference(access.ceiling);
-        if !excess.is_empty() {
-            let detail = format!("This key cannot carry {}.", excess.listed());
-            return Err(Error::invalid_field("/permissions", detail));
-        }
+        access.require_person()?;
+        access.check_permissions(&new.permissions)?;
         self.confirm(access).await?;
+        let organizations = self.known_organizations(new.organizations).await?;
         let now = self.sources.now();
         let id = ApiKeyId::new(now, self.sources.entropy());
         let text = ApiKeyText::generate(access.owner.kind(), id, self.sources.entropy());
@@ -185,8 +222,8 @@ impl ApiKeys {
             unconfirmed: None,
             generation: 0,
             replaced: None,
-            permissions: new.permissions,
-            organizations: new.organizations,
+            permissions: new.permissions.into_iter().collect(),
+            organizations,
             maker: access.maker.clone(),
             created_at: now,
             expires_at: new.lifetime.map(|lifetime| clock::after(now, lifetime)),
@@ -206,6 +243,28 @@ impl ApiKeys {
             BoundedInsert::Full => Err(ErrorCode::TooManyKeys.into()),
             BoundedInsert::Exists => Err(Error::internal("a new id of a key exists")),
         }
+    }
+
+    /// The organizations that a key is to be limited to, each once.
+    async fn known_organizations(
+        &self,
+        listed: Option<Vec<OrganizationId>>,
+    ) -> Result<Option<Vec<OrganizationId>>> {
+        let Some(listed) = listed else { return Ok(None) };
+        let (mut known, mut unknown) = (Vec::with_capacity(listed.len()), Vec::new());
+        for (index, id) in listed.into_iter().enumerate() {
+            if known.contains(&id) {
+                continue;
+            }
+            match self.organizations.get_recent_organization(id).await? {
+                Some(_) => known.push(id),
+                None => unknown.push(FieldError {
+                    pointer: format!("/organizations/{index}"),
+                    detail: "There is no organization of this id.".to_owned(),
+                }),
+            }
+        }
+        if unknown.is_empty() { Ok(Some(known)) } else { Err(Error::invalid(unknown)) }
     }
 
     /// Removes a key that was added while its organization was deleted: the delete may not have seen it, and a
@@ -260,15 +319,11 @@ impl ApiKeys {
         id: ApiKeyId,
         overlap: Duration,
     ) -> Result<IssuedApiKey> {
-        if access.ceiling.is_empty() {
-            return Err(ErrorCode::SessionRequired.into());
-        }
+        access.require_person()?;
         self.confirm(access).await?;
         loop {
             let key = self.get_key(access, id).await?;
-            if !key.permissions.is_subset_of(access.ceiling) {
-                return Err(ErrorCode::RoleInsufficient.into());
-            }
+            access.check_key(&key)?;
             let now = self.sources.now();
             let text = ApiKeyText::generate(key.owner.kind(), id, self.sources.entropy());
             let accepted_until = (!overlap.is_zero()).then(|| clock::after(now, overlap));
@@ -289,16 +344,12 @@ impl ApiKeys {
     /// out.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn confirm_key(&self, access: &KeyAccess, id: ApiKeyId) -> Result<Arc<ApiKey>> {
-        if access.ceiling.is_empty() {
-            return Err(ErrorCode::SessionRequired.into());
-        }
+        access.require_person()?;
         self.confirm(access).await?;
         loop {
             let key = self.get_key(access, id).await?;
             let Some(next) = key.confirmed(access.maker.clone()) else { return Ok(key) };
-            if !key.permissions.is_subset_of(access.ceiling) {
-                return Err(ErrorCode::RoleInsufficient.into());
-            }
+            access.check_key(&key)?;
             let event = self.key_event(access, AuditAction::KeyConfirmed, &next);
             if self.keys.update_api_key(&next, Some(&event)).await? == UpdateOutcome::Done {
                 return Ok(Arc::new(next));

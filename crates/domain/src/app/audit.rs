@@ -7,7 +7,7 @@ pub use access::AuditAccess;
 pub(super) use counts::AuditCounts;
 
 use self::counts::{AuditCount, take_saved};
-use super::auth::{Auth, OrganizationRef, Principal};
+use super::auth::{Auth, OrganizationRef, Principal, operator_or_service_only};
 use super::clock_and_entropy::ClockAndEntropy;
 use crate::audit::chain::{ChainHead, FIRST_PREVIOUS};
 use crate::audit::checkpoint::CheckpointKey;
@@ -140,7 +140,7 @@ impl AuditTrail {
                 service.require(Permission::AuditRead)?;
                 service.require_all_organizations()?;
             }
-            Principal::Key(_) | Principal::Member(_) => return Err(ErrorCode::OperatorOnly.into()),
+            Principal::Key(_) | Principal::Member(_) => return Err(operator_or_service_only()),
         }
         Ok(AuditAccess::new(AuditChain::INSTALLATION, Vec::new()))
     }

@@ -65,6 +65,15 @@ pub struct Auth {
     sources: ClockAndEntropy,
 }
 
+/// The refusal of people and programs of one organization, where a backend may do what the operator may.
+#[must_use]
+pub fn operator_or_service_only() -> Error {
+    Error::new(ErrorCode::OperatorOnly).detail(
+        "Only the operator may do this, and a backend with a service key that has the permission for it. Use the \
+         operator key or a service key.",
+    )
+}
+
 impl Auth {
     pub(super) fn new(
         store: &Store,
@@ -204,7 +213,7 @@ impl Auth {
                 member.session()?;
                 Ok(SignupAccess { actor: Actor::Account(member.account.id) })
             }
-            Principal::Key(_) | Principal::Member(_) => Err(ErrorCode::OperatorOnly.into()),
+            Principal::Key(_) | Principal::Member(_) => Err(operator_or_service_only()),
         }
     }
 
@@ -221,7 +230,7 @@ impl Auth {
                 service.require_all_organizations()?;
                 Ok(ListAccess(()))
             }
-            Principal::Key(_) | Principal::Member(_) => Err(ErrorCode::OperatorOnly.into()),
+            Principal::Key(_) | Principal::Member(_) => Err(operator_or_service_only()),
         }
     }
 
@@ -264,7 +273,7 @@ impl Auth {
                 service.require(Permission::OrganizationsWrite)?;
                 Authorization::Service(service.clone())
             }
-            Principal::Key(_) | Principal::Member(_) => return Err(ErrorCode::OperatorOnly.into()),
+            Principal::Key(_) | Principal::Member(_) => return Err(operator_or_service_only()),
         };
         Ok(AdministerAccess { organization: self.visible(caller, which).await?, authority })
     }

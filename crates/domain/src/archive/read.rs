@@ -3,6 +3,8 @@
 //! # Pitfalls
 //! The items before [`ArchiveItem::End`] prove nothing until it has been read.
 
+mod line_error;
+
 use super::format::{
     ArchiveEnd, ArchiveLine, ArchivedCollection, ArchivedOrganization, BSON, CollectionEnd, DOCUMENT, FORMAT,
     Manifest, VERSIONS, damaged, is_document,
@@ -293,13 +295,13 @@ pub(super) fn plain(number: u64, line: &[u8]) -> &[u8] {
 /// The line, if it is one of those that are not documents.
 pub(super) fn parse(number: u64, line: &[u8]) -> Result<ArchiveLine> {
     serde_json::from_slice(line).map_err(|error| {
+        if line.trim_ascii().is_empty() {
+            return damaged(number, "Is blank: remove the line.");
+        }
         if let Some(diagnosis) = json_diagnosis::of_line(number, line) {
             let what = diagnosis.explain("a line of an archive");
             return damaged(number, format!("It {what}"));
         }
-        let text = error.to_string();
-        // The line numbers of `serde_json` would only confuse.
-        let what = text.split(" at line ").next().unwrap_or_default();
-        damaged(number, format!("Is not a line of an archive ({what})."))
+        damaged(number, line_error::explain(line, &error))
     })
 }

@@ -105,7 +105,8 @@ impl Layer {
         errors.extend(file.bad_lines.iter().map(|line| {
             format!("Line {line} of {place} is no setting: write NAME=value with every quote closed, or put # before it.")
         }));
-        let misspelt = file.entries.iter().filter_map(|(name, _)| Some((name, misspelt::meant_in_file(name)?)));
+        let misspelt =
+            file.entries.iter().filter_map(|(name, _)| Some((name, misspelt::meant_in_file(name)?)));
         errors.extend(misspelt.map(|(name, meant)| {
             format!("{} Correct the name, or remove the line.", meant.sentence(name, &format!(" in {place}")))
         }));

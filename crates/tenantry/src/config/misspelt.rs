@@ -220,7 +220,15 @@ mod tests {
             assert_eq!(meant_in_file(name), meant(name), "{name}");
             assert_ne!(meant(name), None, "{name}");
         }
-        for name in names().chain(["HOSTNAME", "HOME", "PATH", "TZ", "DB_PORT", "COMPOSE_PROJECT_NAME", "SSL_CERT_FILE"]) {
+        for name in names().chain([
+            "HOSTNAME",
+            "HOME",
+            "PATH",
+            "TZ",
+            "DB_PORT",
+            "COMPOSE_PROJECT_NAME",
+            "SSL_CERT_FILE",
+        ]) {
             assert_eq!(meant_in_file(name), None, "{name}");
         }
     }

@@ -33,6 +33,31 @@ impl AddressPolicy {
     }
 }
 
+/// Networks of which no address is called, whatever the settings say. Loopback addresses are called by a URL that names
+/// one, and only by that.
+const NEVER_CALLED: [&str; 13] = [
+    "0.0.0.0/8",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "224.0.0.0/3",
+    "100.100.100.200",
+    "168.63.129.16",
+    "192.0.0.192",
+    "::/127",
+    "fe80::/10",
+    "ff00::/8",
+    "64:ff9b:1::/48",
+    "fd00:ec2::/32",
+    "fd20:ce::/32",
+];
+
+/// Whether naming `network` as a private one changes nothing, because none of its addresses is ever called for that.
+#[must_use]
+pub fn is_without_effect(network: &Network) -> bool {
+    let mut never = NEVER_CALLED.iter().filter_map(|text| text.parse::<Network>().ok());
+    never.any(|never| never.covers(network))
+}
+
 /// Whether the URL names a loopback address. A name that only resolves to one does not.
 #[must_use]
 pub fn is_loopback_host(url: &Url) -> bool {
@@ -102,6 +127,27 @@ mod tests {
     fn allows(address: &str, private: &[&str]) -> bool {
         let private_networks = private.iter().map(|network| network.parse().unwrap()).collect();
         AddressPolicy { private_networks }.allows(address.parse().unwrap(), false)
+    }
+
+    /// The list of networks says the same as the rule for addresses.
+    #[test]
+    fn networks_without_effect_are_never_allowed() {
+        for text in NEVER_CALLED {
+            let network: Network = text.parse().unwrap();
+            assert!(is_without_effect(&network), "{text}");
+            assert!(!allows(text.split('/').next().unwrap(), &[text]), "{text}");
+        }
+        for (text, address) in
+            [("10.0.0.0/8", "10.0.0.1"), ("fd00::/8", "fd12::1"), ("0.0.0.0/0", "10.0.0.1")]
+        {
+            assert!(!is_without_effect(&text.parse().unwrap()), "{text}");
+            assert!(allows(address, &[text]), "{text}");
+        }
+        for text in
+            ["169.254.169.254", "169.254.0.0/24", "127.0.0.1", "::1", "::ffff:169.254.0.0/112", "239.0.0.0/8"]
+        {
+            assert!(is_without_effect(&text.parse().unwrap()), "{text}");
+        }
     }
 
     #[test]

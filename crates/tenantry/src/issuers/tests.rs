@@ -13,7 +13,7 @@ fn entry() -> Value {
 }
 
 fn read(entries: &[Value]) -> Result<Vec<ConfiguredIssuer>, Vec<String>> {
-    parse(&json!({ "issuers": entries }).to_string(), "tenantry", Path::new("/etc/tenantry"))
+    parse(json!({ "issuers": entries }).to_string().as_bytes(), "tenantry", Path::new("/etc/tenantry"))
 }
 
 fn with(members: &Value) -> Value {
@@ -61,6 +61,8 @@ fn every_fault_of_an_issuer_is_named() {
         (json!({ "jwks_file": "keys.json" }), "/issuers/0/jwks_url"),
         (json!({ "jwks_url": null }), "/issuers/0/jwks_url"),
         (json!({ "private_networks": ["10.0.0.0/99"] }), "/issuers/0/private_networks/0"),
+        (json!({ "private_networks": ["10.0.0.0/8", "169.254.0.0/16"] }), "/issuers/0/private_networks/1"),
+        (json!({ "private_networks": ["127.0.0.1"] }), "/issuers/0/private_networks/0"),
         (json!({ "organizations": ["acme"] }), "/issuers/0/organizations/0"),
         (json!({ "organizations": [] }), "/issuers/0/organizations"),
         (json!({ "organizations": null }), "/issuers/0/organizations"),
@@ -77,7 +79,7 @@ fn every_fault_of_an_issuer_is_named() {
     let several = read(&[with(&json!({ "issuer": null, "audience": null })), json!(7), entry(), entry()]);
     assert_eq!(several.err().unwrap().len(), 4);
     for text in ["", "[]", "{}", r#"{"issuers":[],"more":1}"#] {
-        assert!(parse(text, "tenantry", Path::new(".")).is_err(), "{text}");
+        assert!(parse(text.as_bytes(), "tenantry", Path::new(".")).is_err(), "{text}");
     }
 }
 
@@ -87,9 +89,26 @@ fn fuzz_issuers() {
     let file =
         json!({ "issuers": [entry(), with(&json!({ "email_domains": ["example.com"] }))] }).to_string();
     tenantry_test_fuzz::fuzz(&[file.as_str(), "{\"issuers\":[]}", "[]"], |input| {
-        match parse(&String::from_utf8_lossy(input), "tenantry", Path::new("/etc/tenantry")) {
+        match parse(input, "tenantry", Path::new("/etc/tenantry")) {
             Ok(issuers) => assert!(issuers.len() <= ISSUERS_MAX),
             Err(faults) => assert!(!faults.is_empty() && faults.iter().all(|fault| !fault.is_empty())),
         }
     });
+}
+
+/// Editors of Windows write a mark before a text, and `Out-File` of PowerShell writes UTF-16.
+#[test]
+fn issuers_file_takes_byte_order_mark_and_names_other_kinds() {
+    let text = json!({ "issuers": [with(&json!({}))] }).to_string();
+    let read = |bytes: &[u8]| parse(bytes, "tenantry", Path::new("/etc/tenantry"));
+    assert_eq!(read(&[b"\xef\xbb\xbf", text.as_bytes()].concat()).unwrap().len(), 1);
+    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (bytes, kind) in [
+        ([b"\xff\xfe", utf16.as_slice()].concat(), "It is in UTF-16, not JSON: save it as UTF-8"),
+        (b"\x1f\x8b\x08\0\0\0\0\0\0\x03".to_vec(), "It is compressed with gzip, not JSON: "),
+        (b"{'issuers': []}".to_vec(), "It is text in single quotes"),
+    ] {
+        let faults = read(&bytes).err().unwrap();
+        assert!(faults[0].starts_with(kind), "{faults:?}");
+    }
 }

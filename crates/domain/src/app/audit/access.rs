@@ -18,7 +18,9 @@ impl AuditAccess {
         Self { chain, carried }
     }
 
-    pub(super) const fn chain(&self) -> AuditChain {
+    /// The trail, as it is kept.
+    #[must_use]
+    pub const fn chain(&self) -> AuditChain {
         self.chain
     }
 

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
+use tenantry_documents::document::{diagnosis, json_diagnosis};
 use tenantry_domain::audit::carried::{CarriedTrailMark, detail_name};
 use tenantry_domain::audit::chain::{AuditHash, ChainVerifier};
 use tenantry_domain::audit::checkpoint::{Checkpoint, verify_checkpoint};
@@ -83,7 +84,7 @@ pub fn verify_file(file: &str, arguments: &ArgMatches) -> Result<(), ClientError
             break;
         }
         if line.len() > LINE_MAX_BYTES {
-            return Err(check.broken("is longer than an entry can be"));
+            return Err(check.too_long(&line));
         }
         check.add(&line)?;
     }
@@ -135,8 +136,9 @@ impl ChainCheck {
             return Ok(());
         }
         self.lines += 1;
+        let line = if self.lines == 1 { diagnosis::without_mark(line) } else { line };
         let Ok(entry) = serde_json::from_slice::<AuditEntry>(line) else {
-            return Err(self.broken("is no entry of an audit chain"));
+            return Err(self.no_entry(line));
         };
         let (_, verifier) =
             self.verifier.get_or_insert_with(|| (entry.chain, ChainVerifier::new(entry.chain)));
@@ -191,6 +193,27 @@ impl ChainCheck {
         outcome.map_err(|(sequence, fault)| {
             ClientError::Other(format!("The chain is broken at entry {sequence}: {fault}."))
         })
+    }
+
+    /// A line that is no entry: of something else, if it can be said what.
+    fn no_entry(&self, line: &[u8]) -> ClientError {
+        match json_diagnosis::of_line(self.lines, line.trim_ascii_end()) {
+            Some(diagnosis) => {
+                let what = diagnosis.explain("an entry of an audit chain");
+                ClientError::Other(format!("Line {} {what}", self.lines))
+            }
+            None => self.broken("is no entry of an audit chain"),
+        }
+    }
+
+    /// A next line that is longer than an entry. A compressed file has few line feeds.
+    fn too_long(&self, line: &[u8]) -> ClientError {
+        match diagnosis::recognize(line) {
+            Some(diagnosis) if self.lines == 0 => {
+                ClientError::Other(format!("The file {}", diagnosis.explain("an audit chain")))
+            }
+            _ => self.broken("is longer than an entry can be"),
+        }
     }
 
     fn broken(&self, what: &str) -> ClientError {
@@ -280,8 +303,8 @@ impl ChainCheck {
 
 /// The checkpoint in a file, if its signature is right.
 fn read_checkpoint(file: &str) -> Result<Checkpoint, ClientError> {
-    let text = std::fs::read_to_string(Path::new(file)).map_err(|error| unreadable(file, &error))?;
-    let kept: Option<KeptCheckpoint> = serde_json::from_str(&text).ok();
+    let text = std::fs::read(Path::new(file)).map_err(|error| unreadable(file, &error))?;
+    let kept: Option<KeptCheckpoint> = serde_json::from_slice(diagnosis::without_mark(&text)).ok();
     let checkpoint = kept.and_then(|kept| verify_checkpoint(&kept.checkpoint, &kept.key.x));
     checkpoint.ok_or_else(|| {
         ClientError::Other(format!(

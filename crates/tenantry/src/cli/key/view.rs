@@ -42,7 +42,10 @@ pub fn details(key: &Key) -> String {
         ("id", key.id.clone()),
         ("name", key.name.clone()),
         ("permissions", key.permissions.join(", ")),
-        ("organizations", key.organizations.as_ref().map_or_else(|| "all".to_owned(), |listed| listed.join(", "))),
+        (
+            "organizations",
+            key.organizations.as_ref().map_or_else(|| "all".to_owned(), |listed| listed.join(", ")),
+        ),
         ("created", utc(key.created_at)),
         ("expires", moment(key.expires_at)),
         ("last used", moment(key.last_used_at)),
@@ -61,7 +64,8 @@ pub fn table(keys: &[Key]) -> String {
     if keys.is_empty() {
         return "No keys.".to_owned();
     }
-    let headings = ["ID", "CREATED", "EXPIRES", "LAST USED", "ORGANIZATIONS", "PERMISSIONS", "NAME"].map(str::to_owned);
+    let headings =
+        ["ID", "CREATED", "EXPIRES", "LAST USED", "ORGANIZATIONS", "PERMISSIONS", "NAME"].map(str::to_owned);
     let row = |key: &Key| {
         [
             key.id.clone(),
