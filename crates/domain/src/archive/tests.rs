@@ -304,6 +304,34 @@ proptest! {
 }
 
 #[test]
+fn archive_error_names_the_member_and_what_it_must_be() {
+    for (from, to, expected) in [
+        ("\"suspended\":false", "\"suspended\":\"yes\"", "`/organization/suspended`: Must be true or false."),
+        (
+            "\"created_at\":\"20",
+            "\"created_at\":\"yesterday",
+            "`/organization/created_at`: Must be a time as in RFC 3339, such as `2027-01-31T12:00:00Z`.",
+        ),
+        ("\"placement\":\"shared\"", "\"placement\":\"moon\"", "`/organization/placement`: Must be "),
+        ("\"indexes\":[", "\"indexes\":5,\"x\":[", "`/collection/indexes`: Must be an array."),
+        (
+            "\"organization_name\":\"Acme Corp\"",
+            "\"organization_name\":5",
+            "`/organization/organization_name`: ",
+        ),
+        ("\"version\":2", "\"version\":\"2\"", "`/manifest/version`: Must be a whole number, 0 or more."),
+        ("\"exported_at\":\"1970", "\"exported_at\":\"soon", "`/manifest/exported_at`: Must be a time"),
+    ] {
+        let error = refused(&with(from, to));
+        assert!(error.contains(&format!("of the archive: The member {expected}")), "{to}: {error}");
+    }
+    assert_eq!(
+        refused(&[whole(), b"\n".to_vec()].concat()),
+        format!("Line {} of the archive: Is blank: remove the line.", lines(&whole(), 4096).len() + 1)
+    );
+}
+
+#[test]
 fn archive_error_names_the_line() {
     let other = String::from_utf8(whole()).unwrap();
     let twice = [whole(), whole()].concat();
@@ -313,22 +341,37 @@ fn archive_error_names_the_line() {
         (b"{\"end\":{}}".to_vec(), "Line 1 of the archive: Is not a line of an archive (missing field"),
         (with("\"version\":2", "\"version\":3"), "Line 1 of the archive: This service reads"),
         (with("tenantry-archive", "zip"), "Line 1 of the archive: This service reads"),
-        (with("Acme Corp", "A"), "Line 2 of the archive: Is not a line of an archive (Must have 2"),
-        (with("Owner@acme", "acme"), "Line 2 of the archive: Is not a line of an archive"),
+        (
+            with("Acme Corp", "A"),
+            "Line 2 of the archive: The member `/organization/organization_name`: Must have 2",
+        ),
+        (with("Owner@acme", "acme"), "Line 2 of the archive: The member `/organization/owner/email`: "),
         (with("$argon2id$v=19$m=19456,", "$argon2id$v=19$m=4000000,"), "Line 2 of the archive: The owner's"),
-        (with("\"suspended\":false", "\"role\":1"), "Line 2 of the archive: Is not a line"),
+        (
+            with("\"suspended\":false", "\"role\":1"),
+            "Line 2 of the archive: The member `/organization/role`: ",
+        ),
         (
             with("\"documents\",\"indexes\"", "\"system.x\",\"indexes\""),
-            "Line 3 of the archive: Is not a line",
+            "Line 3 of the archive: The member `/collection/name`: ",
         ),
         (
             with("\"documents\":5", "\"documents\":18446744073709551615"),
-            "Line 2 of the archive: Is not a line of an archive (`quota.documents`: Must be a whole number",
+            "Line 2 of the archive: The member `/organization/quota",
         ),
-        (with("\"documents\":5", "\"documents\":9007199254740993"), "Line 2 of the archive: Is not a line"),
-        (with("\"documents\":5", "\"documents\":-1"), "Line 2 of the archive: Is not a line"),
-        (with("\"documents\":5", "\"documents\":5,\"words\":5"), "Line 2 of the archive: Is not a line"),
-        (with("a,-b.c", "$a"), "Line 3 of the archive: Is not a line of an archive (an index cannot be"),
+        (
+            with("\"documents\":5", "\"documents\":9007199254740993"),
+            "Line 2 of the archive: The member `/organization/quota",
+        ),
+        (
+            with("\"documents\":5", "\"documents\":-1"),
+            "Line 2 of the archive: The member `/organization/quota",
+        ),
+        (
+            with("\"documents\":5", "\"documents\":5,\"words\":5"),
+            "Line 2 of the archive: The member `/organization/quota",
+        ),
+        (with("a,-b.c", "$a"), "Line 3 of the archive: The member `/collection/indexes`: an index cannot be"),
         (with("\"name\":\"two\"", "\"name\":\"one\""), "Line 3 of the archive: A collection has at most"),
         (
             with("\"a\":{\"$numberLong\"", "\"$a\":{\"$numberLong\""),
@@ -343,7 +386,7 @@ fn archive_error_names_the_line() {
             with("\"exported_at\":\"1970", "\"exported_at\":\"1971"),
             "Line 10 of the archive: Counts or checksum",
         ),
-        (with("\n", "\n\n"), "Line 2 of the archive: Is not a line of an archive"),
+        (with("\n", "\n\n"), "Line 2 of the archive: Is blank: remove the line."),
         (
             with(
                 "{\"collection_end\"",

@@ -100,7 +100,7 @@ const HEAD: &str = "\
 An empty value counts as none. A setting with several names takes any of them; two names in one place that disagree are
 refused. The service names everything that is wrong with its settings at once, and does not start until it is right.
 A name that is none of these and close to one, or that begins with `TENANTRY_`, is refused in `.env`; in the environment, which
-is everybody's, the service and `tenantry doctor` warn of it.
+is everybody's, the service and `tenantry doctor` warn of it, but for names as short as `PORTS`.
 
 Give secrets in the environment, in `.env` or in files: other users of the machine can read the flags of a process. A secret
 for `JWT_SECRET` comes from `openssl rand -base64 32`.

@@ -3,7 +3,7 @@
 mod service;
 
 use crate::support::app::App;
-use crate::support::fixtures::{Organization, organization, sign_in, with_access, with_role};
+use crate::support::fixtures::{Organization, invited, organization, sign_in, with_access, with_role};
 use crate::support::keys::{exchange, organization_key, with_key};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -72,7 +72,12 @@ async fn key_beyond_its_makers_rights_is_refused() {
     for permission in ["keys:write", "tokens:issue", "organizations:export", "owners:write"] {
         let new = json!({ "name": "x", "permissions": ["documents:read", permission] });
         let problem = acme.owner.post(&keys, &new).await.refused("invalid_input");
-        assert_eq!(problem["errors"][0]["pointer"], "/permissions", "{problem}");
+        assert_eq!(problem["errors"][0]["pointer"], "/permissions/1", "{problem}");
+        let detail = problem["errors"][0]["detail"].as_str().unwrap();
+        assert!(
+            detail.starts_with("Must be one of documents:read") && !detail.contains(permission),
+            "{detail}"
+        );
     }
     // The operator sees and ends keys, and makes none that would open data.
     let new = json!({ "name": "x", "permissions": ["documents:read"] });
@@ -85,6 +90,38 @@ async fn key_beyond_its_makers_rights_is_refused() {
     with_key(&app, &made).get(&documents(&acme)).await.refused("key_invalid");
     let (_app, member) = with_role(app, &acme, "member").await;
     member.post(&keys, &new).await.refused("role_insufficient");
+}
+
+/// A role may allow to make keys, and nothing that a key can carry.
+#[tokio::test]
+async fn key_of_narrow_role_is_refused_with_what_is_missing() {
+    let app = App::start().await;
+    let (acme, guest) = (organization(&app, "Acme").await, organization(&app, "Guest").await);
+    let role = json!({ "name": "keysmith", "permissions": ["keys:write"] });
+    acme.owner.post(&format!("{}/roles", acme.path()), &role).await.created();
+    let smith = invited(&app, &guest, &acme, "keysmith").await;
+    let new = json!({ "name": "x", "permissions": ["documents:read"] });
+    let problem = smith.post(&format!("{}/keys", acme.path()), &new).await.refused("invalid_input");
+    assert_eq!(problem["errors"][0]["pointer"], "/permissions/0", "{problem}");
+    assert!(problem["errors"][0]["detail"].as_str().unwrap().contains("`documents:read`"), "{problem}");
+    let made = organization_key(&acme, &["documents:read"]).await;
+    let rotate = format!("{}/rotate", key_path(&acme, &made));
+    let problem = smith.post_empty(&rotate).await.refused("role_insufficient");
+    assert!(problem["detail"].as_str().unwrap().contains("`documents:read`"), "{problem}");
+}
+
+/// Who has the right secret learns whether a new key helps.
+#[tokio::test]
+async fn ended_key_says_why() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let key = organization_key(&acme, &DATA).await;
+    let program = with_key(&app, &key);
+    app.operator().post_empty(&format!("{}/suspend", acme.path())).await.ok();
+    let problem = program.get(&documents(&acme)).await.refused("key_invalid");
+    assert!(problem["detail"].as_str().unwrap().contains("is suspended. Keep the key"), "{problem}");
+    app.operator().post_empty(&format!("{}/reactivate", acme.path())).await.ok();
+    program.get(&documents(&acme)).await.ok();
 }
 
 #[tokio::test]

@@ -120,6 +120,18 @@ async fn usage(client: &Client, id: &Value) -> Value {
     usage
 }
 
+#[tokio::test]
+async fn import_into_placement_that_engine_lacks_names_parameter() {
+    let app = App::start().await;
+    if placements(&app).contains(&Placement::Shared) {
+        return;
+    }
+    let acme = organization(&app, "Acme").await;
+    let archive = export(&app.operator(), &acme.path()).await;
+    let query = format!("{}&placement=shared", copy_called("Copy"));
+    import(&app, &archive, &query).await.refused_fields(&["?placement"]);
+}
+
 /// The import may have another id and another name.
 #[tokio::test]
 async fn import_into_every_placement_restores_export() {

@@ -211,6 +211,43 @@ async fn audit_list_takes_filters_and_pages() {
     }
 }
 
+/// An empty page would look like the end of the list.
+#[tokio::test]
+async fn audit_cursor_of_another_list_is_refused() {
+    let app = App::start().await;
+    let (acme, globex) = (organization(&app, "Acme").await, organization(&app, "Globex").await);
+    for _ in 0..2 {
+        organization_key(&acme, &["documents:read"]).await;
+    }
+    let path = format!("{}?action=key.created&limit=1", trail(&acme));
+    let page = acme.owner.get(&path).await.ok();
+    let cursor = page["next_cursor"].as_str().unwrap();
+    let rest = acme.owner.get(&format!("{path}&cursor={cursor}")).await.ok();
+    assert_eq!(rest["items"].as_array().unwrap().len(), 1, "{rest}");
+    for other in [
+        format!("{}?cursor={cursor}", trail(&acme)),
+        format!("{}?action=key.revoked&cursor={cursor}", trail(&acme)),
+        format!("{}?action=key.created&cursor={cursor}", trail(&globex)),
+        format!("/v1/audit?action=key.created&cursor={cursor}"),
+    ] {
+        app.operator().get(&other).await.refused_fields(&["?cursor"]);
+    }
+}
+
+#[tokio::test]
+async fn audit_route_without_parameters_refuses_any() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    for path in [
+        format!("{}/checkpoint", trail(&acme)),
+        "/v1/audit/checkpoint".to_owned(),
+        "/v1/audit/chain".to_owned(),
+    ] {
+        app.operator().get(&format!("{path}?x=1")).await.refused_fields(&["?x"]);
+        app.operator().get(&path).await;
+    }
+}
+
 #[tokio::test]
 async fn audit_failures_are_counted_per_minute() {
     let app = Setup::unlimited().start().await;

@@ -9,10 +9,10 @@ use super::principal::KeyCaller;
 use super::{Auth, note_caller, operator};
 use crate::api_key::{ApiKey, ApiKeyKind, ApiKeyOwner, ApiKeyText};
 use crate::audit::RequestOrigin;
-use crate::error::{ErrorCode, Result};
-use crate::ids::ApiKeyId;
+use crate::error::{Error, ErrorCode, Result};
+use crate::ids::{ApiKeyId, OrganizationId};
 use crate::operation::Actor;
-use crate::organization::Organization;
+use crate::organization::{Organization, State};
 use crate::permission::{Permission, PermissionSet};
 use std::sync::Arc;
 
@@ -84,8 +84,32 @@ impl Auth {
                 self.key_uses.note(&key, now);
                 return Ok(principal);
             }
+            if !is_recent {
+                return Err(self.explain_ended_key(organization_id).await?);
+            }
         }
         Err(ErrorCode::KeyInvalid.into())
+    }
+
+    /// The refusal of a key whose secret is right: who has it may know what has changed, and whether a new key helps.
+    async fn explain_ended_key(&self, organization_id: OrganizationId) -> Result<Error> {
+        let refusal = Error::new(ErrorCode::KeyInvalid);
+        let Some(organization) = self.organizations.get_organization(organization_id).await? else {
+            return Ok(refusal);
+        };
+        Ok(if organization.is_usable() {
+            refusal.detail(
+                "The key has ended, because the member who made it has left the organization or has a lower role since. \
+                 Have an admin rotate it or make a new one.",
+            )
+        } else if organization.state == State::Active {
+            refusal.detail(
+                "The organization of the key is suspended. Keep the key: it works again once the operator of the \
+                 service has reactivated the organization.",
+            )
+        } else {
+            refusal
+        })
     }
 
     /// The caller that an exchanged token proves.

@@ -210,7 +210,7 @@ fn people_line_error_names_line_and_field() {
         (
             r#""name":"billing""#,
             r#""name":"owner""#,
-            "Line 3 of the archive: Is not a line of an archive (Is a role",
+            "Line 3 of the archive: The member `/role/name`: Is a role",
         ),
         (r#""name":"billing""#, r#""name":"zeta""#, "Line 4 of the archive: `name`: roles come in the order"),
         (
@@ -237,21 +237,25 @@ fn people_line_error_names_line_and_field() {
         (
             r#""role":"billing""#,
             r#""role":"billing","verified":true"#,
-            "Line 5 of the archive: Is not a line of an archive (unknown field `verified`",
+            "Line 5 of the archive: The member `/member/verified`: unknown field `verified`",
         ),
         (
             r#""id":"000000010909"#,
             r#""id":"000000030909"#,
             "Line 6 of the archive: `id`: members come in the order",
         ),
-        ("m1@acme.example", "m1", "Line 5 of the archive: Is not a line of an archive"),
+        ("m1@acme.example", "m1", "Line 5 of the archive: The member `/member/email`: "),
         (
             r#""id":"000000010909090909090909""#,
             r#""id":"020202020202020202020202""#,
             "Line 5 of the archive: `id`: members come in the order of their ids, each once, without the owner",
         ),
         (r#""name":"report""#, r#""name":" ""#, "Line 8 of the archive: `name`: Must have 1 to 100"),
-        (r#""hash":"05"#, r#""hash":"5"#, "Line 8 of the archive: Is not a line of an archive"),
+        (
+            r#""hash":"05"#,
+            r#""hash":"5"#,
+            "Line 8 of the archive: The member `/api_key/hash`: Must be 64 hexadecimal digits.",
+        ),
         (r#""api_key":{"id":"01"#, r#""api_key":{"id":"09"#, "Line 9 of the archive: `id`: API keys come"),
         (
             r#"{"audit_trail":{"chain":"07"#,

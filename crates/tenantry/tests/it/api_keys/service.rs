@@ -4,7 +4,7 @@ use super::{DATA, documents};
 use crate::support::app::{App, Setup};
 use crate::support::client::Client;
 use crate::support::fixtures::{Organization, new_organization, organization, sign_in, with_access};
-use crate::support::keys::{claims, exchange, exchanged, service_key, with_key};
+use crate::support::keys::{claims, exchange, exchanged, organization_key, service_key, with_key};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
@@ -242,6 +242,43 @@ async fn program_repeats_a_request_with_an_idempotency_key() {
     assert_eq!(acme.owner.get(&documents(&acme)).await.ok()["items"].as_array().unwrap().len(), 2);
 }
 
+#[tokio::test]
+async fn service_key_is_limited_to_organizations_that_exist() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let new = |organizations: Value| json!({ "name": "x", "permissions": ["tokens:issue"], "organizations": organizations });
+    let unknown = "000000000000000000000000";
+    for (organizations, pointers) in
+        [(json!([]), ["/organizations"]), (json!([acme.id(), acme.id(), unknown]), ["/organizations/2"])]
+    {
+        app.operator().post("/v1/keys", &new(organizations)).await.refused_fields(&pointers);
+    }
+    let made = app.operator().post("/v1/keys", &new(json!([acme.id(), acme.id()]))).await.created();
+    assert_eq!(made["organizations"], json!([acme.id()]));
+}
+
+#[tokio::test]
+async fn refusal_names_every_credential_that_will_do() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let new = json!({ "organization_name": "Second" });
+    let detail = |problem: &Value| problem["detail"].as_str().unwrap().to_owned();
+    for problem in [
+        app.client().get("/v1/organizations").await.refused("operator_key_required"),
+        app.client().post("/v1/organizations", &new).await.refused("operator_key_required"),
+    ] {
+        assert!(detail(&problem).contains("the operator key or a service key"), "{problem}");
+    }
+    let program = with_key(&app, &organization_key(&acme, &["documents:read"]).await);
+    for problem in [
+        program.get("/v1/organizations").await.refused("operator_only"),
+        program.post("/v1/organizations", &new).await.refused("operator_only"),
+        acme.owner.get("/v1/audit").await.refused("operator_only"),
+    ] {
+        assert!(detail(&problem).contains("a backend with a service key"), "{problem}");
+    }
+}
+
 /// As OAuth 2.0 libraries send the key: its id is the name of the client.
 #[tokio::test]
 async fn introspection_takes_the_key_as_basic() {
@@ -267,6 +304,10 @@ async fn introspection_takes_the_key_as_basic() {
     ] {
         basic(id, secret).post("/v1/auth/introspect", &body).await.refused(code);
     }
+    let problem = basic("x", secret).post("/v1/auth/introspect", &body).await.refused("token_invalid");
+    assert!(problem["detail"].as_str().unwrap().contains("the id of the service key"), "{problem}");
+    let problem = app.client().post("/v1/auth/introspect", &body).await.refused("token_missing");
+    assert!(problem["detail"].as_str().unwrap().contains("needs a service key"), "{problem}");
     // No other route takes it.
     basic(id, secret).get("/v1/organizations").await.refused("operator_key_required");
 }

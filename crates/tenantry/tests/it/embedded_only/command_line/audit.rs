@@ -45,4 +45,9 @@ fn audit_commands_list_export_and_verify_a_chain() {
     assert!(verify(&[lines[0], lines[2]].join("\n")).refused().contains("broken at entry 3"));
     assert!(verify(lines[0]).refused().contains("cut off"));
     assert!(verify("not an entry\n").refused().contains("Line 1"));
+    assert!(verify(&format!("\u{feff}{chain}")).done().contains("is whole"));
+    let listed = verify(&format!("[{chain}]")).refused();
+    assert!(listed.contains("is a JSON array, not an entry of an audit chain"), "{listed}");
+    let zipped = verify("PK\u{3}\u{4}\n").refused();
+    assert!(zipped.contains("is a ZIP archive") && !zipped.contains("the chain was changed"), "{zipped}");
 }
