@@ -34,6 +34,7 @@ ROWS = [
     (["importOrganization"], r"\?owner_email", TEXT),
     (None, r"[?/](new_)?organization_name", TEXT),
     (["createServiceKey", "createOrganizationKey", "createOrganizationRole"], r"/name", TEXT),
+    (["createServiceKey"], r"/organizations/\d+", "each is an organization that exists"),
     (["createOrganizationRole", "changeOrganizationRole"], r"/description", TEXT),
     (["createOrganizationRole", "changeOrganizationRole"], r"/permissions/\d+", "each permission once"),
     (["createCollection"], r"/name", "some names are reserved"),

@@ -126,7 +126,8 @@ fn body_rows() -> Vec<Row> {
     let collection_name =
         json!({ "pattern": format!("^[A-Za-z0-9][A-Za-z0-9_-]{{0,{}}}$", COLLECTION_NAME_MAX_CHARS - 1) });
     let role_name = json!({ "pattern": format!("^[a-z][a-z0-9_-]{{0,{}}}$", ROLE_NAME_MAX_BYTES - 1) });
-    let organizations = json!({ "items": { "pattern": HEX_ID }, "maxItems": KEY_ORGANIZATIONS_MAX });
+    let organizations =
+        json!({ "items": { "pattern": HEX_ID }, "minItems": 1, "maxItems": KEY_ORGANIZATIONS_MAX });
     vec![
         ("BatchBody", "operations", json!({ "minItems": 1, "maxItems": BATCH_MAX_OPERATIONS })),
         ("BatchOperation", "collection", collection_name.clone()),
