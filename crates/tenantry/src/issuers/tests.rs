@@ -101,10 +101,10 @@ fn fuzz_issuers() {
 fn issuers_file_takes_byte_order_mark_and_names_other_kinds() {
     let text = json!({ "issuers": [with(&json!({}))] }).to_string();
     let read = |bytes: &[u8]| parse(bytes, "tenantry", Path::new("/etc/tenantry"));
-    assert_eq!(read(&[b"\xef\xbb\xbf", text.as_bytes()].concat()).unwrap().len(), 1);
+    assert_eq!(read(&[b"\xef\xbb\xbf".as_slice(), text.as_bytes()].concat()).unwrap().len(), 1);
     let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     for (bytes, kind) in [
-        ([b"\xff\xfe", utf16.as_slice()].concat(), "It is in UTF-16, not JSON: save it as UTF-8"),
+        ([b"\xff\xfe".as_slice(), utf16.as_slice()].concat(), "It is in UTF-16, not JSON: save it as UTF-8"),
         (b"\x1f\x8b\x08\0\0\0\0\0\0\x03".to_vec(), "It is compressed with gzip, not JSON: "),
         (b"{'issuers': []}".to_vec(), "It is text in single quotes"),
     ] {
