@@ -43,6 +43,8 @@ pub struct SourceCollection {
     pub id: Option<ContainerId>,
     /// Whether it is a plain collection.
     pub is_plain: bool,
+    /// The names of the options that it was created with.
+    pub options: Vec<String>,
 }
 
 /// The indexes of a collection.
@@ -114,7 +116,10 @@ impl SourceDatabase {
                 continue;
             }
             let is_plain = matches!(collection.collection_type, CollectionType::Collection);
-            listed.push(SourceCollection { id: uuid_of(&collection), name: collection.name, is_plain });
+            let options = cursor.current().get_document("options").into_iter().flatten();
+            let options = options.map_while(|field| Some(field.ok()?.0.as_str().to_owned())).collect();
+            let id = uuid_of(&collection);
+            listed.push(SourceCollection { id, name: collection.name, is_plain, options });
         }
         listed.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(listed)

@@ -95,6 +95,20 @@ impl SourceDatabase {
         Ok(self.write(doc! { "update": JOURNAL, "updates": [update] }).await?)
     }
 
+    /// Removes what an adoption has left that stopped before its journal was complete; says whether there was something.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub async fn drop_unfinished_journal(&self) -> Result<bool> {
+        let Some(id) = self.find_uuid(JOURNAL).await? else { return Ok(false) };
+        // A collection of that name with anything else is not ours.
+        if self.records(JOURNAL, None).await?.into_iter().any(|document| read(document).is_none()) {
+            return Ok(false);
+        }
+        self.drop_collection(JOURNAL, id).await?;
+        Ok(true)
+    }
+
     /// Removes the journal.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ mod in_place;
 #[cfg(feature = "crash-points")]
 mod interrupted;
 mod printed;
+mod separation;
 mod source;
 mod writers;
 
