@@ -3,16 +3,18 @@
 //! Nothing here creates the schema: the database belongs to another program until the adoption says otherwise.
 //!
 //! # Pitfalls
-//! Every method but those of [`renames`] only reads.
+//! Every method but those of [`journal`], [`metadata`], [`renames`] and [`run_lock`] only reads.
 
 mod counters;
 mod journal;
 mod metadata;
 mod renames;
+mod run_lock;
 
 pub use journal::{Journal, JournalEntry};
 pub use metadata::is_marker;
 pub use renames::RECORD_COLLECTIONS;
+pub use run_lock::{LockPlace, RunLock};
 
 use crate::client::{MongoOptions, Server};
 use crate::collections::index_definition;

@@ -14,6 +14,7 @@ mod limiter;
 #[cfg(test)]
 mod test_records;
 #[cfg(feature = "mongodb")]
+mod run_lock;
 mod transfer;
 
 #[cfg(feature = "mongodb")]

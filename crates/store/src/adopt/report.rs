@@ -339,6 +339,12 @@ pub enum AdoptError {
         /// What was begun.
         what: String,
     },
+    /// Somebody else is at work.
+    #[error(
+        "Another `tenantry adopt`, `restore` or `transfer` is at work on this database. Let it end, and run the command \
+         again if it is still needed."
+    )]
+    AnotherRun,
     /// An adoption is in another state.
     #[error("{0}")]
     State(&'static str),

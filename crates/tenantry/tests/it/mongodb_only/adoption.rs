@@ -1,5 +1,7 @@
 //! `tenantry adopt`: from the layouts of the four classic services, by copy to both engines and in place.
 
+#[cfg(feature = "crash-points")]
+mod alone;
 mod conflicts;
 mod in_place;
 #[cfg(feature = "crash-points")]
