@@ -129,7 +129,11 @@ impl SourceDatabase {
     /// `store_unavailable`.
     pub(super) async fn drop_empty_journal(&self) -> Result<()> {
         let Some(id) = self.find_uuid(JOURNAL).await? else { return Ok(()) };
-        if self.records(JOURNAL, Some(1)).await?.is_empty() { self.drop_collection(JOURNAL, id).await } else { Ok(()) }
+        if self.records(JOURNAL, Some(1)).await?.is_empty() {
+            self.drop_collection(JOURNAL, id).await
+        } else {
+            Ok(())
+        }
     }
 }
 
