@@ -3,16 +3,18 @@
 //! Nothing here creates the schema: the database belongs to another program until the adoption says otherwise.
 //!
 //! # Pitfalls
-//! Every method but those of [`renames`] only reads.
+//! Every method but those of [`journal`], [`metadata`], [`renames`] and [`run_lock`] only reads.
 
 mod counters;
 mod journal;
 mod metadata;
 mod renames;
+mod run_lock;
 
 pub use journal::{Journal, JournalEntry};
 pub use metadata::is_marker;
 pub use renames::RECORD_COLLECTIONS;
+pub use run_lock::{LockPlace, RunLock};
 
 use crate::client::{MongoOptions, Server};
 use crate::collections::index_definition;
@@ -43,6 +45,8 @@ pub struct SourceCollection {
     pub id: Option<ContainerId>,
     /// Whether it is a plain collection.
     pub is_plain: bool,
+    /// The names of the options that it was created with.
+    pub options: Vec<String>,
 }
 
 /// The indexes of a collection.
@@ -114,7 +118,10 @@ impl SourceDatabase {
                 continue;
             }
             let is_plain = matches!(collection.collection_type, CollectionType::Collection);
-            listed.push(SourceCollection { id: uuid_of(&collection), name: collection.name, is_plain });
+            let options = cursor.current().get_document("options").into_iter().flatten();
+            let options = options.map_while(|field| Some(field.ok()?.0.as_str().to_owned())).collect();
+            let id = uuid_of(&collection);
+            listed.push(SourceCollection { id, name: collection.name, is_plain, options });
         }
         listed.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(listed)

@@ -43,7 +43,8 @@ mod sessions;
 mod slots;
 
 pub use adoption::{
-    Journal, JournalEntry, RECORD_COLLECTIONS, SourceCollection, SourceDatabase, SourceIndexes, is_marker,
+    Journal, JournalEntry, LockPlace, RECORD_COLLECTIONS, RunLock, SourceCollection, SourceDatabase,
+    SourceIndexes, is_marker,
 };
 pub use client::MongoOptions;
 pub use error::OpenError;

@@ -27,9 +27,11 @@ pub use report::{
 pub use rules::{AdoptOptions, AdoptRules};
 
 use crate::error::OpenError;
+use crate::run_lock::exclusively;
 use rehearsal::Rehearsal;
 use report::Tell;
-use tenantry_store_mongodb::SourceDatabase;
+use std::future::Future;
+use tenantry_store_mongodb::{LockPlace, SourceDatabase};
 
 /// Says what an adoption would do, and every conflict. Changes nothing.
 ///
@@ -51,7 +53,7 @@ pub async fn adopt(options: &AdoptOptions, tell: Tell<'_>) -> Result<Adopted, Ad
     let source = open_source(options).await?;
     target::check(&source, options).await?;
     if options.in_place {
-        in_place::adopt(&source, options, tell).await
+        in_place_alone(&source, in_place::adopt(&source, options, tell)).await
     } else {
         copy::adopt(&source, options, tell).await
     }
@@ -63,7 +65,11 @@ pub async fn adopt(options: &AdoptOptions, tell: Tell<'_>) -> Result<Adopted, Ad
 /// See [`AdoptError`]. Run it again: it goes on.
 pub async fn undo(options: &AdoptOptions) -> Result<(), AdoptError> {
     let source = open_source(options).await?;
-    if options.in_place { in_place::undo(&source, options).await } else { copy::undo(options).await }
+    if options.in_place {
+        in_place_alone(&source, in_place::undo(&source, options)).await
+    } else {
+        copy::undo(options).await
+    }
 }
 
 /// Confirms it: from now on it cannot be taken back.
@@ -72,7 +78,19 @@ pub async fn undo(options: &AdoptOptions) -> Result<(), AdoptError> {
 /// See [`AdoptError`].
 pub async fn confirm(options: &AdoptOptions) -> Result<(), AdoptError> {
     let source = open_source(options).await?;
-    if options.in_place { in_place::confirm(&source, options).await } else { copy::confirm(options).await }
+    if options.in_place {
+        in_place_alone(&source, in_place::confirm(&source, options)).await
+    } else {
+        copy::confirm(options).await
+    }
+}
+
+/// Of two commands on one database the second is refused: both would rename and write the same collections.
+async fn in_place_alone<T>(
+    source: &SourceDatabase,
+    work: impl Future<Output = Result<T, AdoptError>>,
+) -> Result<T, AdoptError> {
+    exclusively(source, LockPlace::Journal, || AdoptError::AnotherRun, work).await
 }
 
 async fn open_source(options: &AdoptOptions) -> Result<SourceDatabase, AdoptError> {

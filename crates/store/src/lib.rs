@@ -11,6 +11,8 @@ pub mod backup;
 mod cached;
 mod error;
 mod limiter;
+#[cfg(feature = "mongodb")]
+mod run_lock;
 #[cfg(test)]
 mod test_records;
 #[cfg(feature = "mongodb")]

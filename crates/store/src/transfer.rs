@@ -16,6 +16,7 @@ pub use report::{TransferError, TransferProgress, TransferReport};
 pub use side::Side;
 
 use crate::TRANSFER_MARK;
+use crate::run_lock::fill_exclusively;
 use compare::Digest;
 use side::OpenSide;
 use tenantry_domain::app::operator;
@@ -40,7 +41,8 @@ pub async fn transfer(
             return Err(error.into());
         }
     };
-    let outcome = execute_step(&source, &target, tell).await;
+    let work = execute_step(&source, &target, tell);
+    let outcome = fill_exclusively(to, || TransferError::AnotherRun, work).await;
     source.engine.close().await;
     target.engine.close().await;
     outcome

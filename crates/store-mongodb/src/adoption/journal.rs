@@ -4,8 +4,8 @@
 //! called, and which document was taken out of it.
 
 use super::SourceDatabase;
+use super::run_lock::LOCK;
 use crate::containers::namespace::uuid;
-use crate::engine_error::EngineResult;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Bson, Document, doc};
 use tenantry_domain::ids::OrganizationId;
@@ -13,7 +13,7 @@ use tenantry_domain::organization::ContainerId;
 use tenantry_domain::{Error, Result};
 
 /// The collection with the journal.
-const JOURNAL: &str = "tenantry_adoption";
+pub(super) const JOURNAL: &str = "tenantry_adoption";
 /// The document with the state of the whole.
 const HEAD: &str = "adoption";
 /// Entries that are written at once.
@@ -74,6 +74,9 @@ impl SourceDatabase {
     /// `store_unavailable`.
     pub async fn begin_journal(&self, entries: &[JournalEntry], options: &str) -> Result<()> {
         // What an attempt without a head has left.
+        if self.records(JOURNAL, None).await?.into_iter().any(|document| !is_ours(document)) {
+            return Err(Error::unavailable(format!("the collection {JOURNAL} has something else")));
+        }
         self.end_journal().await?;
         for batch in entries.chunks(BATCH) {
             let documents: Vec<Document> = batch.iter().map(write).collect();
@@ -95,18 +98,48 @@ impl SourceDatabase {
         Ok(self.write(doc! { "update": JOURNAL, "updates": [update] }).await?)
     }
 
-    /// Removes the journal.
+    /// Removes what an adoption has left that stopped before its journal was complete; says whether there was something.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub async fn drop_unfinished_journal(&self) -> Result<bool> {
+        let documents = self.records(JOURNAL, None).await?;
+        let has_entries = documents.iter().any(|document| document.get_str("_id").is_err());
+        if !has_entries || !documents.into_iter().all(is_ours) {
+            return Ok(false);
+        }
+        self.end_journal().await?;
+        Ok(true)
+    }
+
+    /// Removes the journal. Its collection goes with the lock that is in it.
     ///
     /// # Errors
     /// `store_unavailable`.
     pub async fn end_journal(&self) -> Result<()> {
-        let Some(id) = self.find_uuid(JOURNAL).await? else { return Ok(()) };
         // The head first: without it the rest is not a journal.
-        let end: EngineResult<()> =
-            self.write(doc! { "delete": JOURNAL, "deletes": [{ "q": { "_id": HEAD }, "limit": 1 }] }).await;
-        end?;
-        self.drop_collection(JOURNAL, id).await
+        let head = doc! { "q": { "_id": HEAD }, "limit": 1 };
+        let rest = doc! { "q": { "_id": { "$ne": LOCK } }, "limit": 0 };
+        Ok(self.write(doc! { "delete": JOURNAL, "deletes": [head, rest], "ordered": true }).await?)
     }
+
+    /// Removes the collection of the journal, if nothing is in it.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub(super) async fn drop_empty_journal(&self) -> Result<()> {
+        let Some(id) = self.find_uuid(JOURNAL).await? else { return Ok(()) };
+        if self.records(JOURNAL, Some(1)).await?.is_empty() {
+            self.drop_collection(JOURNAL, id).await
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Whether it is an entry or the lock. A collection of that name may be somebody else's.
+fn is_ours(document: Document) -> bool {
+    document.get_str("_id").is_ok_and(|id| id == LOCK) || read(document).is_some()
 }
 
 fn write(entry: &JournalEntry) -> Document {

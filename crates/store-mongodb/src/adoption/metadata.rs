@@ -77,9 +77,14 @@ impl SourceDatabase {
 
     /// Runs a command that writes, and reads the errors in its reply.
     pub(super) async fn write(&self, command: Document) -> EngineResult<()> {
+        self.write_reply(command).await.map(drop)
+    }
+
+    /// The same, with the reply.
+    pub(super) async fn write_reply(&self, command: Document) -> EngineResult<Document> {
         let server = self.server();
         let reply = server.within(server.database().run_command(server.durably(command))).await?;
-        let Some(Bson::Array(errors)) = reply.get("writeErrors") else { return Ok(()) };
+        let Some(Bson::Array(errors)) = reply.get("writeErrors") else { return Ok(reply) };
         let error = errors.first().and_then(Bson::as_document);
         let code = error.and_then(|error| error.get_i32("code").ok()).unwrap_or(0);
         let message = error.and_then(|error| error.get_str("errmsg").ok()).unwrap_or_default().to_owned();

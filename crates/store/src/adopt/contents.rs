@@ -40,11 +40,23 @@ pub(super) async fn check(
             }
             drop(pages);
             scan.finish(&mut organization.documents, &mut organization.bytes, stored, &mut checks);
+            checks.notes.extend(note_of_options(stored));
             check_indexes(source, stored, &mut checks).await?;
         }
         tell(AdoptProgress::Checked { organizations: done, of });
     }
     Ok(checks)
+}
+
+/// A validator, a collation or a bound would be missed by who relied on it.
+fn note_of_options(stored: &Stored) -> Option<String> {
+    (!stored.options.is_empty()).then(|| {
+        format!(
+            "{}: the options of the collection are not copied (in place they stay, and hold for the service too): {}",
+            stored.path(),
+            stored.options.join(", ")
+        )
+    })
 }
 
 async fn check_indexes(

@@ -9,6 +9,7 @@ use super::rules::AdoptOptions;
 use super::trail::{note_adopted, note_confirmed};
 use super::writers::{WriteCounts, watch};
 use crate::adoption_state::{ADOPTION_MARK, AdoptionStage, AdoptionState};
+use crate::run_lock::fill_exclusively;
 use crate::transfer::compare::{self, Digest};
 use crate::transfer::pages::each;
 use crate::transfer::side::OpenSide;
@@ -44,7 +45,7 @@ pub(super) async fn adopt(
     let name = registry.map_or_else(|| source.name().to_owned(), |id| hex::encode(id.0));
     let target = OpenSide::open(&options.target).await?;
     let copy = Copy { source, target: &target, plan: &rehearsal.plan.organizations };
-    let outcome = async {
+    let work = async {
         mark(&target, &name).await?;
         point("adopt", "mark", "done");
         let documents = copy.organizations(tell).await?;
@@ -60,8 +61,8 @@ pub(super) async fn adopt(
         note_adopted(&target, options, &adopted).await?;
         set_stage(&target, &name, AdoptionStage::Complete).await?;
         Ok(adopted)
-    }
-    .await;
+    };
+    let outcome = fill_exclusively(&options.target, || AdoptError::AnotherRun, work).await;
     target.engine.close().await;
     outcome
 }
@@ -69,7 +70,7 @@ pub(super) async fn adopt(
 /// Removes everything that an adoption has brought.
 pub(super) async fn undo(options: &AdoptOptions) -> Result<(), AdoptError> {
     let target = OpenSide::open(&options.target).await?;
-    let outcome = async {
+    let work = async {
         let Some(state) = state(&target).await? else {
             return Err(AdoptError::State(
                 "There is no adoption to take back: none was begun, or it is confirmed.",
@@ -85,8 +86,8 @@ pub(super) async fn undo(options: &AdoptOptions) -> Result<(), AdoptError> {
         point("adopt", "undo_records", "done");
         target.ports.installation.delete_value(ADOPTION_MARK).await?;
         Ok(())
-    }
-    .await;
+    };
+    let outcome = fill_exclusively(&options.target, || AdoptError::AnotherRun, work).await;
     target.engine.close().await;
     outcome
 }
@@ -94,7 +95,7 @@ pub(super) async fn undo(options: &AdoptOptions) -> Result<(), AdoptError> {
 /// Makes an adoption final.
 pub(super) async fn confirm(options: &AdoptOptions) -> Result<(), AdoptError> {
     let target = OpenSide::open(&options.target).await?;
-    let outcome = async {
+    let work = async {
         let Some(state) = state(&target).await? else {
             return Err(AdoptError::State(
                 "There is no adoption to confirm: none was begun, or it is confirmed.",
@@ -109,8 +110,8 @@ pub(super) async fn confirm(options: &AdoptOptions) -> Result<(), AdoptError> {
         note_confirmed(&target, options).await?;
         target.ports.installation.delete_value(ADOPTION_MARK).await?;
         Ok(())
-    }
-    .await;
+    };
+    let outcome = fill_exclusively(&options.target, || AdoptError::AnotherRun, work).await;
     target.engine.close().await;
     outcome
 }

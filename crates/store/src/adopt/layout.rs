@@ -3,6 +3,7 @@
 //! Names are hints; where the records themselves show what a field is (it names a collection that exists, or holds the
 //! id of an account), they decide.
 
+use super::plan::{is_absent, is_of_lifecycle, is_of_role};
 use super::report::{AdoptError, RecognizedField, RecognizedLayout};
 use super::rules::AdoptRules;
 use super::values::{hash, id, text};
@@ -89,42 +90,49 @@ pub(super) struct Layout {
 impl Layout {
     /// What the report shows.
     pub(super) fn recognized(&self) -> RecognizedLayout {
-        let (organizations, accounts) = (self.organization_records.len(), self.account_records.len());
-        let field = |role, field: Option<&Field>, of| {
-            field.map(|field| RecognizedField { role, field: field.name.clone(), count: field.count, of })
+        let (data, container) = match self.isolation {
+            Isolation::Collections => ("a collection for each organization", "organization: collection"),
+            Isolation::Databases => ("a database for each organization", "organization: database"),
         };
-        let container = match self.isolation {
-            Isolation::Collections => "collection",
-            Isolation::Databases => "database",
+        let (organizations, accounts) = (&self.organization_records, &self.account_records);
+        let of = |role, field: Option<&Field>, records: &[Document]| {
+            let (field, of) = (field?, records.len());
+            Some(RecognizedField { role, field: field.name.clone(), count: field.count, of })
         };
+        let single = [
+            of("organization: name", Some(&self.name), organizations),
+            of(container, self.container.as_ref(), organizations),
+            of("organization: account", self.admin.as_ref(), organizations),
+            of("account: address", Some(&self.address), accounts),
+            of("account: password hash", self.hash.as_ref(), accounts),
+            of("account: organization", self.organization.as_ref(), accounts),
+        ];
+        let several = [
+            ("organization: status", organizations, is_of_lifecycle as fn(&str) -> bool),
+            ("account: status", accounts, is_of_lifecycle),
+            ("account: role", accounts, is_of_role),
+        ];
+        let several = several.into_iter().flat_map(|(role, records, is_of)| {
+            said(records, is_of).into_iter().filter_map(move |field| of(role, Some(&field), records))
+        });
         RecognizedLayout {
             registry: self.registry.clone(),
             accounts: self.accounts.clone(),
-            data: match self.isolation {
-                Isolation::Collections => "a collection for each organization",
-                Isolation::Databases => "a database for each organization",
-            },
-            fields: [
-                field("organization: name", Some(&self.name), organizations),
-                field(
-                    if container == "collection" {
-                        "organization: collection"
-                    } else {
-                        "organization: database"
-                    },
-                    self.container.as_ref(),
-                    organizations,
-                ),
-                field("organization: account", self.admin.as_ref(), organizations),
-                field("account: address", Some(&self.address), accounts),
-                field("account: password hash", self.hash.as_ref(), accounts),
-                field("account: organization", self.organization.as_ref(), accounts),
-            ]
-            .into_iter()
-            .flatten()
-            .collect(),
+            data,
+            fields: single.into_iter().flatten().chain(several).collect(),
         }
     }
+}
+
+/// The fields of these names that say something.
+fn said(records: &[Document], is_of: impl Fn(&str) -> bool) -> Vec<Field> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for record in records {
+        for (name, _) in record.iter().filter(|(name, value)| is_of(name) && !is_absent(value)) {
+            *counts.entry(name).or_default() += 1;
+        }
+    }
+    counts.into_iter().map(|(name, count)| Field { name: name.to_owned(), count }).collect()
 }
 
 /// Recognizes the layout; reads all records of organizations and accounts.
@@ -352,7 +360,7 @@ mod tests {
     use bson::{doc, oid::ObjectId};
 
     fn collection(name: &str) -> SourceCollection {
-        SourceCollection { name: name.to_owned(), id: None, is_plain: true }
+        SourceCollection { name: name.to_owned(), id: None, is_plain: true, options: Vec::new() }
     }
 
     #[test]

@@ -2,12 +2,16 @@
 
 mod accounts;
 mod containers;
+mod lifecycle;
+mod membership;
 mod organizations;
 mod planner;
 
 #[cfg(test)]
 mod tests;
 
+pub(super) use accounts::is_of_role;
+pub(super) use lifecycle::{is_absent, is_of_lifecycle};
 pub(super) use planner::Stored;
 
 use super::layout::Layout;
@@ -46,13 +50,14 @@ pub(super) struct Plan {
 /// `UnknownRecord`, if a rule names one.
 pub(super) fn plan(source: &str, layout: &Layout, options: &AdoptOptions) -> Result<Plan, AdoptError> {
     check_rules(layout, options)?;
-    let mut planner = Planner { source, layout, options, conflicts: Vec::new(), notes: Vec::new() };
+    let mut planner = Planner::new(source, layout, options);
     let mut candidates = planner.organizations();
-    let mut people = planner.accounts();
-    planner.join(&mut candidates, &mut people);
+    let (mut people, left_out) = planner.accounts();
+    planner.join(&mut candidates, &mut people, &left_out);
     planner.find_duplicate_names(&candidates);
     planner.find_duplicate_addresses(&candidates, &people);
     let stored = planner.containers(&candidates);
+    planner.report_unknown();
     let Planner { mut conflicts, notes, .. } = planner;
     conflicts.sort_by(|one, other| one.kind.cmp(&other.kind).then(one.records.cmp(&other.records)));
     let accounts = accounts::records(&candidates, people);
@@ -126,7 +131,15 @@ fn check_rules(layout: &Layout, options: &AdoptOptions) -> Result<(), AdoptError
         .iter()
         .find(|id| !organizations.contains(*id) && !accounts.contains(*id))
         .or_else(|| rules.rename.keys().find(|id| !organizations.contains(*id)))
-        .or_else(|| rules.address.keys().chain(&rules.without_password).find(|id| !accounts.contains(*id)));
+        .or_else(|| rules.member.values().find(|id| !organizations.contains(*id)))
+        .or_else(|| {
+            rules
+                .address
+                .keys()
+                .chain(rules.member.keys())
+                .chain(&rules.without_password)
+                .find(|id| !accounts.contains(*id))
+        });
     match unknown {
         Some(id) => Err(AdoptError::UnknownRecord { id: id.clone() }),
         None => Ok(()),

@@ -65,6 +65,10 @@ pub enum ConflictKind {
     OrganizationWithoutAccount,
     /// An account has no organization.
     AccountWithoutOrganization,
+    /// Accounts name an organization by a name that several have.
+    OrganizationAmbiguous,
+    /// Whether records are in use is not known.
+    StatusUnknown,
     /// A collection or database belongs to no organization.
     CollectionWithoutOrganization,
     /// An id is none that the service has.
@@ -93,6 +97,8 @@ impl ConflictKind {
             Self::DuplicateAddress => "duplicate_address",
             Self::OrganizationWithoutAccount => "organization_without_account",
             Self::AccountWithoutOrganization => "account_without_organization",
+            Self::OrganizationAmbiguous => "organization_ambiguous",
+            Self::StatusUnknown => "status_unknown",
             Self::CollectionWithoutOrganization => "collection_without_organization",
             Self::IdRefused => "id_refused",
             Self::NameRefused => "name_refused",
@@ -117,9 +123,17 @@ impl ConflictKind {
                 "Give all but one another address (--address ID=ADDRESS), or leave them out (--skip ID)."
             }
             Self::OrganizationWithoutAccount => {
-                "Give it an account in the old service, or leave it out (--skip ID)."
+                "Give it an account (--member ACCOUNT=ORGANIZATION), or leave it out (--skip ID)."
             }
-            Self::AccountWithoutOrganization => "Leave it out (--skip ID).",
+            Self::AccountWithoutOrganization => {
+                "Say which one it belongs to (--member ACCOUNT=ORGANIZATION), or leave it out (--skip ID)."
+            }
+            Self::OrganizationAmbiguous => {
+                "Say which one each belongs to (--member ACCOUNT=ORGANIZATION), or leave them out (--skip ID)."
+            }
+            Self::StatusUnknown => {
+                "Say what the value means (--status VALUE=active, suspended or deleted), or leave them out (--skip ID)."
+            }
             Self::CollectionWithoutOrganization => "Say that it stays where it is (--leave NAME).",
             Self::IdRefused => {
                 "An id has 24 hexadecimal digits: leave it out (--skip ID), or bring it by an archive (docs/guides/migrating.md)."
@@ -325,6 +339,12 @@ pub enum AdoptError {
         /// What was begun.
         what: String,
     },
+    /// Somebody else is at work.
+    #[error(
+        "Another `tenantry adopt`, `restore` or `transfer` is at work on this database. Let it end, and run the command \
+         again if it is still needed."
+    )]
+    AnotherRun,
     /// An adoption is in another state.
     #[error("{0}")]
     State(&'static str),

@@ -52,6 +52,15 @@ pub struct AdoptRules {
     /// New addresses of accounts.
     #[serde(default)]
     pub address: BTreeMap<String, String>,
+    /// Organizations of accounts, by the ids of both.
+    #[serde(default)]
+    pub member: BTreeMap<String, String>,
+    /// What statuses mean: `active`, `suspended` or `deleted`.
+    #[serde(default)]
+    pub status: BTreeMap<String, String>,
+    /// What roles mean, in lower case: one of the service's own.
+    #[serde(default)]
+    pub role: BTreeMap<String, String>,
     /// Accounts that have no password until they get a link.
     #[serde(default)]
     pub without_password: BTreeSet<String>,

@@ -4,6 +4,7 @@ use bson::{Bson, Document};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use std::ops::Range;
 use tenantry_domain::clock::to_millisecond;
 
 /// An id of 12 bytes: an ObjectId, or its 24 hexadecimal digits.
@@ -45,18 +46,37 @@ pub(super) fn hash(value: &Bson) -> Option<String> {
     }
 }
 
-/// A time: a date, or a text of ISO 8601, in UTC unless it says otherwise.
+/// A time: a date; a text of ISO 8601, in UTC unless it says otherwise; or a number of seconds, or of milliseconds.
 pub(super) fn time(value: &Bson) -> Option<Timestamp> {
     let time = match value {
         Bson::DateTime(date) => Timestamp::from_millisecond(date.timestamp_millis()).ok()?,
+        Bson::Timestamp(timestamp) => Timestamp::from_second(i64::from(timestamp.time)).ok()?,
+        Bson::Int32(number) => since_epoch(f64::from(*number))?,
+        Bson::Int64(number) => since_epoch(*number as f64)?,
+        Bson::Double(number) => since_epoch(*number)?,
         Bson::String(text) => {
             let civil =
                 || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp());
-            text.parse().ok().or_else(civil)?
+            let number = || since_epoch(text.parse().ok()?);
+            text.parse().ok().or_else(civil).or_else(number)?
         }
         _ => return None,
     };
     Some(to_millisecond(time))
+}
+
+/// A time after 1973 as a number: smaller numbers are no times.
+fn since_epoch(number: f64) -> Option<Timestamp> {
+    const SECONDS: Range<f64> = 1e8..1e11;
+    const MILLISECONDS: Range<f64> = 1e11..1e14;
+    let milliseconds = if SECONDS.contains(&number) {
+        number * 1000.0
+    } else if MILLISECONDS.contains(&number) {
+        number
+    } else {
+        return None;
+    };
+    Timestamp::from_millisecond(milliseconds.round() as i64).ok()
 }
 
 /// The value at the first of these fields that `read` takes.
@@ -88,10 +108,17 @@ mod tests {
             Bson::from("2023-11-14T22:13:20.123456"),
             Bson::from("2023-11-14T22:13:20.123Z"),
             Bson::from("2023-11-14T23:13:20.123+01:00"),
+            Bson::from(1_700_000_000_123_i64),
+            Bson::from(1_700_000_000.123_45),
+            Bson::from("1700000000.1234"),
         ] {
             assert_eq!(time(&value), Some(expected), "{value}");
         }
-        assert_eq!(time(&Bson::from("yesterday")), None);
+        for other in
+            [Bson::from("yesterday"), Bson::from(""), Bson::from(1), Bson::from(true), Bson::from(f64::NAN)]
+        {
+            assert_eq!(time(&other), None, "{other}");
+        }
     }
 
     #[test]

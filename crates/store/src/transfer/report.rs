@@ -82,6 +82,12 @@ pub enum TransferError {
         /// What differs.
         what: String,
     },
+    /// Somebody else is at work.
+    #[error(
+        "Another `tenantry transfer`, `restore` or `adopt` is at work on the target. Let it end, and run the command \
+         again if it is still needed."
+    )]
+    AnotherRun,
 }
 
 impl From<Error> for TransferError {

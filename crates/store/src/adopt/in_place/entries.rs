@@ -30,6 +30,7 @@ pub(in crate::adopt) fn check(
         ));
     }
     let entries = entries(layout, &plan.organizations, collections)?;
+    plan.conflicts.extend(find_twice(&entries));
     let moved: BTreeSet<&str> = entries.iter().map(|entry| entry.from.as_str()).collect();
     let fresh = fresh(&plan.organizations);
     let targets: BTreeSet<&str> =
@@ -42,6 +43,23 @@ pub(in crate::adopt) fn check(
         }
     }
     Ok(())
+}
+
+/// A collection that would get two names, and a name that two would get: the journal has each once.
+fn find_twice(entries: &[JournalEntry]) -> Vec<Conflict> {
+    let (mut ids, mut names) = (BTreeSet::new(), BTreeMap::new());
+    let mut conflicts = Vec::new();
+    for entry in entries {
+        if !ids.insert(entry.id.0) {
+            let detail = "Several organizations have it.";
+            conflicts.push(Conflict::new(ConflictKind::SharedCollection, [entry.from.clone()], detail));
+        } else if let Some(first) = names.insert(&entry.to, &entry.from) {
+            let detail = format!("Both would be called `{}`.", entry.to);
+            let both = [first.clone(), entry.from.clone()];
+            conflicts.push(Conflict::new(ConflictKind::NameInUse, both, detail));
+        }
+    }
+    conflicts
 }
 
 /// The names of the containers that have to be created.

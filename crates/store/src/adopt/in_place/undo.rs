@@ -21,6 +21,10 @@ pub(in crate::adopt) async fn undo(
     options: &AdoptOptions,
 ) -> Result<(), AdoptError> {
     let Some(journal) = source.journal().await? else {
+        // One that stopped while it wrote its journal has changed nothing else.
+        if source.drop_unfinished_journal().await? {
+            return Ok(());
+        }
         return Err(AdoptError::State(
             "There is no adoption to take back: none was begun, or it is confirmed.",
         ));

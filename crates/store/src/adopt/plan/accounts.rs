@@ -1,17 +1,26 @@
-//! The records of accounts, and which organizations they belong to.
+//! The records of accounts.
 
+use super::lifecycle::{is_absent, is_set, letters};
 use super::organizations::{Candidate, created_at};
 use super::planner::{Planner, identity};
 use crate::adopt::report::ConflictKind;
-use crate::adopt::values::{hash, id, text};
-use bson::Document;
+use crate::adopt::values::{hash, id, shown, text};
+use bson::{Bson, Document};
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_domain::account::{Account, Membership, PasswordHash, Role};
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::ids::{AccountId, OrganizationId};
-use tenantry_domain::limits::{MEMBERSHIPS_MAX, OWNERS_MAX};
-use tenantry_domain::organization::Organization;
 use tenantry_domain::password::hash::{check_readable, decoy};
+
+/// Names of fields that say a role, in lower case and without anything but letters.
+const ROLES: [&str; 7] = ["role", "roles", "userrole", "adminrole", "accountrole", "accesslevel", IS_ADMIN];
+/// A flag that only says what an account may not.
+const IS_ADMIN: &str = "isadmin";
+
+/// Whether fields of that name say a role.
+pub(in crate::adopt) fn is_of_role(name: &str) -> bool {
+    ROLES.contains(&letters(name).as_str())
+}
 
 /// An account of the source, and what is done with it.
 pub(crate) struct Person {
@@ -19,30 +28,107 @@ pub(crate) struct Person {
     pub(super) id: [u8; 12],
     pub(super) email: Option<EmailAddress>,
     hash: String,
-    /// The organization that the record names: by its id or by its name.
-    organization: Option<Reference>,
-    role: Option<Role>,
+    pub(super) organization: Option<Reference>,
+    pub(super) role: SourceRole,
     pub(super) memberships: Vec<Membership>,
-    created_at: jiff::Timestamp,
+    pub(super) created_at: jiff::Timestamp,
 }
 
-enum Reference {
+/// An account that is left out, since nobody could sign in with it.
+pub(super) struct LeftOut {
+    pub(super) id: [u8; 12],
+    pub(super) organization: Option<Reference>,
+}
+
+/// The organization that the record of an account names.
+pub(super) enum Reference {
     Id([u8; 12]),
     Name(String),
 }
 
+/// The role that the record of an account says.
+pub(super) struct SourceRole {
+    /// An admin, if the record says nothing; of several the one that may do least, which an unknown one is, too.
+    pub(super) role: Role,
+    /// What is not known.
+    pub(super) unknown: Option<String>,
+}
+
 impl Planner<'_> {
-    pub(super) fn accounts(&mut self) -> Vec<Person> {
+    pub(super) fn accounts(&mut self) -> (Vec<Person>, Vec<LeftOut>) {
         let records = &self.layout.account_records;
-        let mut people = Vec::with_capacity(records.len());
+        let (mut people, mut left_out) = (Vec::with_capacity(records.len()), Vec::new());
+        let (mut ids, mut reasons) = (BTreeSet::new(), BTreeMap::<_, Vec<String>>::new());
         for record in records.iter().filter(|record| !self.options.rules.skip.contains(&identity(record).1)) {
             let (own, label) = identity(record);
-            match own {
-                Some(id) => people.push(self.person(record, id, label)),
-                None => self.conflict(ConflictKind::IdRefused, [label], "It is the id of an account."),
+            let Some(id) = own else {
+                self.conflict(ConflictKind::IdRefused, [label], "It is the id of an account.");
+                continue;
+            };
+            if !ids.insert(id) {
+                self.conflict(ConflictKind::IdRefused, [label], "Several accounts have it.");
+                continue;
+            }
+            match self.lifecycle(record, &label).because {
+                Some(because) => {
+                    reasons.entry(because).or_default().push(label);
+                    left_out.push(LeftOut { id, organization: self.reference(record) });
+                }
+                None => people.push(self.person(record, id, label)),
             }
         }
-        people
+        for ((field, value), labels) in reasons {
+            let accounts = labels.join(", ");
+            self.notes.push(format!("accounts that are left out, because `{field}` is {value}: {accounts}"));
+        }
+        (people, left_out)
+    }
+
+    /// The organization of an account: as the operator says, or as the record does.
+    fn reference(&self, source: &Document) -> Option<Reference> {
+        if let Some(wanted) = self.options.rules.member.get(&shown(source.get("_id"))) {
+            return id(&Bson::from(wanted.as_str())).map(Reference::Id);
+        }
+        let value = source.get(&self.layout.organization.as_ref()?.name)?;
+        match id(value) {
+            Some(id) => Some(Reference::Id(id)),
+            None => text(value).map(|name| Reference::Name(name.to_owned())),
+        }
+    }
+
+    fn role(&self, source: &Document) -> SourceRole {
+        let mut read = SourceRole { role: Role::Admin, unknown: None };
+        let mut is_said = false;
+        for (name, value) in source.iter().filter(|(name, value)| is_of_role(name) && !is_absent(value)) {
+            let (role, unknown) = match self.role_of(name, value) {
+                Ok(Some(role)) => (role, None),
+                Ok(None) => continue,
+                Err(unknown) => (Role::Viewer, Some(unknown)),
+            };
+            let rank = |role| Role::BUILT_IN.iter().position(|known| *known == role);
+            if !is_said || rank(role) > rank(read.role) {
+                read.role = role;
+            }
+            read.unknown = read.unknown.or(unknown);
+            is_said = true;
+        }
+        read
+    }
+
+    /// The role that a field says, if it says one; or what is not understood.
+    fn role_of(&self, name: &str, value: &Bson) -> Result<Option<Role>, String> {
+        let is_flag = letters(name) == IS_ADMIN;
+        let said = match value {
+            _ if is_flag => format!("{name}: {}", shown(Some(value))),
+            Bson::Array(roles) if roles.len() == 1 => shown(roles.first()),
+            value => shown(Some(value)),
+        };
+        let word = said.trim().to_lowercase();
+        let given = self.options.rules.role.get(&word).unwrap_or(&word);
+        if let Some(role) = Role::BUILT_IN.into_iter().find(|known| known.as_str() == given) {
+            return Ok(Some(role));
+        }
+        if is_flag && is_set(value) == Some(true) { Ok(None) } else { Err(word) }
     }
 
     fn person(&mut self, source: &Document, own: [u8; 12], label: String) -> Person {
@@ -55,19 +141,13 @@ impl Planner<'_> {
                 None
             }
         };
-        let organization = self.layout.organization.as_ref().and_then(|field| source.get(&field.name));
-        let organization = organization.and_then(|value| match id(value) {
-            Some(id) => Some(Reference::Id(id)),
-            None => text(value).map(|name| Reference::Name(name.to_owned())),
-        });
-        let role = source.get("role").and_then(text).map(str::to_lowercase);
         Person {
             hash: self.hash(source, &label),
             label,
             id: own,
             email,
-            organization,
-            role: role.and_then(|role| Role::BUILT_IN.into_iter().find(|known| known.as_str() == role)),
+            organization: self.reference(source),
+            role: self.role(source),
             memberships: Vec::new(),
             created_at: created_at(source, own),
         }
@@ -92,100 +172,6 @@ impl Planner<'_> {
         }
         stored
     }
-
-    /// Joins accounts and organizations, from both sides.
-    pub(super) fn join(&mut self, candidates: &mut [Candidate], people: &mut [Person]) {
-        let by_id: BTreeMap<[u8; 12], usize> =
-            people.iter().enumerate().map(|(index, person)| (person.id, index)).collect();
-        let mut members: BTreeMap<OrganizationId, Vec<usize>> = BTreeMap::new();
-        let mut names: BTreeMap<&str, OrganizationId> = BTreeMap::new();
-        let mut ids = BTreeSet::new();
-        for candidate in candidates.iter() {
-            let Some(record) = &candidate.record else { continue };
-            ids.insert(record.id);
-            names.extend(candidate.source_name.as_deref().map(|name| (name, record.id)));
-            if let Some(index) = candidate.admin.and_then(|admin| by_id.get(&admin)) {
-                members.entry(record.id).or_default().push(*index);
-            }
-        }
-        for (index, person) in people.iter().enumerate() {
-            let organization = match &person.organization {
-                Some(Reference::Id(id)) => {
-                    Some(OrganizationId::from_bytes(*id)).filter(|id| ids.contains(id))
-                }
-                Some(Reference::Name(name)) => names.get(name.as_str()).copied(),
-                None => None,
-            };
-            if let Some(id) = organization {
-                let members = members.entry(id).or_default();
-                if !members.contains(&index) {
-                    members.push(index);
-                }
-            }
-        }
-        for candidate in candidates.iter_mut() {
-            let Some(record) = &mut candidate.record else { continue };
-            match members.remove(&record.id) {
-                Some(members) => set_members(record, &members, people),
-                None => {
-                    let label = candidate.label.clone();
-                    self.conflict(
-                        ConflictKind::OrganizationWithoutAccount,
-                        [label],
-                        "No account belongs to it.",
-                    );
-                }
-            }
-        }
-        self.find_people_without_organization(people);
-    }
-
-    fn find_people_without_organization(&mut self, people: &[Person]) {
-        // Those of an organization that is left out or refused are no conflict of their own.
-        let records = &self.layout.organization_records;
-        let ids: BTreeSet<[u8; 12]> = records.iter().filter_map(|record| id(record.get("_id")?)).collect();
-        let name = |record: &Document| Some(text(record.get(&self.layout.name.name)?)?.to_owned());
-        let names: BTreeSet<String> = records.iter().filter_map(name).collect();
-        let admin = |record: &Document| id(record.get(&self.layout.admin.as_ref()?.name)?);
-        let admins: BTreeSet<[u8; 12]> = records.iter().filter_map(admin).collect();
-        for person in people {
-            if person.memberships.len() > MEMBERSHIPS_MAX {
-                let detail = format!("It has more than {MEMBERSHIPS_MAX} organizations.");
-                self.conflict(ConflictKind::AccountWithoutOrganization, [person.label.clone()], detail);
-            }
-            let is_named = match &person.organization {
-                Some(Reference::Id(id)) => ids.contains(id),
-                Some(Reference::Name(name)) => names.contains(name),
-                None => false,
-            };
-            if person.memberships.is_empty() && !is_named && !admins.contains(&person.id) {
-                let detail = "It belongs to no organization of the source.";
-                self.conflict(ConflictKind::AccountWithoutOrganization, [person.label.clone()], detail);
-            }
-        }
-    }
-}
-
-/// The first member is the account that the organization names; or else the oldest, unless another one says that it is
-/// the owner.
-fn set_members(record: &mut Organization, members: &[usize], people: &mut [Person]) {
-    let declared = members.iter().copied().find(|index| people[*index].role == Some(Role::Owner));
-    let owner = declared.unwrap_or(members[0]);
-    for index in members {
-        let person = &mut people[*index];
-        let role = match person.role {
-            _ if *index == owner => Role::Owner,
-            // The owner above has a place of its own.
-            Some(Role::Owner) if record.owners.len() + 1 >= OWNERS_MAX => Role::Admin,
-            role => role.unwrap_or(Role::Admin),
-        };
-        if role == Role::Owner {
-            record.owners.push(AccountId::from_bytes(person.id));
-        }
-        person.memberships.push(Membership::new(record.id, role, 0, person.created_at));
-    }
-    record.owner_id = AccountId::from_bytes(people[owner].id);
-    record.members = u32::try_from(members.len()).unwrap_or(u32::MAX);
 }
 
 /// The accounts of organizations that are adopted.

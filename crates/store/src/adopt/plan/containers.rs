@@ -4,6 +4,7 @@ use super::organizations::Candidate;
 use super::planner::{Planner, Stored};
 use crate::adopt::layout::Isolation;
 use crate::adopt::report::{Conflict, ConflictKind};
+use crate::adopt::values::text;
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::ids::OrganizationId;
@@ -15,28 +16,60 @@ const PREFIXES: [&str; 2] = ["org_", "tenant_"];
 impl Planner<'_> {
     /// The collections of each organization, in the order of the candidates.
     pub(super) fn containers(&mut self, candidates: &[Candidate]) -> Vec<Vec<Stored>> {
-        let names: Vec<Option<String>> = candidates.iter().map(|each| self.container_of(each)).collect();
+        let names: Vec<Option<String>> = candidates
+            .iter()
+            .map(|each| self.container_of(each.container.as_deref(), each.source_name.as_deref()))
+            .collect();
         self.find_shared(candidates, &names);
-        self.find_orphans(&names);
+        let skipped = self.skipped_containers();
+        let owners = Owners::new(names.iter().flatten().chain(&skipped), self.layout.isolation);
+        self.find_orphans(&names, &owners);
         let mut all = Vec::with_capacity(candidates.len());
         for (candidate, name) in candidates.iter().zip(&names) {
-            let stored = name.as_ref().map(|name| self.stored(name)).unwrap_or_default();
+            let stored = name.as_ref().map(|name| self.stored(name, &owners)).unwrap_or_default();
             if stored.is_empty() && candidate.record.is_some() {
-                let named =
-                    name.as_ref().map_or_else(String::new, |name| format!(" ({name} does not exist)"));
-                self.notes.push(format!("{}: it has no documents{named}", candidate.label));
+                self.note_without_documents(&candidate.label, name.as_deref());
             }
             all.push(stored);
         }
         all
     }
 
-    /// The name of its collection or database: as its record says, or as the classic services make it of its name.
-    fn container_of(&self, candidate: &Candidate) -> Option<String> {
-        if candidate.container.is_some() {
-            return candidate.container.clone();
+    fn note_without_documents(&mut self, label: &str, name: Option<&str>) {
+        let Some(name) = name else {
+            return self.notes.push(format!("{label}: it has no documents"));
+        };
+        let leave = &self.options.rules.leave;
+        if self.is_of_records(name) && !leave.contains(name) {
+            let path = format!("{}.{name}", self.source);
+            let detail = format!(
+                "It has the records of the old service, and {label} names it as its own. If that organization has no \
+                 documents, leave it where it is (--leave NAME)."
+            );
+            return self.conflict(ConflictKind::CollectionRefused, [path], detail);
         }
-        let name = candidate.source_name.as_ref()?.to_lowercase();
+        let why = if !self.exists(name) && !self.is_of_records(name) {
+            "does not exist"
+        } else if leave.contains(name) {
+            "is left where it is"
+        } else {
+            "has no collection that is adopted"
+        };
+        self.notes.push(format!("{label}: it has no documents ({name} {why})"));
+    }
+
+    /// Whether it is the collection of the organizations or of the accounts.
+    fn is_of_records(&self, name: &str) -> bool {
+        self.layout.isolation == Isolation::Collections
+            && (name == self.layout.registry || name == self.layout.accounts)
+    }
+
+    /// The name of its collection or database: as its record says, or as the classic services make it of its name.
+    fn container_of(&self, container: Option<&str>, source_name: Option<&str>) -> Option<String> {
+        if let Some(container) = container {
+            return Some(container.to_owned());
+        }
+        let name = source_name?.to_lowercase();
         let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
         let slug = words.collect::<Vec<_>>().join("_");
         let derived = PREFIXES.map(|prefix| format!("{prefix}{slug}"));
@@ -63,19 +96,15 @@ impl Planner<'_> {
     }
 
     /// Collections and databases with the prefix of containers that no organization has.
-    fn find_orphans(&mut self, names: &[Option<String>]) {
-        let owned: BTreeSet<&str> = names.iter().flatten().map(String::as_str).collect();
-        let skipped: BTreeSet<String> = self.skipped_containers();
-        let prefixes: Vec<&str> = PREFIXES.into_iter().chain(common_prefix(&owned)).collect();
+    fn find_orphans(&mut self, names: &[Option<String>], owners: &Owners<'_>) {
+        let named: BTreeSet<&str> = names.iter().flatten().map(String::as_str).collect();
+        let prefixes: Vec<&str> = PREFIXES.into_iter().chain(common_prefix(&named)).collect();
         let listed: Vec<String> = match self.layout.isolation {
             Isolation::Collections => self.layout.collections.iter().map(|each| each.name.clone()).collect(),
             Isolation::Databases => self.layout.databases.clone(),
         };
         for name in listed {
-            let base = name.split('.').next().unwrap_or(&name);
-            if owned.contains(base)
-                || owned.contains(name.as_str())
-                || skipped.contains(base)
+            if owners.owner_of(&name).is_some()
                 || self.options.rules.leave.contains(&name)
                 || self.is_ours(&name)
             {
@@ -104,13 +133,17 @@ impl Planner<'_> {
     }
 
     /// The containers of organizations that are left out.
-    fn skipped_containers(&self) -> BTreeSet<String> {
+    fn skipped_containers(&self) -> Vec<String> {
+        let (name, container) = (&self.layout.name, self.layout.container.as_ref());
         let records = self.layout.organization_records.iter().filter(|record| self.is_skipped(record));
-        let field = self.layout.container.as_ref();
-        records.filter_map(|record| Some(record.get_str(&field?.name).ok()?.to_owned())).collect()
+        let containers = records.filter_map(|record| {
+            let container = container.and_then(|field| text(record.get(&field.name)?));
+            self.container_of(container, record.get(&name.name).and_then(text))
+        });
+        containers.collect()
     }
 
-    fn stored(&mut self, container: &str) -> Vec<Stored> {
+    fn stored(&mut self, container: &str, owners: &Owners<'_>) -> Vec<Stored> {
         let leave = &self.options.rules.leave;
         let mut stored = Vec::new();
         match self.layout.isolation {
@@ -133,6 +166,10 @@ impl Planner<'_> {
                 for collection in
                     collections[first..].iter().take_while(|each| each.name.starts_with(container))
                 {
+                    // One that another organization names is only that one's, also if its name begins with this one's.
+                    if owners.owner_of(&collection.name) != Some(container) {
+                        continue;
+                    }
                     let own = match collection.name[container.len()..].strip_prefix('.') {
                         Some(own) => own,
                         None if collection.name == container => CollectionName::DEFAULT,
@@ -154,6 +191,28 @@ impl Planner<'_> {
             stored.retain(|each| each.name != second);
             let detail = format!("Within the organization `{container}` itself is called so.");
             self.conflict(ConflictKind::CollectionRefused, [second], detail);
+        }
+    }
+}
+
+/// The containers that organizations have, also those that are left out.
+struct Owners<'a> {
+    names: BTreeSet<&'a str>,
+    isolation: Isolation,
+}
+
+impl<'a> Owners<'a> {
+    fn new(names: impl Iterator<Item = &'a String>, isolation: Isolation) -> Self {
+        Self { names: names.map(String::as_str).collect(), isolation }
+    }
+
+    /// The container that a collection or database belongs to: itself, or the longest name that it continues after a dot.
+    fn owner_of(&self, name: &str) -> Option<&'a str> {
+        let find = |name: &str| self.names.get(name).copied();
+        let shorter = || name.rmatch_indices('.').find_map(|(end, _)| find(&name[..end]));
+        match self.isolation {
+            Isolation::Collections => find(name).or_else(shorter),
+            Isolation::Databases => find(name),
         }
     }
 }
@@ -191,6 +250,7 @@ fn take(
             name: collection.name.clone(),
             id: collection.id,
             target,
+            options: collection.options.clone(),
             marker: None,
         }),
         Err(detail) => {

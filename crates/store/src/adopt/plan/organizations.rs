@@ -1,10 +1,12 @@
 //! The records of organizations.
 
+use super::lifecycle::{Life, Lifecycle};
 use super::planner::{Planner, identity};
 use crate::adopt::report::ConflictKind;
 use crate::adopt::values::{first, text, time};
-use bson::{Bson, Document};
+use bson::Document;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use tenantry_domain::clock::{after, to_millisecond};
 use tenantry_domain::ids::{AccountId, OrganizationId};
 use tenantry_domain::name::OrganizationName;
@@ -13,13 +15,6 @@ use tenantry_domain::organization::{Naming, Organization, Placement, Quota, Stat
 const CREATED: [&str; 4] = ["created_at", "createdAt", "created", "created_on"];
 const MODIFIED: [&str; 6] =
     ["modified_at", "updated_at", "updatedAt", "modifiedAt", "modified", "last_modified"];
-const DELETED_AT: [&str; 4] = ["deleted_at", "deletedAt", "deleted_on", "removed_at"];
-const DELETED: [&str; 3] = ["is_deleted", "deleted", "isDeleted"];
-const ACTIVE: [&str; 3] = ["is_active", "active", "isActive"];
-const STATUS: [&str; 2] = ["status", "state"];
-/// Statuses of organizations that are deleted, and of those that are suspended.
-const DELETED_STATUS: [&str; 4] = ["deleted", "soft_deleted", "removed", "archived"];
-const SUSPENDED_STATUS: [&str; 3] = ["suspended", "inactive", "disabled"];
 
 /// A record of the source, and what is done with it.
 pub(crate) struct Candidate {
@@ -40,7 +35,19 @@ impl Planner<'_> {
         let (layout, rules) = (self.layout, &self.options.rules);
         let records = layout.organization_records.iter();
         let kept = records.filter(|record| !rules.skip.contains(&identity(record).1));
-        kept.map(|record| self.candidate(record)).collect()
+        let mut ids = BTreeSet::new();
+        let mut candidates = Vec::new();
+        for record in kept {
+            let mut candidate = self.candidate(record);
+            // An ObjectId and its digits as a text are one id here.
+            if candidate.record.as_ref().is_some_and(|record| !ids.insert(record.id)) {
+                candidate.record = None;
+                let label = candidate.label.clone();
+                self.conflict(ConflictKind::IdRefused, [label], "Several organizations have it.");
+            }
+            candidates.push(candidate);
+        }
+        candidates
     }
 
     fn candidate(&mut self, source: &Document) -> Candidate {
@@ -61,24 +68,32 @@ impl Planner<'_> {
                 None
             }
         };
-        let record = id.zip(name).map(|(id, name)| self.record(OrganizationId::from_bytes(id), name, source));
+        let lifecycle = self.lifecycle(source, &label);
+        let record = id
+            .zip(name)
+            .map(|(id, name)| self.record(OrganizationId::from_bytes(id), name, &lifecycle, source));
         Candidate { label, source_name, container, admin, record }
     }
 
-    fn record(&self, id: OrganizationId, name: OrganizationName, source: &Document) -> Organization {
+    fn record(
+        &self,
+        id: OrganizationId,
+        name: OrganizationName,
+        lifecycle: &Lifecycle,
+        source: &Document,
+    ) -> Organization {
         let now = to_millisecond(self.options.now);
-        let (state, suspended) = life(source);
+        let state = if lifecycle.life == Life::Deleted { State::Deleted } else { State::Active };
         let created_at = first(source, &CREATED, time).unwrap_or_else(|| made_at(*id.as_bytes()));
-        let deleted_at = (state == State::Deleted).then(|| {
-            first(source, &DELETED_AT, time).or_else(|| first(source, &MODIFIED, time)).unwrap_or(now)
-        });
+        let deleted_at = (state == State::Deleted)
+            .then(|| lifecycle.deleted_at.or_else(|| first(source, &MODIFIED, time)).unwrap_or(now));
         let owner_id = AccountId::from_bytes([0; 12]);
         let mut record = Organization {
             id,
             naming: Naming::new(name, &self.options.tenant_prefix),
             reserved: Vec::new(),
             state,
-            suspended,
+            suspended: lifecycle.life == Life::Suspended,
             placement: Placement::Collection,
             container: None,
             owner_id,
@@ -106,21 +121,6 @@ impl Planner<'_> {
         }
         record
     }
-}
-
-/// The state that the record says, and whether it is suspended.
-fn life(source: &Document) -> (State, bool) {
-    let is = |fields: &[&str], wanted: bool| {
-        fields.iter().any(|field| source.get(field) == Some(&Bson::Boolean(wanted)))
-    };
-    let has_status = |names: &[&str]| {
-        let status = STATUS.iter().filter_map(|field| text(source.get(field)?));
-        status.map(str::to_lowercase).any(|status| names.contains(&status.as_str()))
-    };
-    let is_deleted =
-        is(&DELETED, true) || first(source, &DELETED_AT, time).is_some() || has_status(&DELETED_STATUS);
-    let suspended = !is_deleted && (is(&ACTIVE, false) || has_status(&SUSPENDED_STATUS));
-    (if is_deleted { State::Deleted } else { State::Active }, suspended)
 }
 
 /// The second in which an ObjectId was made.

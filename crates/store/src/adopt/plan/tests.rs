@@ -1,5 +1,9 @@
 //! The plan as values in, values out.
 
+mod accounts;
+mod containers;
+mod lifecycle;
+
 use super::*;
 use crate::adopt::layout::Isolation;
 use crate::adopt::rules::AdoptRules;
@@ -48,7 +52,12 @@ fn number(byte: u8) -> ObjectId {
 fn layout(organizations: Vec<Document>, accounts: Vec<Document>, collections: &[&str]) -> Layout {
     let mut collections: Vec<_> = collections
         .iter()
-        .map(|name| SourceCollection { name: (*name).to_owned(), id: None, is_plain: true })
+        .map(|name| SourceCollection {
+            name: (*name).to_owned(),
+            id: None,
+            is_plain: true,
+            options: Vec::new(),
+        })
         .collect();
     collections.sort_by(|one, other| one.name.cmp(&other.name));
     let field = |name: &str| crate::adopt::layout::Field::named(name);
@@ -131,29 +140,4 @@ fn names_and_addresses_that_are_one_here_are_conflicts() {
     let rules = AdoptRules { skip: [number(2).to_hex()].into(), ..AdoptRules::default() };
     let skipped = plan("old", &layout, &options(rules)).unwrap();
     assert_eq!((kinds(&skipped), skipped.organizations.len(), skipped.accounts.len()), (vec![], 2, 2));
-}
-
-#[test]
-fn state_follows_the_marks_of_the_record() {
-    let at = bson::DateTime::from_millis(1_700_000_000_000);
-    for (mark, state, suspended) in [
-        (doc! {}, State::Active, false),
-        (doc! { "is_deleted": false, "deleted_at": null }, State::Active, false),
-        (doc! { "is_active": false }, State::Active, true),
-        (doc! { "status": "Inactive" }, State::Active, true),
-        (doc! { "is_deleted": true }, State::Deleted, false),
-        (doc! { "deleted_at": at }, State::Deleted, false),
-        (doc! { "status": "deleted", "is_active": false }, State::Deleted, false),
-    ] {
-        let mut organization = doc! { "_id": number(1), "name": "Acme" };
-        organization.extend(mark.clone());
-        let layout = layout(vec![organization], vec![account(11, "a@x.test", 1)], &[]);
-        let plan = plan("old", &layout, &options(AdoptRules::default())).unwrap();
-        let record = &plan.organizations[0].record;
-        assert_eq!((record.state, record.suspended), (state, suspended), "{mark}");
-        let is_deleted = state == State::Deleted;
-        assert_eq!(record.purge_at.is_some(), is_deleted, "{mark}");
-        assert_eq!(record.reserved.is_empty(), is_deleted, "{mark}");
-        assert_eq!(plan.accounts[0].email_key.is_none(), is_deleted, "{mark}");
-    }
 }

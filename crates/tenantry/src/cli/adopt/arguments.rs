@@ -5,6 +5,7 @@ use crate::config::Config;
 use anyhow::{Context, Result, ensure};
 use clap::{Arg, ArgAction, ArgMatches};
 use std::time::Duration;
+use tenantry_domain::account::Role;
 use tenantry_store::AdoptRules;
 
 /// The word for the connection string in the settings.
@@ -60,6 +61,11 @@ pub fn arguments() -> Vec<Arg> {
         rule("skip", "ID", "Leave this organization or account out"),
         pair("rename", "ID=NAME", "Give this organization another name"),
         pair("address", "ID=ADDRESS", "Give this account another e-mail address"),
+        pair("member", "ACCOUNT=ORGANIZATION", "Say which organization this account belongs to"),
+        rule("status", "VALUE=STATUS", "Say what a status means: active, suspended or deleted")
+            .value_parser(|text: &str| parse_word(text, &["active", "suspended", "deleted"])),
+        rule("role", "VALUE=ROLE", "Say what a role means: owner, admin, member or viewer")
+            .value_parser(|text: &str| parse_word(&text.to_lowercase(), &Role::BUILT_IN_NAMES)),
         rule("without-password", "ID", "Adopt this account without its password"),
         rule("leave", "NAME", "Leave this collection or database where it is"),
         name("registry", "The collection of the organizations, if it is not recognized"),
@@ -108,6 +114,9 @@ pub fn rules(matches: &ArgMatches) -> AdoptRules {
         skip: all("skip"),
         rename: pairs("rename"),
         address: pairs("address"),
+        member: pairs("member"),
+        status: pairs("status"),
+        role: pairs("role"),
         without_password: all("without-password"),
         leave: all("leave"),
     }
@@ -122,6 +131,17 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let seconds = seconds.filter(|seconds| (WATCH_MIN..=WATCH_MAX).contains(seconds));
     seconds.ok_or_else(|| "it must be a number of seconds from 0.1 to 3600".to_owned())
+}
+
+/// A value of the other program, and the word for it here.
+fn parse_word(text: &str, words: &[&str]) -> Result<(String, String), String> {
+    // The value may have a `=`; the word has none.
+    let (value, word) = text.rsplit_once('=').ok_or("it has no `=` after the value")?;
+    if words.contains(&word) {
+        Ok((value.to_owned(), word.to_owned()))
+    } else {
+        Err(format!("after the `=` there must be one of {}", words.join(", ")))
+    }
 }
 
 fn parse_pair(text: &str) -> Result<(String, String), String> {

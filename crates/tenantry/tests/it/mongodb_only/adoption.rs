@@ -1,10 +1,13 @@
 //! `tenantry adopt`: from the layouts of the four classic services, by copy to both engines and in place.
 
+#[cfg(feature = "crash-points")]
+mod alone;
 mod conflicts;
 mod in_place;
 #[cfg(feature = "crash-points")]
 mod interrupted;
 mod printed;
+mod separation;
 mod source;
 mod writers;
 
@@ -31,9 +34,11 @@ fn from_uri(source: &Source, uri: &str, target: &TestEnv, arguments: &[&str]) ->
     let names_database = arguments.iter().any(|argument| argument.starts_with("--master-db="));
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
     command
-        .args(["adopt", "--from", uri, "--database", source.database.name(), "--watch=0.1"])
+        .args(["adopt", "--from", uri, "--database", source.database.name()])
+        .args(["--watch=0.1"].iter().filter(|_| !arguments.iter().any(|each| each.starts_with("--watch="))))
         .args(target.flags().into_iter().filter(|flag| !flag.starts_with("--master-db=") || !names_database))
-        .args(["--mongo-timeout=30"])
+        // The clock of the tests is ahead of that of the command: by then a deleted organization must not be purged.
+        .args(["--mongo-timeout=30", "--retention-days=3650"])
         .args(arguments)
         .env_clear()
         .current_dir(target.data_dir().parent().unwrap())

@@ -4,6 +4,7 @@ use super::in_place::both;
 use super::source::{Classic, Source};
 use super::{command, run, said};
 use crate::support::app::App;
+use crate::support::mongodb::run as run_in_runtime;
 use crate::support::test_env::{Engine, TestEnv};
 use mongodb::bson::{Document, doc};
 use std::collections::BTreeMap;
@@ -13,6 +14,18 @@ use std::collections::BTreeMap;
 fn killed(source: &Source, target: &TestEnv, arguments: &[&str], point: &str) {
     let output = command(source, target, arguments).env("TENANTRY_CRASH_AT", point).output().unwrap();
     assert_eq!(output.status.code(), None, "{point}: {output:?}");
+    expire_lock(source, target);
+}
+
+/// Nobody renews the lock of a process that was killed: here it ends at once.
+pub fn expire_lock(source: &Source, target: &TestEnv) {
+    let locks = [
+        Some(source.database.collection("tenantry_adoption")),
+        target.database().map(|database| database.collection("installation")),
+    ];
+    for lock in locks.into_iter().flatten() {
+        run_in_runtime(async move { lock.delete_one(doc! { "_id": "lock" }).await.unwrap() });
+    }
 }
 
 /// What the tests compare: the documents of all collections, without values that are new each time.
