@@ -17,7 +17,7 @@ pub use state::FileState;
 
 use crate::directory::{Directory, container_path};
 use crate::error::OpenError;
-use crate::inspect::{RowState, entries, in_use, open, size};
+use crate::inspect::{RowState, entries, in_use, open};
 use crate::schema;
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -53,11 +53,7 @@ impl BackupSource {
     /// A sentence for the operator.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let directory = Directory::at(path);
-        let file = directory.control_database();
-        if size(&file) == 0 {
-            directory.refuse_orphans()?;
-            return Err(OpenError::NoData { directory: path.to_owned() });
-        }
+        directory.ensure_has_data()?;
         let source = Self { directory, root: path.to_owned() };
         source.organizations()?;
         Ok(source)

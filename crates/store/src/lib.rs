@@ -29,14 +29,15 @@ pub use tenantry_domain::shared_mailbox::SharedMailbox;
 pub use tenantry_domain::store::CleanupReport;
 #[cfg(feature = "mongodb")]
 pub use tenantry_store_mongodb::{
-    MONGODB_SCHEMA_STEPS, MongoInspection, MongoOptions, Topology, inspect_mongodb,
+    MONGODB_SCHEMA_STEPS, MongoInspection, MongoOptions, Topology, has_data as mongodb_has_data,
+    inspect_mongodb,
 };
 #[cfg(feature = "crash-points")]
 pub use tenantry_store_sqlite::make_container_file;
 pub use tenantry_store_sqlite::{
     CONTAINER_SCHEMA_STEPS, CONTROL_SCHEMA_STEPS, ContainerFiles, Contents, ControlDatabase, ControlState,
-    EmbeddedOptions, Inspection, QuickCheck, Rehearsal, RehearsedFile, WriterCounts, container_file, inspect,
-    rehearse,
+    EmbeddedOptions, Inspection, QuickCheck, Rehearsal, RehearsedFile, WriterCounts, container_file,
+    ensure_has_data, inspect, rehearse,
 };
 #[cfg(feature = "mongodb")]
 pub use transfer::{Side, TransferError, TransferProgress, TransferReport, transfer};

@@ -47,7 +47,7 @@ pub fn progress_line(verb: &str, step: BackupProgress) -> String {
 }
 
 fn back_up(matches: &ArgMatches) -> Result<()> {
-    let config = Config::load(matches, config::environment(), Some(Path::new(".env")))?;
+    let config = Config::load_for_command(matches, config::environment(), Some(Path::new(".env")))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let place = place(matches);
     let with_keys = !matches.get_flag("without-keys");

@@ -99,7 +99,7 @@ pub fn command() -> Command {
 /// A sentence that names the obstacle and the fix.
 pub fn run(matches: &ArgMatches) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let load = |matches| Config::load(matches, config::environment(), Some(Path::new(".env")));
+    let load = |matches| Config::load_for_command(matches, config::environment(), Some(Path::new(".env")));
     match matches.subcommand() {
         Some(("confirm", matches)) => runtime.block_on(confirm(&load(matches)?)),
         Some((_, matches)) => runtime.block_on(mark(&load(matches)?)),
@@ -223,7 +223,7 @@ fn to_mongodb(
 }
 
 async fn confirm(config: &Config) -> Result<()> {
-    let opened = engine::open(config, Arc::new(SystemClock)).await?;
+    let opened = engine::open_existing(config, Arc::new(SystemClock)).await?;
     let confirmed = restored::confirm(&*opened.store.installation, SystemClock.now(), &SystemEntropy).await;
     opened.close().await;
     match confirmed? {
@@ -238,7 +238,7 @@ async fn confirm(config: &Config) -> Result<()> {
 }
 
 async fn mark(config: &Config) -> Result<()> {
-    let opened = engine::open(config, Arc::new(SystemClock)).await?;
+    let opened = engine::open_existing(config, Arc::new(SystemClock)).await?;
     let now = SystemClock.now();
     let marked =
         restored::mark(&*opened.store.installation, "of other tools", now, now, &SystemEntropy).await;

@@ -164,6 +164,18 @@ fn settings_reject_invalid_values() {
 }
 
 #[test]
+fn command_that_signs_nothing_needs_no_shared_secret() {
+    let flags = flags(Command::new("backup")).try_get_matches_from(["backup"]).unwrap();
+    let given = |placement: &str| {
+        let env = [("MONGO_URI", "mongodb://localhost:27017"), ("PLACEMENT", placement)];
+        env.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter()
+    };
+    assert!(Config::load(&flags, given("shared"), None).is_err());
+    assert!(Config::load_for_command(&flags, given("shared"), None).is_ok());
+    assert!(Config::load_for_command(&flags, given("nowhere"), None).is_err());
+}
+
+#[test]
 fn settings_error_says_what_is_wrong_and_what_to_do() {
     for (given, sentence) in [
         (("PORT", "80a"), "PORT in the environment must be a whole number from 0 to 65535; it is `80a`."),
