@@ -6,12 +6,14 @@
 //! # Pitfalls
 //! Only for a process that has no other connection to these files: see [`Snapshot`].
 
+mod check;
 mod pages;
 mod restored;
 mod snapshot;
 mod state;
 
-pub use restored::{check_restored_container, finish_restored_control, newest_record};
+pub use check::{check_container, check_containers};
+pub use restored::{check_restored_container, empty_organizations, finish_restored_control, newest_record};
 pub use snapshot::{Snapshot, SnapshotError};
 pub use state::FileState;
 
@@ -96,13 +98,7 @@ impl BackupSource {
     /// # Errors
     /// A directory cannot be read.
     pub fn containers(&self) -> io::Result<Vec<OrganizationId>> {
-        let mut found = Vec::new();
-        for shard in self.directory.shards() {
-            let names = entries(&shard)?.into_iter().filter_map(|entry| entry.file_name().into_string().ok());
-            found.extend(names.filter_map(|name| name.strip_suffix(".db")?.parse::<OrganizationId>().ok()));
-        }
-        found.sort_unstable();
-        Ok(found)
+        containers(&self.directory)
     }
 
     /// The control database.
@@ -122,6 +118,17 @@ impl BackupSource {
     pub fn file(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
+}
+
+/// The containers whose files exist.
+fn containers(directory: &Directory) -> io::Result<Vec<OrganizationId>> {
+    let mut found = Vec::new();
+    for shard in directory.shards() {
+        let names = entries(&shard)?.into_iter().filter_map(|entry| entry.file_name().into_string().ok());
+        found.extend(names.filter_map(|name| name.strip_suffix(".db")?.parse::<OrganizationId>().ok()));
+    }
+    found.sort_unstable();
+    Ok(found)
 }
 
 fn organizations(connection: &Connection) -> rusqlite::Result<Organizations> {

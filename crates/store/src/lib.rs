@@ -53,6 +53,15 @@ use tenantry_store_sqlite::Sqlite;
 /// The value that marks the target of an unfinished transfer, and names its source.
 pub const TRANSFER_MARK: &str = "transfer";
 
+/// What the value of [`TRANSFER_MARK`] begins with if a restore fills the target.
+const RESTORE_PREFIX: &[u8] = b"restore:";
+
+/// The command that has left that value of [`TRANSFER_MARK`].
+#[must_use]
+pub fn unfinished_command(mark: &[u8]) -> &'static str {
+    if mark.starts_with(RESTORE_PREFIX) { "restore" } else { "transfer" }
+}
+
 /// How long a close waits for writes whose callers have gone.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 

@@ -34,10 +34,11 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<OpenStore> {
         None => open_embedded(config, clock).await?,
     };
     // If MongoDB cannot be reached now, this is unknown.
-    if let Ok(Some(_)) = opened.store.installation.get_value(TRANSFER_MARK).await {
+    if let Ok(Some(mark)) = opened.store.installation.get_value(TRANSFER_MARK).await {
         opened.close().await;
+        let command = tenantry_store::unfinished_command(&mark);
         bail!(
-            "a transfer into this installation was interrupted: run the same `tenantry transfer` again to resume it"
+            "a {command} into this installation was interrupted: run the same `tenantry {command}` again to finish it"
         );
     }
     if let Ok(Some(value)) = opened.store.installation.get_value(ADOPTION_MARK).await
