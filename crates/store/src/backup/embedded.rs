@@ -292,7 +292,7 @@ pub(super) fn copy_key(
     const MAX_BYTES: u64 = 1 << 16;
     let failed = BackupError::source_io(file);
     let mut bytes = zeroize::Zeroizing::new(Vec::new());
-    match std::fs::File::open(file) {
+    match File::open(file) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         opened => _ = opened.map_err(&failed)?.take(MAX_BYTES).read_to_end(&mut bytes).map_err(&failed)?,
     }
