@@ -121,7 +121,7 @@ async fn backup_on_full_disk_leaves_no_half_backup() {
 
 impl Backups {
     /// Restores the newest backup, and counts its organizations.
-    async fn restore_and_check(&self, organizations: usize) {
+    pub(super) async fn restore_and_check(&self, organizations: usize) {
         let target = TestEnv::on(Engine::Embedded);
         let said = self.run(&target, &["restore", "DIR", "--json"]).await.done();
         let report: serde_json::Value = serde_json::from_str(&said).unwrap();
