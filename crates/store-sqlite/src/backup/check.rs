@@ -40,7 +40,7 @@ fn check(file: &Path, is_open: bool) -> rusqlite::Result<Option<String>> {
     let checked = if is_open { connection::open_reader(file) } else { open(file, false) }
         .and_then(|connection| quick_check(&connection));
     match checked {
-        Ok(QuickCheck::Damaged(faults)) => Ok(Some(faults.join("; "))),
+        Ok(QuickCheck::Damaged(faults)) => Ok(Some(faults.join("; ").replace('\n', "; "))),
         Ok(_) => Ok(None),
         Err(error) => match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Ok(Some(error.to_string())),

@@ -146,7 +146,7 @@ async fn damaged_container_without_good_copy_is_left_out() {
     let target = TestEnv::on(Engine::Embedded);
     let said = backups.run(&target, &["restore", "DIR", "--rehearse"]).await.refused();
     assert!(said.contains(&format!("--without {id}")), "{said}");
-    let unknown = ["restore", "DIR", "--without", "674f1c2e9b1d4a0c5e8f7a6b"];
+    let unknown = ["restore", "DIR", "--without", &id, "--without", "674f1c2e9b1d4a0c5e8f7a6b"];
     let said = backups.run(&TestEnv::on(Engine::Embedded), &unknown).await.refused();
     assert!(said.contains("has no organization 674f1c2e9b1d4a0c5e8f7a6b"), "{said}");
     let said = backups.run(&target, &["restore", "DIR", "--without", &id]).await.done();
