@@ -62,20 +62,21 @@ fn healthcheck_tells_hanging_store_from_hanging_process() {
     assert!(refused.contains("is not ready: it runs"), "{refused}");
 }
 
-/// The certificate is good, and nothing of this machine says so.
+/// The certificate is good, and another authority is trusted.
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_certificate_is_named_with_way_out() {
     let (shell, certificates) = (Shell::new(), Certificates::new());
     let server = certificates.launch(Launch::on(&shell.data_dir())).start();
     let url = format!("--server-url=https://localhost:{}", server.address().port());
-    let shell = shell.with("SSL_CERT_DIR", "/nonexistent");
+    let (authority, other) = (shell.home.path().join("authority.pem"), shell.home.path().join("other.pem"));
+    std::fs::write(&authority, certificates.authority()).unwrap();
+    std::fs::write(&other, Certificates::new().authority()).unwrap();
+    let shell = shell.with("SSL_CERT_FILE", other.to_str().unwrap());
     let refused = shell.run(&["org", "list", &url]).refused();
     assert!(
         refused.contains("The certificate of the server") && refused.contains("SSL_CERT_FILE"),
         "{refused}"
     );
-    let authority = shell.home.path().join("authority.pem");
-    std::fs::write(&authority, certificates.authority()).unwrap();
     let shell = shell.with("SSL_CERT_FILE", authority.to_str().unwrap());
     assert_eq!(shell.run(&["org", "list", &url]).done(), "No organizations.\n");
     server.stop().await;
