@@ -14,7 +14,7 @@ pub use negotiation::{Coding, preferred};
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::response::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use encoder::encode;
 use futures_util::stream;
@@ -59,6 +59,10 @@ pub fn is_listed(method: &Method, route: &str) -> bool {
 /// to HEAD still has the body that GET would send: its head is the same.
 pub async fn compress(coding: Option<Coding>, response: Response) -> Response {
     let (mut head, body) = response.into_parts();
+    // It has the fields that its 200 would have (RFC 9110, 15.4.5), and nobody knows here how long that would be.
+    if head.status == StatusCode::NOT_MODIFIED && !varies_by_coding(&head.headers) {
+        head.headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
     if !pays(&head, &body) {
         return Response::from_parts(head, body);
     }
@@ -89,6 +93,13 @@ fn pays(head: &Parts, body: &Body) -> bool {
         && length >= MIN_BYTES
         && !head.headers.contains_key(header::CONTENT_ENCODING)
         && head.headers.get(header::CONTENT_TYPE).is_some_and(is_text)
+}
+
+fn varies_by_coding(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::VARY)
+        .iter()
+        .any(|names| names.as_bytes().to_ascii_lowercase().windows(15).any(|part| part == b"accept-encoding"))
 }
 
 fn is_text(media_type: &HeaderValue) -> bool {

@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use std::convert::Infallible;
 use std::sync::Arc;
 use tenantry_domain::app::idempotency::IdempotencyPermit;
+use tenantry_domain::audit::RequestOrigin;
 use tenantry_domain::idempotency::{IdempotencyKey, KeyHolder, StoredResponse};
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::limits::IDEMPOTENCY_KEY_MAX_BYTES;
@@ -154,7 +155,7 @@ where
         let result = work.await;
         keep(&http, &key, keeps_body, result).await
     };
-    tokio::spawn(task.in_current_span()).await.map_err(Error::internal)?
+    tokio::spawn(RequestOrigin::share(task).in_current_span()).await.map_err(Error::internal)?
 }
 
 async fn keep(

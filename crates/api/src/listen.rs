@@ -24,7 +24,7 @@ mod streams;
 mod timer;
 
 pub use head::HeadFault;
-pub use malformed::{MalformedHandler, MalformedRequest, RefusedHead};
+pub use malformed::{MalformedHandler, MalformedPeer, MalformedRequest, RefusedHead};
 pub use options::{Handlers, Http2, Limits, Options};
 
 use crate::metrics::{HTTP_CONNECTIONS, HTTP_CONNECTIONS_REFUSED};

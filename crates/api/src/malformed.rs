@@ -7,7 +7,7 @@ use super::head_errors;
 use super::http::Http;
 use super::middleware::Middleware;
 use super::problem::ApiError;
-use crate::listen::{HeadFault, MalformedHandler, MalformedRequest};
+use crate::listen::{HeadFault, MalformedHandler, MalformedPeer, MalformedRequest};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
@@ -55,6 +55,7 @@ fn respond(mut router: Router, clock: &dyn Clock, malformed: &MalformedRequest<'
     // Not its own method: the CORS layer would answer a preflight.
     *request.method_mut() = Method::from_bytes(UNKNOWN).ok()?;
     request.extensions_mut().insert(malformed.fault);
+    request.extensions_mut().insert(MalformedPeer(malformed.peer));
     if let Some(origin) = malformed.origin.and_then(|origin| HeaderValue::from_bytes(origin).ok()) {
         request.headers_mut().insert(header::ORIGIN, origin);
     }

@@ -19,7 +19,7 @@ use super::request_trace::{self, AdoptParent};
 use super::responses::OPERATION_LOCATION;
 use super::security;
 use crate::error_codes;
-use crate::listen::RefusedHead;
+use crate::listen::{MalformedPeer, RefusedHead};
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -79,13 +79,14 @@ where
         let mut seen = RequestContext::of(&http, &request);
         http.forwarding.notice(&request, &http.settings.trusted_proxies);
         let address = address_of(&http, request.headers(), request.extensions());
+        let malformed_peer = request.extensions().get().map(|MalformedPeer(peer)| peer.ip());
         let counted = refusal(&request).map_or_else(|| seen.count(&http, address), Err);
         let answer = match counted.and_then(|()| seen.admit(&http, request)) {
             Err(error) => Either::Left(ready(Ok(ApiError(error).into_response()))),
             Ok(request) => Either::Right(self.routes.call(request)),
         };
         let span = seen.begin_span();
-        let origin = RequestOrigin::new(address, seen.id.as_str().to_owned());
+        let origin = RequestOrigin::new(address.or(malformed_peer), seen.id.as_str().to_owned());
         let work = requests::scope(seen.nearest, carry(http, seen, answer));
         Box::pin(origin.run(work).instrument(span).map(Ok))
     }

@@ -78,6 +78,15 @@ pub async fn inspect_mongodb(
     Ok(look(&server, clock).await.map_err(Error::from))
 }
 
+/// Whether the database that `options` name has records of ours; creates and changes nothing.
+///
+/// # Errors
+/// The outer one is a sentence for the operator, the inner one `store_unavailable`.
+pub async fn has_data(options: &MongoOptions) -> Result<Result<bool>, OpenError> {
+    let server = Server::new(options).await?;
+    Ok(schema::version(&server).await.map(|version| version > 0).map_err(Error::from))
+}
+
 async fn look(server: &Server, clock: &dyn Clock) -> EngineResult<MongoInspection> {
     let admin = server.other_database("admin");
     let hello = server.within(admin.run_command(doc! { "hello": 1 })).await?;

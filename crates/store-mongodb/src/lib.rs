@@ -48,7 +48,7 @@ pub use adoption::{
 };
 pub use client::MongoOptions;
 pub use error::OpenError;
-pub use inspect::{MongoInspection, Topology, inspect_mongodb};
+pub use inspect::{MongoInspection, Topology, has_data, inspect_mongodb};
 
 /// What each step of the schema changes, from version to version.
 pub const MONGODB_SCHEMA_STEPS: &[&str] = &schema::STEP_TEXTS;

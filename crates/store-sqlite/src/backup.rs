@@ -6,18 +6,20 @@
 //! # Pitfalls
 //! Only for a process that has no other connection to these files: see [`Snapshot`].
 
+mod check;
 mod pages;
 mod restored;
 mod snapshot;
 mod state;
 
-pub use restored::{check_restored_container, finish_restored_control, newest_record};
+pub use check::{check_container, check_containers};
+pub use restored::{check_restored_container, empty_organizations, finish_restored_control, newest_record};
 pub use snapshot::{Snapshot, SnapshotError};
 pub use state::FileState;
 
 use crate::directory::{Directory, container_path};
 use crate::error::OpenError;
-use crate::inspect::{RowState, entries, in_use, open, size};
+use crate::inspect::{RowState, entries, in_use, open};
 use crate::schema;
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -53,11 +55,7 @@ impl BackupSource {
     /// A sentence for the operator.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let directory = Directory::at(path);
-        let file = directory.control_database();
-        if size(&file) == 0 {
-            directory.refuse_orphans()?;
-            return Err(OpenError::NoData { directory: path.to_owned() });
-        }
+        directory.ensure_has_data()?;
         let source = Self { directory, root: path.to_owned() };
         source.organizations()?;
         Ok(source)
@@ -100,13 +98,7 @@ impl BackupSource {
     /// # Errors
     /// A directory cannot be read.
     pub fn containers(&self) -> io::Result<Vec<OrganizationId>> {
-        let mut found = Vec::new();
-        for shard in self.directory.shards() {
-            let names = entries(&shard)?.into_iter().filter_map(|entry| entry.file_name().into_string().ok());
-            found.extend(names.filter_map(|name| name.strip_suffix(".db")?.parse::<OrganizationId>().ok()));
-        }
-        found.sort_unstable();
-        Ok(found)
+        containers(&self.directory)
     }
 
     /// The control database.
@@ -126,6 +118,17 @@ impl BackupSource {
     pub fn file(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
+}
+
+/// The containers whose files exist.
+fn containers(directory: &Directory) -> io::Result<Vec<OrganizationId>> {
+    let mut found = Vec::new();
+    for shard in directory.shards() {
+        let names = entries(&shard)?.into_iter().filter_map(|entry| entry.file_name().into_string().ok());
+        found.extend(names.filter_map(|name| name.strip_suffix(".db")?.parse::<OrganizationId>().ok()));
+    }
+    found.sort_unstable();
+    Ok(found)
 }
 
 fn organizations(connection: &Connection) -> rusqlite::Result<Organizations> {

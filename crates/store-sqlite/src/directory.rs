@@ -72,6 +72,16 @@ impl Directory {
         }
     }
 
+    /// Refuses a directory without records, and makes nothing.
+    pub(super) fn ensure_has_data(&self) -> Result<(), OpenError> {
+        self.refuse_unfinished_restore()?;
+        self.refuse_orphans()?;
+        if fs::metadata(self.control_database()).map_or(0, |metadata| metadata.len()) == 0 {
+            return Err(OpenError::NoData { directory: self.0.clone() });
+        }
+        Ok(())
+    }
+
     /// Refuses a directory that a restore is filling: what is there is not complete.
     fn refuse_unfinished_restore(&self) -> Result<(), OpenError> {
         if self.0.join(RESTORING).exists() {

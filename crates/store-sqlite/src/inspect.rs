@@ -94,6 +94,14 @@ pub struct Contents {
     pub shared_mailboxes: Vec<SharedMailbox>,
 }
 
+/// Refuses a data directory without records; makes and changes nothing.
+///
+/// # Errors
+/// A sentence for the operator.
+pub fn ensure_has_data(data_dir: &Path) -> Result<(), OpenError> {
+    Directory::at(data_dir).ensure_has_data()
+}
+
 /// Inspects `data_dir` without changing it. Blocks; reads all records once.
 #[must_use]
 pub fn inspect(data_dir: &Path) -> Inspection {

@@ -44,7 +44,9 @@ mod writer;
 pub use directory::{DirectoryLock, RESTORING, container_file};
 pub use engine::{EmbeddedOptions, Sqlite};
 pub use error::OpenError;
-pub use inspect::{ContainerFiles, Contents, ControlDatabase, ControlState, Inspection, QuickCheck, inspect};
+pub use inspect::{
+    ContainerFiles, Contents, ControlDatabase, ControlState, Inspection, QuickCheck, ensure_has_data, inspect,
+};
 pub use rehearsal::{Rehearsal, RehearsedFile, rehearse};
 #[cfg(feature = "crash-points")]
 pub use testing::make_container_file;

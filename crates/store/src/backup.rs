@@ -25,7 +25,7 @@ mod to_mongodb;
 pub use embedded::{back_up_data_dir, key_files};
 pub use encryption::{Identities, Protection, Recipients, read_passphrase};
 pub use error::BackupError;
-pub use format::{BackupFile, BackupManifest, BackupSummary, KEY_FILES, KeyFile};
+pub use format::{BackupFile, BackupManifest, BackupSummary, Damage, KEY_FILES, KeyFile};
 #[cfg(feature = "mongodb")]
 pub use mongodb::back_up_mongodb;
 pub use progress::BackupProgress;
@@ -36,6 +36,6 @@ pub use restore::{
 };
 pub use sink::{Sink, StartedBackup};
 pub use stream::{StreamReader, StreamSink};
-pub use tenantry_store_sqlite::backup::is_in_use;
+pub use tenantry_store_sqlite::backup::{check_containers, is_in_use};
 #[cfg(feature = "mongodb")]
 pub use to_mongodb::restore_mongodb;

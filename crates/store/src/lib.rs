@@ -31,14 +31,15 @@ pub use tenantry_domain::shared_mailbox::SharedMailbox;
 pub use tenantry_domain::store::CleanupReport;
 #[cfg(feature = "mongodb")]
 pub use tenantry_store_mongodb::{
-    MONGODB_SCHEMA_STEPS, MongoInspection, MongoOptions, Topology, inspect_mongodb,
+    MONGODB_SCHEMA_STEPS, MongoInspection, MongoOptions, Topology, has_data as mongodb_has_data,
+    inspect_mongodb,
 };
 #[cfg(feature = "crash-points")]
 pub use tenantry_store_sqlite::make_container_file;
 pub use tenantry_store_sqlite::{
     CONTAINER_SCHEMA_STEPS, CONTROL_SCHEMA_STEPS, ContainerFiles, Contents, ControlDatabase, ControlState,
-    EmbeddedOptions, Inspection, QuickCheck, Rehearsal, RehearsedFile, WriterCounts, container_file, inspect,
-    rehearse,
+    EmbeddedOptions, Inspection, QuickCheck, Rehearsal, RehearsedFile, WriterCounts, container_file,
+    ensure_has_data, inspect, rehearse,
 };
 #[cfg(feature = "mongodb")]
 pub use transfer::{Side, TransferError, TransferProgress, TransferReport, transfer};
@@ -53,6 +54,15 @@ use tenantry_store_sqlite::Sqlite;
 
 /// The value that marks the target of an unfinished transfer, and names its source.
 pub const TRANSFER_MARK: &str = "transfer";
+
+/// What the value of [`TRANSFER_MARK`] begins with if a restore fills the target.
+const RESTORE_PREFIX: &[u8] = b"restore:";
+
+/// The command that has left that value of [`TRANSFER_MARK`].
+#[must_use]
+pub fn unfinished_command(mark: &[u8]) -> &'static str {
+    if mark.starts_with(RESTORE_PREFIX) { "restore" } else { "transfer" }
+}
 
 /// How long a close waits for writes whose callers have gone.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -15,8 +15,8 @@ pub(crate) mod side;
 pub use report::{TransferError, TransferProgress, TransferReport};
 pub use side::Side;
 
-use crate::TRANSFER_MARK;
 use crate::run_lock::fill_exclusively;
+use crate::{RESTORE_PREFIX, TRANSFER_MARK};
 use compare::Digest;
 use side::OpenSide;
 use tenantry_domain::app::operator;
@@ -33,6 +33,24 @@ pub async fn transfer(
     to: &Side,
     tell: &mut (dyn FnMut(TransferProgress) + Send),
 ) -> Result<TransferReport, TransferError> {
+    run(from, to, &[], tell).await
+}
+
+/// The same as the last part of a restore: what interrupts it is finished by a restore.
+pub(crate) async fn transfer_for_restore(
+    from: &Side,
+    to: &Side,
+    tell: &mut (dyn FnMut(TransferProgress) + Send),
+) -> Result<TransferReport, TransferError> {
+    run(from, to, RESTORE_PREFIX, tell).await
+}
+
+async fn run(
+    from: &Side,
+    to: &Side,
+    prefix: &[u8],
+    tell: &mut (dyn FnMut(TransferProgress) + Send),
+) -> Result<TransferReport, TransferError> {
     let source = OpenSide::open(from).await?;
     let target = match OpenSide::open(to).await {
         Ok(target) => target,
@@ -41,7 +59,7 @@ pub async fn transfer(
             return Err(error.into());
         }
     };
-    let work = execute_step(&source, &target, tell);
+    let work = execute_step(&source, &target, prefix, tell);
     let outcome = fill_exclusively(to, || TransferError::AnotherRun, work).await;
     source.engine.close().await;
     target.engine.close().await;
@@ -51,11 +69,12 @@ pub async fn transfer(
 async fn execute_step(
     source: &OpenSide,
     target: &OpenSide,
+    prefix: &[u8],
     tell: &mut (dyn FnMut(TransferProgress) + Send),
 ) -> Result<TransferReport, TransferError> {
     let organizations = organizations(source).await?;
     while collect_events(&*source.ports.audit).await? >= COLLECT_BATCH as usize {}
-    mark(source, target).await?;
+    mark(source, target, prefix).await?;
     copy::organizations(source, target, &organizations, tell).await?;
     copy::records(source, target).await?;
     tell(TransferProgress::Records);
@@ -84,19 +103,20 @@ async fn organizations(source: &OpenSide) -> Result<Vec<Organization>, TransferE
 }
 
 /// Marks the target as being filled from this source; refuses any other target that is not empty.
-async fn mark(source: &OpenSide, target: &OpenSide) -> Result<(), TransferError> {
+async fn mark(source: &OpenSide, target: &OpenSide, prefix: &[u8]) -> Result<(), TransferError> {
     // The operator key tells installations apart; one without a key is empty.
     let name = source.ports.installation.get_value(operator::HASH).await?.unwrap_or_default();
     let ports = &target.ports;
     match ports.installation.get_value(TRANSFER_MARK).await? {
-        Some(marked) if marked == name => return Ok(()),
+        // Restores of earlier versions have left the name alone.
+        Some(marked) if marked.strip_prefix(RESTORE_PREFIX).unwrap_or(&marked) == name => return Ok(()),
         Some(_) => return Err(TransferError::Occupied { what: "part of another installation" }),
         None => {}
     }
     if !target.scan.organizations(None).await?.is_empty() || !target.scan.accounts(None).await?.is_empty() {
         return Err(TransferError::Occupied { what: "organizations" });
     }
-    ports.installation.put_value(TRANSFER_MARK, &name).await?;
+    ports.installation.put_value(TRANSFER_MARK, &[prefix, &name].concat()).await?;
     Ok(())
 }
 

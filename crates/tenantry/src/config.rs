@@ -84,10 +84,34 @@ impl Config {
         env: impl Iterator<Item = (String, String)>,
         dotenv: Option<&Path>,
     ) -> Result<Self, ConfigErrors> {
+        Self::read_checked(flags, env, dotenv, no_shared_secret)
+    }
+
+    /// Reads the settings as [`Self::load`] does, for a command that signs no tokens: it needs no secret for that.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, at once.
+    pub fn load_for_command(
+        flags: &ArgMatches,
+        env: impl Iterator<Item = (String, String)>,
+        dotenv: Option<&Path>,
+    ) -> Result<Self, ConfigErrors> {
+        Self::read_checked(flags, env, dotenv, |_| None)
+    }
+
+    /// Reads the settings, and refuses them by `more` as well.
+    fn read_checked(
+        flags: &ArgMatches,
+        env: impl Iterator<Item = (String, String)>,
+        dotenv: Option<&Path>,
+        more: impl FnOnce(&Draft) -> Option<String>,
+    ) -> Result<Self, ConfigErrors> {
         let mut layers = Layers::new(flags, env, dotenv);
         let draft = Draft::read(&mut layers);
         let mut errors = layers.into_errors();
         errors.extend(refusals(&draft));
+        errors.extend(more(&draft));
         draft.finish().filter(|_| errors.is_empty()).ok_or(ConfigErrors(errors))
     }
 
@@ -212,7 +236,6 @@ impl ListenConfig {
 fn refusals(draft: &Draft) -> Vec<String> {
     [
         half_of_tls(draft),
-        no_shared_secret(draft),
         no_such_placement(draft),
         secret_too_short(draft, "JWT_SECRET", draft.jwt_secret.as_ref()),
         secret_too_short(draft, "JWT_SECRET_PREVIOUS", draft.jwt_secret_previous.as_ref()),

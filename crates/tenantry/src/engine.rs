@@ -34,10 +34,11 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<OpenStore> {
         None => open_embedded(config, clock).await?,
     };
     // If MongoDB cannot be reached now, this is unknown.
-    if let Ok(Some(_)) = opened.store.installation.get_value(TRANSFER_MARK).await {
+    if let Ok(Some(mark)) = opened.store.installation.get_value(TRANSFER_MARK).await {
         opened.close().await;
+        let command = tenantry_store::unfinished_command(&mark);
         bail!(
-            "a transfer into this installation was interrupted: run the same `tenantry transfer` again to resume it"
+            "a {command} into this installation was interrupted: run the same `tenantry {command}` again to finish it"
         );
     }
     if let Ok(Some(value)) = opened.store.installation.get_value(ADOPTION_MARK).await
@@ -56,6 +57,41 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<OpenStore> {
         );
     }
     Ok(opened)
+}
+
+/// Opens an installation that is there: a mistyped path or name must not begin a new one.
+///
+/// # Errors
+/// A sentence for the operator; also if there is nothing yet.
+pub async fn open_existing(config: &Config, clock: Arc<dyn Clock>) -> Result<OpenStore> {
+    match config.mongo_uri {
+        Some(_) => ensure_mongodb_has_data(config).await?,
+        None => tenantry_store::ensure_has_data(&config.data_dir)?,
+    }
+    open(config, clock).await
+}
+
+#[cfg(feature = "mongodb")]
+async fn ensure_mongodb_has_data(config: &Config) -> Result<()> {
+    let options = mongodb(config).context("no MONGO_URI is set")?;
+    match tenantry_store::mongodb_has_data(&options).await? {
+        Ok(true) => Ok(()),
+        Ok(false) => bail!(
+            "The database {} has no data of Tenantry yet. Check MASTER_DB and MONGO_URI, or start the service once.",
+            options.database
+        ),
+        Err(error) => bail!(
+            "MongoDB cannot be read ({}). Check MONGO_URI, that the server runs, and that this machine reaches it.",
+            error.cause().unwrap_or("no answer")
+        ),
+    }
+}
+
+#[cfg(not(feature = "mongodb"))]
+#[expect(clippy::unused_async, reason = "as with the feature")]
+async fn ensure_mongodb_has_data(_: &Config) -> Result<()> {
+    // Opening it says what to do.
+    Ok(())
 }
 
 /// Options of the embedded engine for that directory.

@@ -174,7 +174,7 @@ impl CommandService {
     /// A sentence for the operator.
     pub async fn open(config: &Config) -> Result<Self> {
         let sources: (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-        let opened = engine::open(config, Arc::clone(&sources.0)).await?;
+        let opened = engine::open_existing(config, Arc::clone(&sources.0)).await?;
         let store = opened.store.clone();
         let outside = (None, TrustedIssuers::new(Vec::new(), Arc::new(IssuerKeyCache::new(Vec::new()))));
         match use_cases(&store, config, outside, (&sources.0, &sources.1)).await {

@@ -30,6 +30,22 @@ async fn large_text_is_compressed_and_says_so() {
     );
 }
 
+/// A cache that has stored the 200 must not lose what that depends on.
+#[tokio::test]
+async fn not_modified_varies_as_its_response_would() {
+    for given in [None, Some("Accept-Encoding")] {
+        let mut unchanged = Response::new(Body::empty());
+        *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
+        if let Some(given) = given {
+            unchanged.headers_mut().insert(header::VARY, HeaderValue::from_static(given));
+        }
+        let answer = compress(Some(Coding::Gzip), unchanged).await;
+        let vary: Vec<_> = answer.headers().get_all(header::VARY).iter().collect();
+        assert_eq!(vary, [given.unwrap_or("accept-encoding")]);
+        assert_eq!(header_of(&answer, "content-encoding"), None);
+    }
+}
+
 #[tokio::test]
 async fn response_that_does_not_pay_stays_as_it_is() {
     let mut coded = response("text/css", 5000);

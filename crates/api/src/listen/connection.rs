@@ -77,7 +77,7 @@ async fn shake_hands(stream: TcpStream, acceptor: &TlsAcceptor, pace: ReadPace) 
 async fn refuse_plain(stream: PlainStream, context: &ConnectionContext) {
     let state = Arc::new(ConnectionState::new(Arc::clone(&context.slots)));
     let malformed = Arc::clone(&context.handlers.malformed);
-    let mut socket = HttpSocket::new(ClientStream::Plain(stream), Vec::new(), state, malformed);
+    let mut socket = HttpSocket::new(ClientStream::Plain(stream), Vec::new(), state, malformed, context.peer);
     socket.refuse(HeadFault::PlainText);
     // Sends the refusal and waits, within bounds, until it has arrived. There is nothing to read.
     let _ = socket.read(&mut [0]).await;

@@ -41,7 +41,7 @@ pub async fn serve(
         idle_timeout: limits.idle_timeout,
     };
     let malformed = Arc::clone(&context.handlers.malformed);
-    let socket = HttpSocket::new(stream, held, Arc::clone(&state), malformed);
+    let socket = HttpSocket::new(stream, held, Arc::clone(&state), malformed, context.peer);
     let service = {
         let (router, options) = (context.handlers.router.clone(), Arc::clone(&context.options));
         let (peer, is_tls) = (context.peer, context.is_tls);

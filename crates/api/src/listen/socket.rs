@@ -8,6 +8,7 @@ use super::state::{ConnectionState, DISCARD_MAX_BYTES, DISCARD_PAUSE, Phase};
 use super::stream::ClientStream;
 use hyper::body::Bytes;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -23,6 +24,7 @@ pub struct HttpSocket {
     stream: Pin<Box<ClientStream>>,
     state: Arc<ConnectionState>,
     handler: MalformedHandler,
+    peer: SocketAddr,
     head: HeadCheck,
     /// Finds the end of a chunked body.
     chunks: ChunkScan,
@@ -44,11 +46,13 @@ impl HttpSocket {
         held: Vec<u8>,
         state: Arc<ConnectionState>,
         handler: MalformedHandler,
+        peer: SocketAddr,
     ) -> Self {
         Self {
             stream: Box::pin(stream),
             state,
             handler,
+            peer,
             head: HeadCheck::default(),
             chunks: ChunkScan::default(),
             held,
@@ -146,6 +150,7 @@ impl HttpSocket {
         self.state.linger();
         let request = MalformedRequest {
             fault,
+            peer: self.peer,
             origin: self.head.origin(),
             is_head_request: self.head.is_head_request(),
         };

@@ -14,6 +14,7 @@ use super::passwords::PasswordHasher;
 use super::policy::Policy;
 use super::view::{OrganizationView, Precondition, Views};
 use crate::account::{Account, CredentialChange, PasswordHash};
+use crate::audit::RequestOrigin;
 use crate::clock;
 use crate::email::EmailAddress;
 use crate::error::{Error, ErrorCode, Result};
@@ -143,7 +144,8 @@ impl Organizations {
         let now = self.sources.now();
         let id = new.id.unwrap_or_else(|| OrganizationId::new(now, self.sources.entropy()));
         let (owner_id, arguments) = self.create_arguments(owner, id, now);
-        self.executor
+        let outcome = self
+            .executor
             .begin_new(Organization {
                 id,
                 reserved: naming.reserved(),
@@ -173,7 +175,9 @@ impl Organizations {
                     arguments,
                 ))),
             })
-            .await
+            .await?;
+        RequestOrigin::note_organization(id);
+        Ok(outcome)
     }
 
     async fn prepare_owner(&self, owner: NewOwner) -> Result<PreparedOwner> {

@@ -5,11 +5,11 @@
 use crate::actor::Actor;
 use crate::ids::OrganizationId;
 use serde::{Deserialize, Serialize};
-use std::cell::{Cell, OnceCell};
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 tokio::task_local! {
-    static ORIGIN: RequestOrigin;
+    static ORIGIN: Arc<RequestOrigin>;
 }
 
 /// Where a change was asked for; empty for the service itself.
@@ -43,41 +43,65 @@ impl Origin {
 pub struct RequestOrigin {
     address: Option<IpAddr>,
     request_id: String,
-    caller: Cell<Option<(Actor, Option<OrganizationId>)>>,
-    /// The organization that the request names.
-    named: Cell<Option<OrganizationId>>,
-    issuer: OnceCell<String>,
+    noted: Mutex<Noted>,
+    issuer: OnceLock<String>,
+}
+
+/// What was found out while the request is answered.
+#[derive(Clone, Copy, Default)]
+struct Noted {
+    caller: Option<(Actor, Option<OrganizationId>)>,
+    /// The organization that the request names, or has made.
+    named: Option<OrganizationId>,
 }
 
 impl RequestOrigin {
     /// A request with that id from that address.
     #[must_use]
-    pub const fn new(address: Option<IpAddr>, request_id: String) -> Self {
-        Self { address, request_id, caller: Cell::new(None), named: Cell::new(None), issuer: OnceCell::new() }
+    pub fn new(address: Option<IpAddr>, request_id: String) -> Self {
+        Self { address, request_id, noted: Mutex::default(), issuer: OnceLock::new() }
     }
 
     /// Runs `answer` as the work of this request.
     pub async fn run<T>(self, answer: impl Future<Output = T>) -> T {
-        ORIGIN.scope(self, answer).await
+        ORIGIN.scope(Arc::new(self), answer).await
+    }
+
+    /// Makes `work`, which is to run in a task of its own, work of the request whose task this is.
+    pub fn share<F: Future>(work: F) -> impl Future<Output = F::Output> {
+        let origin = ORIGIN.try_with(Arc::clone).ok();
+        async move {
+            match origin {
+                Some(origin) => ORIGIN.scope(origin, work).await,
+                None => work.await,
+            }
+        }
+    }
+
+    fn change(change: impl FnOnce(&mut Noted)) {
+        let _ = ORIGIN
+            .try_with(|origin| change(&mut origin.noted.lock().unwrap_or_else(PoisonError::into_inner)));
+    }
+
+    fn noted(&self) -> Noted {
+        *self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes who has proven to be the caller, and the organization that the credential is bound to.
     pub fn note_caller(actor: Actor, organization: Option<OrganizationId>) {
-        let _ = ORIGIN.try_with(|origin| origin.caller.set(Some((actor, organization))));
+        Self::change(|noted| noted.caller = Some((actor, organization)));
     }
 
-    /// Notes the organization that the request is about, if that is not the one of its credential.
+    /// Notes the organization that the request is about, or has made, if that is not the one of its credential.
     pub fn note_organization(id: OrganizationId) {
-        let _ = ORIGIN.try_with(|origin| origin.named.set(Some(id)));
+        Self::change(|noted| noted.named = Some(id));
     }
 
     /// The organization that the request is about, as far as the caller may know it.
     #[must_use]
     pub fn organization() -> Option<OrganizationId> {
-        let read = ORIGIN.try_with(|origin| {
-            origin.named.get().or_else(|| origin.caller.get().and_then(|(_, organization)| organization))
-        });
-        read.ok().flatten()
+        let noted = ORIGIN.try_with(|origin| origin.noted()).ok()?;
+        noted.named.or_else(|| noted.caller.and_then(|(_, organization)| organization))
     }
 
     /// The address of the client, if it is known.
@@ -95,7 +119,7 @@ impl RequestOrigin {
     #[must_use]
     pub fn caller() -> Option<(Actor, Option<OrganizationId>, Option<IpAddr>)> {
         let read = ORIGIN.try_with(|origin| {
-            origin.caller.get().map(|(actor, organization)| (actor, organization, origin.address))
+            origin.noted().caller.map(|(actor, organization)| (actor, organization, origin.address))
         });
         read.ok().flatten()
     }

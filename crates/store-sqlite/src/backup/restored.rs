@@ -40,6 +40,27 @@ pub fn finish_restored_control(file: &Path) -> Result<usize, OpenError> {
     Ok(mails)
 }
 
+/// Makes those organizations of a restored control database ones that have written nothing: their containers are left out.
+/// Returns the first that is unknown, if one is.
+///
+/// # Errors
+/// A sentence for the operator.
+pub fn empty_organizations(
+    file: &Path,
+    organizations: impl IntoIterator<Item = OrganizationId>,
+) -> Result<Option<OrganizationId>, OpenError> {
+    let refused = |error: rusqlite::Error| schema::refused(file, &error);
+    let connection = connection::open_untouched(file).map_err(refused)?;
+    let mut unknown = None;
+    for id in organizations {
+        let set = "UPDATE organizations SET has_file = 0 WHERE id = ?1";
+        let changed = connection.execute(set, [id.as_bytes()]).map_err(refused)?;
+        unknown = unknown.or((changed == 0).then_some(id));
+    }
+    connection.close().map_err(|(_, error)| refused(error))?;
+    Ok(unknown)
+}
+
 /// When the newest record of a control database that nobody uses was made, to the second; `None` if that is unknown.
 #[must_use]
 pub fn newest_record(control: &Path) -> Option<Timestamp> {

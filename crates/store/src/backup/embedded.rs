@@ -6,10 +6,11 @@
 //! at the next start. A container that is gone means a purge: the records are copied once more, which say so.
 
 use super::error::BackupError;
-use super::format::{BackupFile, BackupManifest, BackupSummary, CONTROL, FORMAT, KEY_FILES, KeyFile};
+use super::format::{BackupFile, BackupManifest, BackupSummary, CONTROL, Damage, FORMAT, KEY_FILES, KeyFile};
 use super::progress::BackupProgress;
 use super::sink::{PutError, Sink};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::thread::park_timeout;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use tenantry_domain::clock::Clock;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_store_sqlite::backup::{
-    BackupSource, FileState, Organizations, Snapshot, SnapshotError, container_name,
+    BackupSource, FileState, Organizations, Snapshot, SnapshotError, check_container, container_name,
 };
 
 /// How often to copy a file that changes in the wrong moment.
@@ -160,8 +161,11 @@ impl DirectoryBackup<'_> {
         if let Some(known) = self.sink.known(&path)
             && known.state.as_ref().is_some_and(|earlier| state.is_unchanged_since(earlier))
         {
-            let known = BackupFile { moment, ..known.clone() };
+            let known = BackupFile { moment, damage: None, ..known.clone() };
             return Ok(Some(known));
+        }
+        if let Some(fault) = check_container(&file).map_err(BackupError::source(&file))? {
+            return self.keep_damaged(id, fault).map(Some);
         }
         for attempt in 0..ATTEMPTS {
             let moment = self.clock.now();
@@ -182,6 +186,28 @@ impl DirectoryBackup<'_> {
             }
         }
         Err(BackupError::Source { file, cause: "it changed during each attempt".into() })
+    }
+
+    /// Keeps what there is of a damaged container: the copy of an earlier backup, or else the file as it is.
+    fn keep_damaged(&mut self, id: OrganizationId, fault: String) -> Result<BackupFile, BackupError> {
+        let (file, path) = (self.source.container(id), container_name(id));
+        let is_good = |known: &&BackupFile| known.damage.as_ref().is_none_or(|damage| damage.is_earlier);
+        if let Some(known) = self.sink.known(&path).filter(is_good) {
+            return Ok(BackupFile { damage: Some(Damage { fault, is_earlier: true }), ..known.clone() });
+        }
+        let failed = BackupError::source_io(&file);
+        let moment = self.clock.now();
+        let content = File::open(&file).map_err(&failed)?;
+        let bytes = content.metadata().map_err(&failed)?.len();
+        let kept = match self.sink.put(&path, bytes, &mut content.take(bytes)) {
+            Ok(kept) => kept,
+            Err(PutError::Write(error)) => return Err(error),
+            Err(PutError::Read(error)) => return Err(failed(error)),
+        };
+        self.bytes += bytes;
+        let damage = Some(Damage { fault, is_earlier: false });
+        let copied = backup_file(&path, bytes, kept, None, self.clock);
+        Ok(BackupFile { organization: Some(id), moment, damage, ..copied })
     }
 
     /// Copies the control database; returns the organizations that are in it.
@@ -251,6 +277,7 @@ fn backup_file(
         object: kept.object,
         kept: kept.kept,
         state,
+        damage: None,
     }
 }
 
@@ -265,7 +292,7 @@ pub(super) fn copy_key(
     const MAX_BYTES: u64 = 1 << 16;
     let failed = BackupError::source_io(file);
     let mut bytes = zeroize::Zeroizing::new(Vec::new());
-    match std::fs::File::open(file) {
+    match File::open(file) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         opened => _ = opened.map_err(&failed)?.take(MAX_BYTES).read_to_end(&mut bytes).map_err(&failed)?,
     }

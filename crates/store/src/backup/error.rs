@@ -3,7 +3,11 @@
 use crate::error::OpenError;
 use std::io;
 use std::path::{Path, PathBuf};
+use tenantry_domain::ids::OrganizationId;
 use tenantry_store_sqlite::backup::SnapshotError;
+
+/// How many damaged containers an error names.
+const NAMED_MAX: usize = 100;
 
 /// A backup or restore has stopped. Former backups are as they were.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +65,24 @@ pub enum BackupError {
         /// The directory.
         directory: PathBuf,
     },
+    /// The path of a directory of backups is that of a file.
+    #[error(
+        "{file} is a file, and not a directory of backups. A backup that is one stream is restored from standard input: \
+         `tenantry restore - < {file}`."
+    )]
+    NotDirectory {
+        /// The file.
+        file: PathBuf,
+    },
+    /// It is unknown whether the next backup is to be encrypted.
+    #[error(
+        "It is unknown whom to encrypt to: the manifest of the backup {id} is damaged. Say it with --recipient or \
+         --passphrase-file, or with --unencrypted."
+    )]
+    UnknownProtection {
+        /// The name of that backup.
+        id: String,
+    },
     /// Another process works with the backups.
     #[error("Another process works with the backups in {directory}. Wait until it ends.")]
     InUse {
@@ -94,6 +116,17 @@ pub enum BackupError {
     Damaged {
         /// What is wrong with what.
         what: String,
+    },
+    /// Containers of a backup are damaged, and the rest is not.
+    #[error(
+        "The backup is damaged: {what}. Take another one, or restore the others with {flags}: organizations that are left out \
+         come back empty."
+    )]
+    DamagedContainers {
+        /// What is wrong with which.
+        what: String,
+        /// The flags that leave them out.
+        flags: String,
     },
     /// A newer version has made it.
     #[error(
@@ -143,6 +176,18 @@ impl BackupError {
     /// For a place that is read.
     pub(super) fn not_readable(place: &Path) -> impl Fn(io::Error) -> Self + '_ {
         move |error| Self::NotReadable { place: place.to_owned(), cause: error.to_string() }
+    }
+
+    /// For containers: what is wrong with each.
+    pub(super) fn damaged_containers(damaged: &[(OrganizationId, String)]) -> Self {
+        let named = damaged.iter().take(NAMED_MAX);
+        let mut what: Vec<_> = named.clone().map(|(_, what)| what.clone()).collect();
+        let mut flags: Vec<_> = named.map(|(id, _)| format!("--without {id}")).collect();
+        if damaged.len() > NAMED_MAX {
+            what.push(format!("and {} more", damaged.len() - NAMED_MAX));
+            flags.push("…".to_owned());
+        }
+        Self::DamagedContainers { what: what.join("; "), flags: flags.join(" ") }
     }
 
     pub(super) fn damaged(what: impl Into<String>) -> Self {

@@ -84,6 +84,18 @@ pub struct BackupFile {
     /// By which a later backup sees that nothing was written since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<FileState>,
+    /// Set if the container was damaged when the backup was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<Damage>,
+}
+
+/// What a check of a container has found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Damage {
+    /// What is wrong with it.
+    pub fault: String,
+    /// Whether the backup has an earlier copy instead, which is good; if not, it has the damaged file.
+    pub is_earlier: bool,
 }
 
 /// The last line.
@@ -130,6 +142,19 @@ impl BackupManifest {
         let end = End { end: self.files.len() as u64, sha256: hasher.finish() };
         serde_json::to_writer(&mut *out, &end)?;
         out.write_all(b"\n")
+    }
+
+    /// Reads the head of one, which may be damaged after it.
+    ///
+    /// # Errors
+    /// `Damaged`, with `name` in it; `NewerFormat`.
+    pub(super) fn read_summary(name: &str, mut input: impl BufRead) -> Result<BackupSummary, BackupError> {
+        summary(name, &next_line(name, &mut input)?.ok_or_else(|| damaged(name, "is empty"))?)
+    }
+
+    /// The organizations whose containers were damaged when the backup was made.
+    pub fn damaged(&self) -> impl Iterator<Item = (OrganizationId, &BackupFile, &Damage)> {
+        self.files.iter().filter_map(|file| Some((file.organization?, file, file.damage.as_ref()?)))
     }
 
     /// Reads one.
@@ -205,6 +230,7 @@ mod tests {
             object: "ab".repeat(32),
             kept: 4300,
             state: None,
+            damage: None,
         };
         let summary = BackupSummary {
             format: FORMAT,

@@ -297,5 +297,15 @@ fn put(file: &Path, path: &str, sink: &mut dyn Sink, clock: &dyn Clock) -> Resul
     })?;
     let (object, kept) = (kept.object, kept.kept);
     let path = path.to_owned();
-    Ok(BackupFile { path, organization: None, moment, until: None, bytes, object, kept, state: None })
+    Ok(BackupFile {
+        path,
+        organization: None,
+        moment,
+        until: None,
+        bytes,
+        object,
+        kept,
+        state: None,
+        damage: None,
+    })
 }

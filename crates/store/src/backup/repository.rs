@@ -6,6 +6,7 @@
 //! backups/<id>.jsonl      a manifest per complete backup
 //! objects/<xx>/<hash>     files, named by the SHA-256 of what is kept, which is encrypted or not
 //! unfinished/             what an interrupted backup has left; the next one goes on with it
+//! damaged/                manifests and objects that a repair has set aside
 //! ```
 
 mod objects;
@@ -33,6 +34,7 @@ const HEAD: &str = "tenantry-backups.json";
 const HEAD_TEXT: &str = "{\"format\":1}\n";
 const PASSPHRASE: &str = "passphrase.age";
 const BACKUPS: &str = "backups";
+const DAMAGED: &str = "damaged";
 const UNFINISHED: &str = "unfinished";
 const JOURNAL: &str = "journal.jsonl";
 const MANIFEST_ENDING: &str = ".jsonl";
@@ -51,6 +53,9 @@ impl Repository {
     /// # Errors
     /// It has something else in it, is in use, or cannot be written.
     pub fn create(directory: &Path) -> Result<Self, BackupError> {
+        if directory.is_file() {
+            return Err(BackupError::NotDirectory { file: directory.to_owned() });
+        }
         let failed = BackupError::not_writable(directory);
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(&failed)?;
         let is_empty = fs::read_dir(directory).map_err(&failed)?.next().is_none();
@@ -70,8 +75,24 @@ impl Repository {
     /// # Errors
     /// It has no backups, a backup is being made in it, or it cannot be read.
     pub fn open(directory: &Path) -> Result<Self, BackupError> {
-        fs::read_dir(directory).map_err(BackupError::not_readable(directory))?;
+        Self::ensure_directory(directory)?;
         Self::lock(directory, false)
+    }
+
+    /// Opens the directory for a repair, by this process alone.
+    ///
+    /// # Errors
+    /// It has no backups, is in use, or cannot be read.
+    pub fn open_alone(directory: &Path) -> Result<Self, BackupError> {
+        Self::ensure_directory(directory)?;
+        Self::lock(directory, true)
+    }
+
+    fn ensure_directory(directory: &Path) -> Result<(), BackupError> {
+        if directory.is_file() {
+            return Err(BackupError::NotDirectory { file: directory.to_owned() });
+        }
+        fs::read_dir(directory).map_err(BackupError::not_readable(directory)).map(|_| ())
     }
 
     fn lock(directory: &Path, is_exclusive: bool) -> Result<Self, BackupError> {
@@ -125,6 +146,29 @@ impl Repository {
         BackupManifest::read(id, BufReader::new(opened))
     }
 
+    /// The newest backup whose manifest is whole, and the names of newer ones whose manifest is damaged.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn newest_whole(&self) -> Result<(Option<BackupManifest>, Vec<String>), BackupError> {
+        let mut damaged = Vec::new();
+        for id in self.ids()?.into_iter().rev() {
+            match self.manifest(Some(&id)) {
+                Ok(manifest) => return Ok((Some(manifest), damaged)),
+                Err(BackupError::Damaged { .. }) => damaged.push(id),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((None, damaged))
+    }
+
+    /// Whether the head of that manifest can be read, and says that nothing was encrypted.
+    fn was_plain(&self, id: &str) -> bool {
+        let opened = File::open(self.manifest_file(id)).ok();
+        let summary = opened.and_then(|file| BackupManifest::read_summary(id, BufReader::new(file)).ok());
+        summary.is_some_and(|summary| summary.recipients.is_empty())
+    }
+
     fn manifest_file(&self, id: &str) -> PathBuf {
         self.directory.join(BACKUPS).join(format!("{id}{MANIFEST_ENDING}"))
     }
@@ -152,12 +196,8 @@ impl Repository {
     /// # Errors
     /// The protection does not fit the directory, or it cannot be written.
     pub fn start(self, protection: &Protection, now: Timestamp) -> Result<RepositorySink, BackupError> {
-        let former = match self.manifest(None) {
-            Ok(manifest) => Some(manifest),
-            Err(BackupError::NoBackup { .. }) => None,
-            Err(error) => return Err(error),
-        };
-        let recipients = self.recipients(protection, former.as_ref())?;
+        let (former, damaged) = self.newest_whole()?;
+        let recipients = self.recipients(protection, former.as_ref(), &damaged)?;
         let texts = recipients.as_ref().map(Recipients::texts).unwrap_or_default();
         // What was encrypted to others, or not at all, is of no use now.
         let former = former.filter(|former| former.summary.recipients == texts);
@@ -175,7 +215,16 @@ impl Repository {
         let id = self.new_id(now)?;
         let is_encrypted = recipients.is_some();
         let started = StartedBackup { id, began: now, recipients: texts, is_encrypted };
-        Ok(RepositorySink { repository: self, objects, recipients, started, known, journal, added: 0 })
+        Ok(RepositorySink {
+            repository: self,
+            objects,
+            recipients,
+            started,
+            known,
+            journal,
+            added: 0,
+            damaged,
+        })
     }
 
     fn new_id(&self, now: Timestamp) -> Result<String, BackupError> {
@@ -190,6 +239,7 @@ impl Repository {
         &self,
         protection: &Protection,
         former: Option<&BackupManifest>,
+        damaged: &[String],
     ) -> Result<Option<Recipients>, BackupError> {
         Ok(match protection {
             Protection::Unencrypted => None,
@@ -198,7 +248,11 @@ impl Repository {
                 Some(former) if !former.summary.recipients.is_empty() => {
                     Some(Recipients::parse(former.summary.recipients.iter().map(String::as_str))?)
                 }
-                _ => None,
+                // The one that is damaged may have been encrypted: never go on in plain text by mistake.
+                _ => match damaged.iter().find(|id| !self.was_plain(id)) {
+                    Some(id) => return Err(BackupError::UnknownProtection { id: id.clone() }),
+                    None => None,
+                },
             },
             Protection::Passphrase(passphrase) => Some(match self.protected_key()? {
                 Some(protected) => recipient_of(&protected, passphrase)?,
@@ -223,9 +277,16 @@ pub struct RepositorySink {
     known: HashMap<String, BackupFile>,
     journal: BufWriter<File>,
     added: u64,
+    damaged: Vec<String>,
 }
 
 impl RepositorySink {
+    /// The names of former backups whose manifests are damaged, newer than the one that this goes on from.
+    #[must_use]
+    pub fn damaged(&self) -> &[String] {
+        &self.damaged
+    }
+
     /// The directory again, with the lock.
     #[must_use]
     pub fn into_repository(self) -> Repository {

@@ -8,7 +8,7 @@ mod moves;
 mod organization;
 
 use super::error::BackupError;
-use super::format::{BackupFile, BackupManifest, BackupSummary, CONTROL, KEY_FILES};
+use super::format::{BackupFile, BackupManifest, BackupSummary, CONTROL, Damage, KEY_FILES};
 use super::progress::BackupProgress;
 use crate::EmbeddedOptions;
 use jiff::Timestamp;
@@ -26,7 +26,8 @@ use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::restored;
 use tenantry_store_sqlite::Sqlite;
 use tenantry_store_sqlite::backup::{
-    BackupSource, check_restored_container, container_name, finish_restored_control, newest_record,
+    BackupSource, check_restored_container, container_name, empty_organizations, finish_restored_control,
+    newest_record,
 };
 
 pub use moves::is_restoring;
@@ -43,7 +44,7 @@ pub trait BackupReader {
     fn organizations(&self) -> Option<u64>;
 
     /// Calls `visit` for each file that is wanted. A path may come again; then the last one counts. Returns what is in
-    /// the backup, once all that is wanted was read and is what was written.
+    /// the backup, once all that is wanted was read and is what was written; containers that are not are marked as damaged.
     ///
     /// # Errors
     /// It is damaged, or cannot be opened.
@@ -72,6 +73,8 @@ pub struct RestoreReport {
     pub organizations: Vec<Restored>,
     /// Mails that waited to be sent, and are gone.
     pub mails: usize,
+    /// Organizations whose data was left out: they are empty.
+    pub left_out: BTreeSet<OrganizationId>,
 }
 
 /// How a restore marks what it restores.
@@ -82,7 +85,7 @@ pub struct Marking<'a> {
     pub entropy: &'a dyn Entropy,
 }
 
-/// Restores the backup into `data_dir`, which must be empty. `None` if that was done by an earlier try, and the last step
+/// Restores the backup into `data_dir`, which must be empty; organizations `without` come back empty. `None` if that was done by an earlier try, and the last step
 /// alone was left.
 ///
 /// # Errors
@@ -90,6 +93,7 @@ pub struct Marking<'a> {
 pub async fn restore_data_dir(
     reader: &mut dyn BackupReader,
     data_dir: &Path,
+    without: &BTreeSet<OrganizationId>,
     marking: &Marking<'_>,
     tell: &mut dyn FnMut(BackupProgress),
 ) -> Result<Option<RestoreReport>, BackupError> {
@@ -98,7 +102,7 @@ pub async fn restore_data_dir(
         return Ok(None);
     }
     let staging = target.begin()?;
-    let report = unpack(reader, &staging, tell)?;
+    let report = unpack(reader, &staging, without, tell)?;
     mark(&staging, &report.summary, marking).await?;
     target.complete()?;
     Ok(Some(report))
@@ -111,21 +115,24 @@ pub async fn restore_data_dir(
 pub fn rehearse_restore(
     reader: &mut dyn BackupReader,
     scratch: &Path,
+    without: &BTreeSet<OrganizationId>,
     tell: &mut dyn FnMut(BackupProgress),
 ) -> Result<RestoreReport, BackupError> {
-    unpack(reader, scratch, tell)
+    unpack(reader, scratch, without, tell)
 }
 
-/// Writes all files of the backup to `staging`, and checks them.
+/// Writes all files of the backup to `staging`, but for the containers of those `without`, and checks them.
 pub(super) fn unpack(
     reader: &mut dyn BackupReader,
     staging: &Path,
+    without: &BTreeSet<OrganizationId>,
     tell: &mut dyn FnMut(BackupProgress),
 ) -> Result<RestoreReport, BackupError> {
+    let is_wanted = |path: &str| container_of(path).is_none_or(|id| !without.contains(&id));
     let of = reader.organizations();
     let (mut organizations, mut bytes) = (0, 0);
     let mut written = BTreeSet::new();
-    let manifest = reader.each(&|_| true, &mut |path, content| {
+    let manifest = reader.each(&is_wanted, &mut |path, content| {
         bytes += write(staging, path, content)?;
         written.insert(path.to_owned());
         organizations += u64::from(container_of(path).is_some());
@@ -140,11 +147,15 @@ pub(super) fn unpack(
         let file = staging.join(path);
         fs::remove_file(&file).map_err(BackupError::not_writable(&file))?;
     }
-    let mut organizations = check(&manifest, staging)?;
+    let files = manifest.files.iter().filter(|file| is_wanted(&file.path));
+    let mut organizations = check(files, staging)?;
     let mails = finish_restored_control(&staging.join(CONTROL))?;
+    if let Some(unknown) = empty_organizations(&staging.join(CONTROL), without.iter().copied())? {
+        return Err(BackupError::NoSuchOrganization { organization: unknown.to_string() });
+    }
     ensure_complete(staging, manifest.summary.records, &mut organizations)?;
     sync_all(staging)?;
-    Ok(RestoreReport { summary: manifest.summary, organizations, mails })
+    Ok(RestoreReport { summary: manifest.summary, organizations, mails, left_out: without.clone() })
 }
 
 /// The organization whose container has that path.
@@ -172,18 +183,28 @@ fn write(staging: &Path, path: &str, content: &mut dyn Read) -> Result<u64, Back
     })
 }
 
-/// Checks every container.
-fn check(manifest: &BackupManifest, staging: &Path) -> Result<Vec<Restored>, BackupError> {
-    let mut organizations = Vec::new();
-    for file in &manifest.files {
-        organizations.extend(check_file(file, staging)?);
+/// Checks every container; all that are damaged are named at once.
+fn check<'a>(
+    files: impl Iterator<Item = &'a BackupFile>,
+    staging: &Path,
+) -> Result<Vec<Restored>, BackupError> {
+    let (mut organizations, mut damaged) = (Vec::new(), Vec::new());
+    for file in files {
+        match (check_file(file, staging), file.organization) {
+            (Ok(restored), _) => organizations.extend(restored),
+            (Err(BackupError::Damaged { what }), Some(id)) => damaged.push((id, what)),
+            (Err(error), _) => return Err(error),
+        }
     }
-    Ok(organizations)
+    if damaged.is_empty() { Ok(organizations) } else { Err(BackupError::damaged_containers(&damaged)) }
 }
 
 /// Checks a file; the organization whose container it is.
 fn check_file(file: &BackupFile, staging: &Path) -> Result<Option<Restored>, BackupError> {
     let path = staging.join(&file.path);
+    if let Some(Damage { fault, is_earlier: false }) = &file.damage {
+        return Err(BackupError::damaged(format!("{} ({fault})", file.path)));
+    }
     let length = fs::metadata(&path).map_err(BackupError::not_readable(&path))?.len();
     if length != file.bytes {
         return Err(BackupError::damaged(format!("{} has {length} bytes and not {}", file.path, file.bytes)));

@@ -5,9 +5,12 @@ use super::error::BackupError;
 use super::progress::BackupProgress;
 use super::restore::{BackupReader, Marking, RestoreReport, mark, unpack};
 use crate::transfer::side::OpenSide;
-use crate::{EmbeddedOptions, MongoOptions, Side, TRANSFER_MARK, TransferError, TransferProgress, transfer};
+use crate::transfer::transfer_for_restore;
+use crate::{EmbeddedOptions, MongoOptions, Side, TRANSFER_MARK, TransferError, TransferProgress};
+use std::collections::BTreeSet;
 use std::path::Path;
 use tenantry_domain::app::operator;
+use tenantry_domain::ids::OrganizationId;
 
 /// Restores the backup; `scratch` is an empty directory of ours, with room for all of it.
 ///
@@ -17,11 +20,12 @@ pub async fn restore_mongodb(
     reader: &mut dyn BackupReader,
     mongodb: &MongoOptions,
     scratch: &Path,
+    without: &BTreeSet<OrganizationId>,
     marking: &Marking<'_>,
     tell: &mut (dyn FnMut(BackupProgress) + Send),
 ) -> Result<RestoreReport, BackupError> {
     ensure_empty(mongodb).await?;
-    let report = unpack(reader, scratch, tell)?;
+    let report = unpack(reader, scratch, without, tell)?;
     mark(scratch, &report.summary, marking).await?;
     let options = EmbeddedOptions { data_dir: scratch.to_owned(), clock: marking.clock.clone(), readers: 1 };
     let bytes = report.summary.bytes;
@@ -30,7 +34,7 @@ pub async fn restore_mongodb(
             tell(BackupProgress { organizations, of: Some(of), bytes });
         }
     };
-    match transfer(&Side::Embedded(options), &Side::MongoDb(mongodb.clone()), &mut told).await {
+    match transfer_for_restore(&Side::Embedded(options), &Side::MongoDb(mongodb.clone()), &mut told).await {
         Ok(_) => Ok(report),
         Err(TransferError::Busy { organization }) => Err(BackupError::Transfer(format!(
             "{organization} was in the middle of a change when the backup was made. Restore the backup into a data \

@@ -49,7 +49,7 @@ pub fn command() -> Command {
 pub fn run(matches: &ArgMatches) -> Result<ExitCode> {
     #[cfg(feature = "crash-points")]
     crate::failpoints::arm();
-    let config = Config::load(matches, config::environment(), Some(Path::new(".env")))?;
+    let config = Config::load_for_command(matches, config::environment(), Some(Path::new(".env")))?;
     let options = options(&config, matches)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let progress = Progress::new();

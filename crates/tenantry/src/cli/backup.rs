@@ -27,7 +27,7 @@ pub fn run(matches: &ArgMatches) -> ExitCode {
     let done = match matches.subcommand() {
         Some(("list", matches)) => view::list(matches).map(|()| true),
         Some((_, matches)) => verify(matches),
-        None => back_up(matches).map(|()| true),
+        None => back_up(matches),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -46,10 +46,12 @@ pub fn progress_line(verb: &str, step: BackupProgress) -> String {
     format!("{verb} {organizations}{of} organizations, {}", size(bytes))
 }
 
-fn back_up(matches: &ArgMatches) -> Result<()> {
-    let config = Config::load(matches, config::environment(), Some(Path::new(".env")))?;
+/// Whether nothing that was copied is damaged.
+fn back_up(matches: &ArgMatches) -> Result<bool> {
+    let config = Config::load_for_command(matches, config::environment(), Some(Path::new(".env")))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let place = place(matches);
+    refuse_inside(place, &config)?;
     let with_keys = !matches.get_flag("without-keys");
     let keys = if with_keys { key_files(&config.data_dir) } else { Vec::new() };
     let protection = arguments::protection(matches)?;
@@ -58,25 +60,66 @@ fn back_up(matches: &ArgMatches) -> Result<()> {
         let mut sink = StreamSink::start(Box::new(std::io::stdout()), &protection, clock.now())?;
         let manifest = copy(matches, &config, with_keys, &mut sink, &clock)?;
         complain(&view::summary(&manifest));
-        return Ok(());
+        return Ok(!complain_of_damage(&manifest));
     }
     refuse_unprotected(&keys, matches!(protection, Protection::Inherited) && !inherits_encryption(place))?;
     let mut sink = Repository::create(place)?.start(&protection, clock.now())?;
+    let damaged = sink.damaged().to_vec();
+    damaged.iter().for_each(|id| complain(&view::damaged_manifest(place, id)));
     let manifest = copy(matches, &config, with_keys, &mut sink, &clock)?;
     say(&view::summary(&manifest));
+    let is_damaged = complain_of_damage(&manifest);
+    if manifest.damaged().any(|(_, _, damage)| !damage.is_earlier) {
+        // An older one may have what this one lacks.
+        return Ok(false);
+    }
     if let Some(retention) = arguments::retention(matches, manifest.summary.began) {
         let pruned = sink.into_repository().prune(&retention)?;
         if pruned.backups > 0 {
             say(&format!("Removed {} older backups, {}.", pruned.backups, size(pruned.bytes)));
         }
+        let others = pruned.damaged.iter().filter(|id| !damaged.contains(id));
+        others.for_each(|id| complain(&view::damaged_manifest(place, id)));
+    }
+    Ok(!is_damaged)
+}
+
+/// Says which containers are damaged; whether there are any.
+fn complain_of_damage(manifest: &BackupManifest) -> bool {
+    let mut is_damaged = false;
+    for (id, file, damage) in manifest.damaged() {
+        complain(&view::damaged_container(id, file, damage));
+        is_damaged = true;
+    }
+    is_damaged
+}
+
+/// Refuses a place inside the data directory: what becomes of that directory becomes of its backups.
+fn refuse_inside(place: &Path, config: &Config) -> Result<()> {
+    // The place itself need not exist yet.
+    let mut existing = Path::new(".").join(place);
+    while !existing.exists() && existing.pop() {}
+    let (Ok(data_dir), Ok(existing)) = (config.data_dir.canonicalize(), existing.canonicalize()) else {
+        return Ok(());
+    };
+    if place != Path::new(STREAM) && existing.starts_with(&data_dir) {
+        bail!(
+            "{} is inside the data directory {}: what happens to that would happen to the backups. Choose a place outside \
+             of it, best on another disk",
+            place.display(),
+            config.data_dir.display()
+        );
     }
     Ok(())
 }
 
 /// Whether the newest backup of that directory is encrypted: then the next one is, too.
 fn inherits_encryption(place: &Path) -> bool {
-    let newest = Repository::open(place).and_then(|repository| repository.manifest(None));
-    newest.is_ok_and(|manifest| !manifest.summary.recipients.is_empty())
+    let newest = Repository::open(place).and_then(|repository| repository.newest_whole());
+    newest.is_ok_and(|(newest, damaged)| {
+        // What is damaged may have been encrypted: then the start of the backup asks.
+        !damaged.is_empty() || newest.is_some_and(|newest| !newest.summary.recipients.is_empty())
+    })
 }
 
 /// Refuses to copy keys in plain text, unless that was asked for.
@@ -145,10 +188,28 @@ pub fn scratch(matches: &ArgMatches) -> Result<Scratch> {
     })
 }
 
+/// What to do about damaged files; `aside`: so many were set aside.
+fn way_out(place: &Path, aside: Option<usize>) -> String {
+    let place = place.display();
+    match aside {
+        None => format!(
+            "Run `tenantry backup verify {place} --repair`: it sets damaged files aside, and the next backup copies them again \
+             from the installation. Check the disk, too."
+        ),
+        Some(files) => format!(
+            "Set aside in {place}/damaged: {files} files. Run `tenantry backup {place}` now: it copies again what the \
+             installation still has. Older backups are whole again only where that is the same; remove those that still \
+             fail. Check the disk, too."
+        ),
+    }
+}
+
 fn verify(matches: &ArgMatches) -> Result<bool> {
     let progress = Progress::new();
     let id = matches.get_one::<String>("backup").map(String::as_str);
-    let repository = Repository::open(place(matches))?;
+    let is_repair = matches.get_flag("repair");
+    let place = place(matches);
+    let repository = if is_repair { Repository::open_alone(place)? } else { Repository::open(place)? };
     let verified = repository.verify(id, &mut |step| progress.show(&progress_line("verified", step)))?;
     drop(progress);
     verified.failures.iter().for_each(|failure| say(failure));
@@ -161,6 +222,7 @@ fn verify(matches: &ArgMatches) -> Result<bool> {
         ));
     } else {
         say(&format!("Failed: {failures}, in {backups} backups with {objects} files."));
+        say(&way_out(place, if is_repair { Some(repository.set_aside(&verified)?) } else { None }));
     }
     Ok(failures == 0)
 }

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use tenantry_domain::app::operator::{self, OPERATOR_KEY_PREFIX};
@@ -204,6 +205,13 @@ impl Client {
 
     fn unanswered(&self, error: &reqwest::Error) -> ClientError {
         let (base, cause) = (&self.base, cause(error));
+        if is_refused_certificate(error) {
+            return ClientError::Other(format!(
+                "The certificate of the server at {base} is refused ({cause}).\n\
+                 Call the server by a name in its certificate. If no public authority has issued it, set SSL_CERT_FILE to a \
+                 PEM file with the certificate of the authority that has."
+            ));
+        }
         if error.is_connect() {
             return ClientError::Unreachable(format!(
                 "No server answers at {base} ({cause}).\n\
@@ -241,6 +249,20 @@ pub fn local_url(scheme: &str, address: SocketAddr) -> Result<Url, ClientError> 
 
 fn strange(url: &Url, status: StatusCode) -> ClientError {
     ClientError::Other(format!("{url} answered {status}, but not as Tenantry does. Is that its URL?"))
+}
+
+/// Whether the handshake ended because this side does not trust the certificate of the server.
+fn is_refused_certificate(error: &reqwest::Error) -> bool {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))) {
+            return true;
+        }
+        // The source of an I/O error is that of what it wraps, which it leaves out.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = wrapped.map_or_else(|| error.source(), |wrapped| Some(wrapped));
+    }
+    false
 }
 
 /// The innermost reason, which is the one that says something.

@@ -48,7 +48,14 @@ pub fn command() -> Command {
             "Also upgrade a copy of the data, file by file, and check it; on MongoDB, say which steps would run",
         ))
         .arg(rehearsal::directory_argument())
+        .arg(switch(
+            CONTAINERS,
+            "Check every page of every organization's file as well; reads them all, so it takes as long as copying them",
+        ))
 }
+
+/// The switch that checks the files of all organizations.
+const CONTAINERS: &str = "containers";
 
 /// Runs the command.
 pub fn run(matches: &ArgMatches) -> ExitCode {
@@ -103,6 +110,9 @@ fn examine(report: &mut Report, matches: &ArgMatches) {
     }
     let inspection = tenantry_store::inspect(&client.data_dir);
     records::examine(report, &inspection, SystemClock.now());
+    if matches.get_flag(CONTAINERS) {
+        records::check_containers(report, &client.data_dir);
+    }
     let Ok(config) = config else { return };
     keys::examine(report, &config, &inspection);
     let in_use = inspection.in_use.as_ref().ok().copied();

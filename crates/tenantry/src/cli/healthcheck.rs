@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 use clap::{Arg, ArgMatches, Command, value_parser};
 use reqwest::{Method, Url};
 use serde::Deserialize;
+use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
@@ -67,8 +68,11 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let probe = if matches.get_flag("live") { "livez" } else { "readyz" };
     let timeout = Duration::from_secs(matches.get_one("timeout").copied().unwrap_or(3));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let asked =
-        runtime.block_on(async { tokio::time::timeout(timeout, ask(url.clone(), files, probe)).await });
+    let is_live = Cell::new(false);
+    let asked = runtime.block_on(async {
+        let answer = ask(url.clone(), files.clone(), probe);
+        tokio::time::timeout(timeout, while_asking_life(answer, &url, files, timeout / 2, &is_live)).await
+    });
     let seconds = timeout.as_secs();
     match asked {
         Ok(Ok(())) => {
@@ -80,7 +84,30 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         }
         Ok(Err(ClientError::Unreachable(_))) => bail!("nothing answers at {url}"),
         Ok(Err(error)) => bail!("the service at {url} does not answer as it should: {error}"),
+        Err(_) if is_live.get() => bail!(
+            "the service at {url} is not ready: it runs, and does not know within {seconds} seconds whether it can write; its \
+             log says why"
+        ),
         Err(_) => bail!("{url} does not answer within {seconds} seconds"),
+    }
+}
+
+/// The outcome of `answer`. If that takes longer than `pause`, notes meanwhile whether the process responds.
+async fn while_asking_life<T>(
+    answer: impl Future<Output = T>,
+    url: &Url,
+    files: Option<PairFiles>,
+    pause: Duration,
+    is_live: &Cell<bool>,
+) -> T {
+    let life = async {
+        tokio::time::sleep(pause).await;
+        is_live.set(ask(url.clone(), files, "livez").await.is_ok());
+        std::future::pending().await
+    };
+    tokio::select! {
+        answer = answer => answer,
+        never = life => never,
     }
 }
 

@@ -42,7 +42,7 @@ pub fn command() -> Command {
 /// A sentence for the operator.
 pub fn run(matches: &ArgMatches) -> Result<()> {
     let Some(("test", matches)) = matches.subcommand() else { bail!("there is no such command") };
-    let config = Config::load(matches, config::environment(), Some(Path::new(".env")))?;
+    let config = Config::load_for_command(matches, config::environment(), Some(Path::new(".env")))?;
     let postman = Postman::new(&config)?;
     let postman = postman.context("no mail is sent: set SMTP_URL, MAIL_FROM and PUBLIC_URL")?;
     let address = matches.get_one::<EmailAddress>("address").context("an address is required")?;

@@ -48,7 +48,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         say(&operator::generate(&SystemEntropy));
         return Ok(());
     }
-    let config = Config::load(matches, config::environment(), Some(Path::new(".env")))?;
+    let config = Config::load_for_command(matches, config::environment(), Some(Path::new(".env")))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let key = runtime.block_on(replace(&config))?;
     say(&match key {
@@ -63,7 +63,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
 async fn replace(config: &Config) -> Result<OperatorKey> {
     // Before the engine is opened, which makes a data directory.
     operator_key::given(config)?;
-    let opened = engine::open(config, Arc::new(SystemClock)).await?;
+    let opened = engine::open_existing(config, Arc::new(SystemClock)).await?;
     let replaced = operator_key::replace(&opened.store, config, &SystemEntropy).await;
     opened.close().await;
     replaced

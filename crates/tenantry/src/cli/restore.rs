@@ -11,11 +11,13 @@ use crate::config::{self, Config};
 use crate::engine;
 use crate::system::{SystemClock, SystemEntropy};
 use anyhow::Result;
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use source::open;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tenantry_domain::clock::Clock;
+use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::restored;
 use tenantry_store::backup::{BackupReader, Marking, RestoreReport, rehearse_restore, restore_data_dir};
 use tokio::runtime::Runtime;
@@ -78,6 +80,15 @@ pub fn command() -> Command {
         .arg(work_dir_argument(
             "Where to put files of a rehearsal, and on MongoDB; needs room for the whole backup",
         ))
+        .arg(
+            Arg::new("without")
+                .long("without")
+                .value_name("ID")
+                .action(ArgAction::Append)
+                .conflicts_with("organization")
+                .value_parser(|text: &str| text.parse::<OrganizationId>().map_err(|_| "must be the id of an organization"))
+                .help("Leave out the data of this organization, which comes back empty; may be given several times"),
+        )
         .args(organization::arguments())
         .subcommand(
             config::flags_showing(Command::new("confirm"), &SHOWN)
@@ -99,7 +110,7 @@ pub fn command() -> Command {
 /// A sentence that names the obstacle and the fix.
 pub fn run(matches: &ArgMatches) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let load = |matches| Config::load(matches, config::environment(), Some(Path::new(".env")));
+    let load = |matches| Config::load_for_command(matches, config::environment(), Some(Path::new(".env")));
     match matches.subcommand() {
         Some(("confirm", matches)) => runtime.block_on(confirm(&load(matches)?)),
         Some((_, matches)) => runtime.block_on(mark(&load(matches)?)),
@@ -113,13 +124,19 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     }
 }
 
+/// The organizations whose data is left out.
+fn without(matches: &ArgMatches) -> BTreeSet<OrganizationId> {
+    matches.get_many("without").into_iter().flatten().copied().collect()
+}
+
 fn restore(matches: &ArgMatches, config: &Config, runtime: &Runtime) -> Result<()> {
     let mut reader = open(matches)?;
+    let without = without(matches);
     let progress = Progress::new();
     let mut tell = |step| progress.show(&progress_line("restored", step));
     if matches.get_flag("rehearse") {
         let scratch = backup::scratch(matches)?;
-        let report = rehearse_restore(&mut *reader, scratch.path(), &mut tell)?;
+        let report = rehearse_restore(&mut *reader, scratch.path(), &without, &mut tell)?;
         drop(progress);
         return print(matches, &report, "A restore would bring");
     }
@@ -127,7 +144,7 @@ fn restore(matches: &ArgMatches, config: &Config, runtime: &Runtime) -> Result<(
     let report = if config.mongo_uri.is_some() {
         Some(to_mongodb(matches, config, runtime, &mut *reader, &marking, &mut tell)?)
     } else {
-        runtime.block_on(restore_data_dir(&mut *reader, &config.data_dir, &marking, &mut tell))?
+        runtime.block_on(restore_data_dir(&mut *reader, &config.data_dir, &without, &marking, &mut tell))?
     };
     drop(progress);
     match report {
@@ -154,11 +171,17 @@ fn print(matches: &ArgMatches, report: &RestoreReport, verb: &str) -> Result<()>
                 })
             })
             .collect();
-        let report = serde_json::json!({ "backup": report.summary, "organizations": listed });
+        let report = serde_json::json!({
+            "backup": report.summary, "organizations": listed, "left_out": report.left_out,
+        });
         say(&serde_json::to_string_pretty(&report)?);
         return Ok(());
     }
     for restored in organizations {
+        if report.left_out.contains(&restored.organization) {
+            say(&format!("{}  left out: it is empty", restored.organization));
+            continue;
+        }
         let until = restored.until.map_or(String::new(), |until| format!(" to {until}"));
         let bytes = size(restored.bytes);
         say(&format!("{}  as of {}{until}  {bytes}", restored.organization, restored.moment));
@@ -190,8 +213,9 @@ fn to_mongodb(
 ) -> Result<RestoreReport> {
     use anyhow::Context;
     let options = engine::mongodb(config).context("no MONGO_URI is set")?;
-    let scratch = backup::scratch(matches)?;
-    let restoring = tenantry_store::backup::restore_mongodb(reader, &options, scratch.path(), marking, tell);
+    let (scratch, without) = (backup::scratch(matches)?, without(matches));
+    let restoring =
+        tenantry_store::backup::restore_mongodb(reader, &options, scratch.path(), &without, marking, tell);
     let report = runtime.block_on(restoring)?;
     for name in &report.summary.keys {
         let (from, to) = (scratch.path().join(name), config.data_dir.join(name));
@@ -223,7 +247,7 @@ fn to_mongodb(
 }
 
 async fn confirm(config: &Config) -> Result<()> {
-    let opened = engine::open(config, Arc::new(SystemClock)).await?;
+    let opened = engine::open_existing(config, Arc::new(SystemClock)).await?;
     let confirmed = restored::confirm(&*opened.store.installation, SystemClock.now(), &SystemEntropy).await;
     opened.close().await;
     match confirmed? {
@@ -238,7 +262,7 @@ async fn confirm(config: &Config) -> Result<()> {
 }
 
 async fn mark(config: &Config) -> Result<()> {
-    let opened = engine::open(config, Arc::new(SystemClock)).await?;
+    let opened = engine::open_existing(config, Arc::new(SystemClock)).await?;
     let now = SystemClock.now();
     let marked =
         restored::mark(&*opened.store.installation, "of other tools", now, now, &SystemEntropy).await;

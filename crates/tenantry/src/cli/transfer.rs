@@ -53,7 +53,7 @@ pub fn command() -> Command {
 /// # Errors
 /// A sentence that names the obstacle and the fix.
 pub fn run(matches: &ArgMatches) -> Result<()> {
-    let config = Config::load(matches, config::environment(), Some(Path::new(".env")))?;
+    let config = Config::load_for_command(matches, config::environment(), Some(Path::new(".env")))?;
     let side = |name: &str| engine::side(&config, matches.get_one::<String>(name).map_or("", String::as_str));
     let (from, to) = (side("from")?, side("to")?);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;

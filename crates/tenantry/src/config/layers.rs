@@ -94,10 +94,16 @@ impl Layer {
     fn file(path: &Path, errors: &mut Vec<String>) -> Self {
         let place = path.display();
         let text = std::fs::read_to_string(path).unwrap_or_else(|error| {
-            // A directory called `.env` is a Python environment.
-            if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) {
-                errors
-                    .push(format!("{place} cannot be read ({error}): make it readable UTF-8, or remove it."));
+            match error.kind() {
+                ErrorKind::NotFound => {}
+                // A Python environment may have that name, and it tells so.
+                ErrorKind::IsADirectory if path.join("pyvenv.cfg").is_file() => {}
+                ErrorKind::IsADirectory => errors.push(format!(
+                    "{place} is a directory, and not a file with settings: remove it. Docker makes one where a file is \
+                     mounted that is missing on the host."
+                )),
+                _ => errors
+                    .push(format!("{place} cannot be read ({error}): make it readable UTF-8, or remove it.")),
             }
             String::new()
         });

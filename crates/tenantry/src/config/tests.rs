@@ -54,11 +54,32 @@ fn config_is_complete_without_settings() {
 }
 
 #[test]
-fn config_ignores_missing_env_file_and_env_directory() {
+fn config_ignores_missing_env_file_and_python_environment() {
     let directory = tempfile::tempdir().unwrap();
     let flags = flags(Command::new("tenantry")).get_matches_from(["tenantry"]);
-    for path in [directory.path().join("missing"), directory.path().to_owned()] {
-        assert!(Config::load(&flags, std::iter::empty(), Some(&path)).is_ok(), "{}", path.display());
+    let load = |path: &Path| Config::load(&flags, std::iter::empty(), Some(path));
+    assert!(load(&directory.path().join("missing")).is_ok());
+    let refused = load(directory.path()).unwrap_err().to_string();
+    assert!(refused.contains("is a directory") && refused.contains("Docker"), "{refused}");
+    std::fs::write(directory.path().join("pyvenv.cfg"), "home = /usr/bin\n").unwrap();
+    assert!(load(directory.path()).is_ok());
+}
+
+#[test]
+fn ineffective_telemetry_variables_are_warned_of() {
+    let config = env(&[]).unwrap();
+    let found = |given: &[(&str, &str)]| {
+        let given = given.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        warnings(&config, given).into_iter().map(|warning| warning.found).collect::<Vec<_>>().join("\n")
+    };
+    for (name, same, other) in [
+        ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio", "always_off"),
+        ("OTEL_SDK_DISABLED", "false", "true"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "grpc"),
+    ] {
+        let sentence = format!("{name} in the environment has no effect");
+        assert!(found(&[(name, other)]).contains(&sentence), "{name}");
+        assert!(!found(&[(name, same)]).contains(&sentence), "{name}");
     }
 }
 
@@ -161,6 +182,18 @@ fn settings_reject_invalid_values() {
             assert!(errors.len() == 1 && errors[0].starts_with(&begin), "{name}={text} gives {errors:?}");
         }
     }
+}
+
+#[test]
+fn command_that_signs_nothing_needs_no_shared_secret() {
+    let flags = flags(Command::new("backup")).try_get_matches_from(["backup"]).unwrap();
+    let given = |placement: &str| {
+        let env = [("MONGO_URI", "mongodb://localhost:27017"), ("PLACEMENT", placement)];
+        env.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter()
+    };
+    assert!(Config::load(&flags, given("shared"), None).is_err());
+    assert!(Config::load_for_command(&flags, given("shared"), None).is_ok());
+    assert!(Config::load_for_command(&flags, given("nowhere"), None).is_err());
 }
 
 #[test]

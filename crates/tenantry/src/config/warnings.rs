@@ -15,7 +15,9 @@ pub struct Warning {
 
 /// Everything in the settings and the environment that is valid but rarely intended.
 pub fn warnings(config: &Config, env: impl Iterator<Item = (String, String)>) -> Vec<Warning> {
-    let misspelt = misspelt::in_environment(env);
+    let env: Vec<_> = env.collect();
+    let ineffective = ineffective(&env);
+    let misspelt = misspelt::in_environment(env.into_iter());
     let misspelt = misspelt.into_iter().map(|found| Warning { found, advice: misspelt::ADVICE });
     let own = [
         rate_limit_off(config),
@@ -23,7 +25,42 @@ pub fn warnings(config: &Config, env: impl Iterator<Item = (String, String)>) ->
         unlimited_signup(config),
         public_url_without_tls(config),
     ];
-    own.into_iter().flatten().chain(misspelt).collect()
+    own.into_iter().flatten().chain(ineffective).chain(misspelt).collect()
+}
+
+/// Variables of OpenTelemetry that other programs know and this one does not, with what it does, and the values that say the
+/// same.
+const INEFFECTIVE: [(&str, &[&str], &str, &str); 3] = [
+    (
+        "OTEL_TRACES_SAMPLER",
+        &["parentbased_traceidratio"],
+        "the sampler is parentbased_traceidratio",
+        "remove it, and set OTEL_TRACES_SAMPLER_ARG to the part of the traces that is kept",
+    ),
+    (
+        "OTEL_SDK_DISABLED",
+        &["false"],
+        "telemetry is sent if OTEL_EXPORTER_OTLP_ENDPOINT is set",
+        "remove OTEL_EXPORTER_OTLP_ENDPOINT to send none",
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        &["http/protobuf"],
+        "the protocol is http/protobuf",
+        "remove it, and give the collector's port for HTTP, usually 4318",
+    ),
+];
+
+fn ineffective(env: &[(String, String)]) -> Vec<Warning> {
+    let given = |name: &str| env.iter().find(|(given, _)| given == name).map(|(_, text)| text.trim());
+    let differs = |(name, same, ..): &&(&str, &[&str], &str, &str)| {
+        given(name).is_some_and(|text| !text.is_empty() && !same.contains(&text))
+    };
+    let warning = |(name, _, instead, advice): &(&str, &[&str], &str, &'static str)| Warning {
+        found: format!("{name} in the environment has no effect: {instead}"),
+        advice,
+    };
+    INEFFECTIVE.iter().filter(differs).map(warning).collect()
 }
 
 fn rate_limit_off(config: &Config) -> Option<Warning> {

@@ -30,6 +30,7 @@ pub struct Pair {
 }
 
 /// Where a pair is.
+#[derive(Clone)]
 pub struct PairFiles {
     certificate: PathBuf,
     key: PathBuf,
@@ -90,7 +91,7 @@ impl PairFiles {
             )),
             Err(error) => Err(format!(
                 "TLS_CERT_FILE {certificate_file} and TLS_KEY_FILE {key_file} cannot be used ({error}): the key must be \
-                 RSA, ECDSA or Ed25519."
+                 RSA with 2048 to 8192 bits, ECDSA on the curve P-256, P-384 or P-521, or Ed25519."
             )),
         }
     }

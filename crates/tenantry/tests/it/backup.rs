@@ -1,6 +1,7 @@
 //! `tenantry backup` and `tenantry restore`, on both engines, with the real binary.
 
 mod credentials;
+mod damage;
 mod directory;
 mod drill;
 mod encrypted;
@@ -114,11 +115,16 @@ impl Backups {
 
     /// Verifies all backups.
     fn verify(&self) -> Printed {
-        let output = Command::new(env!("CARGO_BIN_EXE_tenantry"))
-            .args(["backup", "verify"])
-            .arg(self.directory())
-            .env_clear()
-            .output();
+        self.run_on_directory(&["backup", "verify", "DIR"])
+    }
+
+    /// Runs a command that needs no installation.
+    fn run_on_directory(&self, arguments: &[&str]) -> Printed {
+        let directory = self.directory();
+        let arguments = arguments
+            .iter()
+            .map(|argument| if *argument == "DIR" { directory.to_str().unwrap() } else { argument });
+        let output = Command::new(env!("CARGO_BIN_EXE_tenantry")).args(arguments).env_clear().output();
         Printed::of(&output.unwrap())
     }
 

@@ -83,6 +83,7 @@ async fn weak_tag_of_compressed_response_works_as_the_strong_one() {
     for tag in [&strong, &weak] {
         let known = acme.owner.with_header("if-none-match", tag).get(&path).await;
         assert_eq!(known.status, StatusCode::NOT_MODIFIED, "{known}");
+        assert_eq!(known.header("vary"), "accept-encoding", "{known}");
     }
     let body = json!({ "text": "y".repeat(5000) });
     let changed = acme.owner.with_header("if-match", &weak).put(&path, &body).await;

@@ -60,16 +60,14 @@ impl Objects {
         let (mut out, object, kept) = out.finish();
         out.flush().and_then(|()| out.sync_data()).map_err(write)?;
         drop(out);
-        if self.has(&object, kept) {
-            fs::remove_file(&file).map_err(write)?;
-            return Ok((Kept { object, kept }, 0));
-        }
+        let added = if self.has(&object, kept) { 0 } else { kept };
         let place = self.file(&object);
         let shard = place.parent().unwrap_or(&self.directory).to_owned();
         make_directory(&shard).map_err(PutError::Write)?;
+        // Also over one that is there: that may have been damaged since, and this is what was read just now.
         fs::rename(&file, &place).map_err(write)?;
         self.changed.insert(shard);
-        Ok((Kept { object, kept }, kept))
+        Ok((Kept { object, kept }, added))
     }
 
     /// Makes all names durable.

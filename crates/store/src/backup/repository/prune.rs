@@ -34,7 +34,7 @@ fn began(id: &str) -> Option<Timestamp> {
 }
 
 /// What was removed.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Pruned {
     /// Backups.
     pub backups: usize,
@@ -42,15 +42,18 @@ pub struct Pruned {
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// The names of backups whose manifests are damaged. As long as there are any, no object is removed: it is unknown
+    /// which of them they need.
+    pub damaged: Vec<String>,
 }
 
 impl Repository {
     /// Removes all backups that `retention` does not keep, and what none of the others needs.
     ///
     /// # Errors
-    /// A manifest that stays is damaged: then nothing is removed. Or the directory cannot be written.
+    /// The directory cannot be read or written.
     pub fn prune(&self, retention: &Retention) -> Result<Pruned, BackupError> {
-        let ids = self.ids()?;
+        let (ids, damaged) = self.sort_out()?;
         let newer = (0..ids.len()).rev();
         let (kept, old): (Vec<_>, Vec<_>) =
             ids.iter().zip(newer).partition(|(id, newer)| retention.keeps(id, *newer));
@@ -64,7 +67,10 @@ impl Repository {
         }
         // A manifest that comes back after a power failure must find its objects.
         sync_directory(&self.directory.join(super::BACKUPS))?;
-        let mut pruned = Pruned { backups: old.len(), ..Pruned::default() };
+        let mut pruned = Pruned { backups: old.len(), damaged, ..Pruned::default() };
+        if !pruned.damaged.is_empty() {
+            return Ok(pruned);
+        }
         let objects = self.objects();
         objects.each(|object, bytes| {
             if !needed.contains(object) {
@@ -76,6 +82,19 @@ impl Repository {
             Ok(())
         })?;
         Ok(pruned)
+    }
+
+    /// The names of the backups whose manifests are whole, and of those whose manifests are damaged, the oldest first.
+    fn sort_out(&self) -> Result<(Vec<String>, Vec<String>), BackupError> {
+        let (mut whole, mut damaged) = (Vec::new(), Vec::new());
+        for id in self.ids()? {
+            match self.manifest(Some(&id)) {
+                Ok(_) => whole.push(id),
+                Err(BackupError::Damaged { .. }) => damaged.push(id),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((whole, damaged))
     }
 }
 

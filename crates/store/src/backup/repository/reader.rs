@@ -4,7 +4,7 @@ use super::Repository;
 use crate::backup::content::HashingReader;
 use crate::backup::encryption::Identities;
 use crate::backup::error::BackupError;
-use crate::backup::format::{BackupFile, BackupManifest};
+use crate::backup::format::{BackupFile, BackupManifest, Damage};
 use crate::backup::restore::{BackupReader, Visit, Wanted};
 use std::io::Read;
 
@@ -39,16 +39,28 @@ impl BackupReader for RepositoryReader {
     }
 
     fn each(&mut self, wanted: Wanted<'_>, visit: Visit<'_>) -> Result<BackupManifest, BackupError> {
-        for file in self.manifest.files.iter().filter(|file| wanted(&file.path)) {
-            self.read(file, &mut *visit)?;
+        let mut manifest = self.manifest.clone();
+        for file in manifest.files.iter_mut().filter(|file| wanted(&file.path)) {
+            match self.read(file, &mut *visit) {
+                Ok(()) => {}
+                // The others may be good, and whoever restores wants to know of all that are not.
+                Err(BackupError::Damaged { what }) if file.organization.is_some() => {
+                    file.damage = Some(Damage { fault: what, is_earlier: false });
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(self.manifest.clone())
+        Ok(manifest)
     }
 }
 
 impl RepositoryReader {
     fn read(&self, file: &BackupFile, visit: Visit<'_>) -> Result<(), BackupError> {
-        let damaged = |cause: &str| BackupError::damaged(format!("{} ({cause})", file.path));
+        let damaged = |cause: &str| match file.organization {
+            // Its path is named with what else is wrong with containers.
+            Some(_) => BackupError::damaged(cause),
+            None => BackupError::damaged(format!("{} ({cause})", file.path)),
+        };
         let objects = self.repository.objects();
         let object = objects.open(&file.object).map_err(|error| damaged(&error.to_string()))?;
         let mut input = HashingReader::new(object);

@@ -59,7 +59,13 @@ pub fn command() -> Command {
                 )
                 .arg(place_argument("DIR", "The directory of the backups"))
                 .arg(backup_argument("Verify this backup only"))
-                .after_help("Example:\n  tenantry backup verify /mnt/backups"),
+                .arg(switch(
+                    "repair",
+                    "Set damaged files aside, so that the next backup copies them again from the installation",
+                ))
+                .after_help(
+                    "Examples:\n  tenantry backup verify /mnt/backups\n  tenantry backup verify /mnt/backups --repair",
+                ),
         )
 }
 

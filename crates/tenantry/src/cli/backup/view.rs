@@ -5,7 +5,11 @@ use crate::cli::print::say;
 use anyhow::Result;
 use clap::ArgMatches;
 use jiff::Timestamp;
-use tenantry_store::backup::{BackupManifest, BackupSummary, KEY_FILES, Repository};
+use std::path::Path;
+use tenantry_domain::ids::OrganizationId;
+use tenantry_store::backup::{
+    BackupError, BackupFile, BackupManifest, BackupSummary, Damage, KEY_FILES, Repository,
+};
 
 pub use crate::cli::doctor::size;
 
@@ -18,6 +22,31 @@ pub fn summary(manifest: &BackupManifest) -> String {
         size(*bytes),
         size(*added),
         keys(&manifest.summary)
+    )
+}
+
+/// The sentence about a backup whose manifest is damaged.
+pub fn damaged_manifest(place: &Path, id: &str) -> String {
+    let place = place.display();
+    format!(
+        "tenantry: the manifest of the backup {id} is damaged, so it cannot be restored, and no room is made where old \
+         backups were. Set it aside with `tenantry backup verify {place} --repair`."
+    )
+}
+
+/// The sentence about a container that was damaged when the backup was made.
+pub fn damaged_container(id: OrganizationId, file: &BackupFile, damage: &Damage) -> String {
+    let Damage { fault, is_earlier } = damage;
+    let kept = if *is_earlier {
+        format!("The backup keeps its last good copy, as of {}.", file.moment)
+    } else {
+        "There is no good copy in the backup before, so the backup has the damaged file, and no older backup was removed. A \
+         restore leaves it out with `--without`."
+            .to_owned()
+    };
+    format!(
+        "tenantry: the data of the organization {id} is damaged ({fault}). {kept} Check the disk, and bring the organization \
+         back from a good backup with `tenantry restore --organization {id}`."
     )
 }
 
@@ -52,21 +81,40 @@ pub fn moments(
 /// Lists the backups of a directory, the oldest first.
 ///
 /// # Errors
-/// The directory cannot be read, or a manifest is damaged.
+/// The directory cannot be read.
 pub fn list(matches: &ArgMatches) -> Result<()> {
     let repository = Repository::open(place(matches))?;
-    let mut summaries = Vec::new();
+    let mut listed = Vec::new();
     for id in repository.ids()? {
-        summaries.push(repository.manifest(Some(&id))?.summary);
+        let summary = match repository.manifest(Some(&id)) {
+            Ok(manifest) => Ok(manifest.summary),
+            // The others are as good as before.
+            Err(error @ (BackupError::Damaged { .. } | BackupError::NewerFormat { .. })) => {
+                Err(error.to_string())
+            }
+            Err(error) => return Err(error.into()),
+        };
+        listed.push((id, summary));
     }
     if matches.get_flag("json") {
-        say(&serde_json::to_string_pretty(&summaries)?);
+        let listed = listed.iter().map(|(id, summary)| match summary {
+            Ok(summary) => serde_json::to_value(summary),
+            Err(fault) => Ok(serde_json::json!({ "id": id, "damaged": fault })),
+        });
+        say(&serde_json::to_string_pretty(&listed.collect::<serde_json::Result<Vec<_>>>()?)?);
         return Ok(());
     }
-    if summaries.is_empty() {
+    if listed.is_empty() {
         say("There is no complete backup.");
     }
-    for summary in &summaries {
+    for (id, summary) in &listed {
+        let summary = match summary {
+            Ok(summary) => summary,
+            Err(fault) => {
+                say(&format!("{id}  unusable  {fault}"));
+                continue;
+            }
+        };
         let BackupSummary { id, engine, began, organizations, bytes, added, recipients, .. } = summary;
         let protection = if recipients.is_empty() { "not encrypted" } else { "encrypted" };
         say(&format!(

@@ -5,8 +5,10 @@ use super::data_dir::size;
 use super::mailboxes;
 use super::report::Report;
 use jiff::Timestamp;
+use std::path::Path;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::restored::{RESTORED, read as read_mark};
+use tenantry_store::backup;
 use tenantry_store::{ContainerFiles, Contents, ControlDatabase, ControlState, Inspection, QuickCheck};
 
 /// This program did not exist before: 2025-01-01.
@@ -101,6 +103,30 @@ fn organizations(report: &mut Report, contents: &Contents) {
             "containers",
             format!("they cannot be listed ({error})"),
             "make the data directory belong to the user of the service",
+        ),
+    }
+}
+
+/// Checks every page of every container.
+pub fn check_containers(report: &mut Report, data_dir: &Path) {
+    const CHECK: &str = "container pages";
+    match backup::check_containers(data_dir) {
+        Ok((checked, damaged)) if damaged.is_empty() => {
+            report.ok(CHECK, format!("every page of {checked} files is sound"));
+        }
+        Ok((_, damaged)) => {
+            for (id, fault) in damaged {
+                report.fail(
+                    CHECK,
+                    format!("the data of the organization {id} is damaged ({fault})"),
+                    "bring it back from a backup with `tenantry restore --organization`; keep the damaged file",
+                );
+            }
+        }
+        Err(error) => report.fail(
+            CHECK,
+            format!("they cannot be read ({error})"),
+            "run this as the user of the service, and check the disk",
         ),
     }
 }

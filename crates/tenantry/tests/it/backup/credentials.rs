@@ -65,8 +65,21 @@ async fn restored_credentials_are_refused_until_confirmed() {
         confirm(&backups, &target).await;
         assert_revived(&client, &path, [operator_key.trim(), &service], &refresh).await;
     }
-    let nothing = backups.run(&TestEnv::new(), &["restore", "confirm"]).await.done();
+    let again = TestEnv::new();
+    start(&again).stop().await;
+    let nothing = backups.run(&again, &["restore", "confirm"]).await.done();
     assert!(nothing.contains("no restore to confirm"), "{nothing}");
+}
+
+/// A mistyped path or name must not be taken for an installation that is safe now.
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_on_credentials_begin_no_installation() {
+    let (backups, nothing) = (Backups::new(), TestEnv::new());
+    for command in [&["restore", "mark"][..], &["restore", "confirm"], &["operator-key"]] {
+        let said = backups.run(&nothing, command).await.refused();
+        assert!(said.contains("has no data") && said.contains("start the service once"), "{said}");
+        assert!(!nothing.data_dir().exists(), "{command:?}");
+    }
 }
 
 async fn confirm(backups: &Backups, target: &TestEnv) {

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::PathBuf;
 
 /// An installation with organizations, at rest.
-async fn installation(engine: Engine, names: &[&str]) -> TestEnv {
+pub(super) async fn installation(engine: Engine, names: &[&str]) -> TestEnv {
     let test_env = TestEnv::on(engine);
     let server = start(&test_env);
     for name in names {
@@ -121,7 +121,7 @@ async fn backup_on_full_disk_leaves_no_half_backup() {
 
 impl Backups {
     /// Restores the newest backup, and counts its organizations.
-    async fn restore_and_check(&self, organizations: usize) {
+    pub(super) async fn restore_and_check(&self, organizations: usize) {
         let target = TestEnv::on(Engine::Embedded);
         let said = self.run(&target, &["restore", "DIR", "--json"]).await.done();
         let report: serde_json::Value = serde_json::from_str(&said).unwrap();
@@ -204,6 +204,18 @@ async fn backup_refuses_places_it_cannot_use() {
     let said =
         backups.run(&test_env, &["backup", foreign.to_str().unwrap(), "--without-keys"]).await.refused();
     assert!(said.contains("has no backups of Tenantry"), "{said}");
+    let inside = test_env.data_dir().join("backups/daily");
+    let said =
+        backups.run(&test_env, &["backup", inside.to_str().unwrap(), "--without-keys"]).await.refused();
+    assert!(said.contains("is inside the data directory") && !inside.exists(), "{said}");
+    let stream = backups.file("tenantry.backup", "a stream");
+    for command in [&["restore"][..], &["backup", "list"], &["backup", "verify"]] {
+        let arguments = [command, &[stream.to_str().unwrap()]].concat();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tenantry"));
+        command.args(arguments).env_clear().env("DATA_DIR", test_env.data_dir());
+        let said = Printed::of(&command.output().unwrap()).refused();
+        assert!(said.contains("`tenantry restore - < ") && said.contains("tenantry.backup`"), "{said}");
+    }
     let missing = TestEnv::on(Engine::Embedded);
     let said = backups.run(&missing, &["backup", "DIR", "--without-keys"]).await.refused();
     assert!(said.contains("has no data yet"), "{said}");

@@ -1,7 +1,9 @@
 //! `tenantry healthcheck`, and what the service manager is told.
 
 use super::Shell;
+use crate::support::certificates::Certificates;
 use crate::support::process::Launch;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
@@ -36,6 +38,48 @@ fn healthcheck_fails_where_another_program_or_nobody_answers() {
     assert!(refused.contains("name it with --url"), "{refused}");
     let misused = Shell::new().run(&["healthcheck", "--url", "no url"]).misused();
     assert!(misused.contains("--url"), "{misused}");
+}
+
+/// As while MongoDB hangs: the process responds, and whether it can write takes longer than the check waits.
+#[test]
+fn healthcheck_tells_hanging_store_from_hanging_process() {
+    let service = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", service.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        for mut stream in service.incoming().map_while(Result::ok) {
+            let mut head = [0; 1024];
+            let length = stream.read(&mut head).unwrap_or(0);
+            if head[..length].starts_with(b"GET /livez") {
+                let body = r#"{"status":"ok"}"#;
+                let length = body.len();
+                let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
+            }
+            kept.push(stream);
+        }
+    });
+    let refused = Shell::new().run(&["healthcheck", "--url", &url, "--timeout", "4"]).refused();
+    assert!(refused.contains("is not ready: it runs"), "{refused}");
+}
+
+/// The certificate is good, and another authority is trusted.
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_certificate_is_named_with_way_out() {
+    let (shell, certificates) = (Shell::new(), Certificates::new());
+    let server = certificates.launch(Launch::on(&shell.data_dir())).start();
+    let url = format!("--server-url=https://localhost:{}", server.address().port());
+    let (authority, other) = (shell.home.path().join("authority.pem"), shell.home.path().join("other.pem"));
+    std::fs::write(&authority, certificates.authority()).unwrap();
+    std::fs::write(&other, Certificates::new().authority()).unwrap();
+    let shell = shell.with("SSL_CERT_FILE", other.to_str().unwrap());
+    let refused = shell.run(&["org", "list", &url]).refused();
+    assert!(
+        refused.contains("The certificate of the server") && refused.contains("SSL_CERT_FILE"),
+        "{refused}"
+    );
+    let shell = shell.with("SSL_CERT_FILE", authority.to_str().unwrap());
+    assert_eq!(shell.run(&["org", "list", &url]).done(), "No organizations.\n");
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

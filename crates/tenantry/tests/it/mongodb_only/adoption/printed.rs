@@ -13,7 +13,6 @@ const PAGE: &str = "docs/guides/migrating.md";
 fn shell(source: &Source) -> Shell {
     let database = source.database.name();
     Shell::new()
-        .with("JWT_SECRET", "a secret of 32 bytes for these tests")
         .with("MONGO_URI", &mongodb::uri())
         .replacing("mongodb://127.0.0.1:27017", &mongodb::uri())
         .replacing("master_db ", &format!("{database} "))
