@@ -69,7 +69,8 @@ mod tests {
 
     /// A file as the service makes it.
     fn make_file(file: &Path) {
-        let bytes = TenantSchema::new().unwrap().fill(OrganizationId::from([1; 12]), Timestamp::UNIX_EPOCH).unwrap();
+        let id: OrganizationId = "65f0a1b2c3d4e5f601234567".parse().unwrap();
+        let bytes = TenantSchema::new().unwrap().fill(id, Timestamp::UNIX_EPOCH).unwrap();
         fs::write(file, bytes).unwrap();
     }
 

@@ -124,7 +124,10 @@ async fn delete_without_match_in_time_is_too_slow() {
         delete(r#"{"n":0}"#, Duration::ZERO).await.unwrap(),
         DeleteResult { documents: 1, more: true, scanned: Some(5000) }
     );
-    assert_eq!(delete(last, LONG).await.unwrap(), DeleteResult { documents: 1, more: false, scanned: Some(4999) });
+    assert_eq!(
+        delete(last, LONG).await.unwrap(),
+        DeleteResult { documents: 1, more: false, scanned: Some(4999) }
+    );
     opened.close().await;
 }
 

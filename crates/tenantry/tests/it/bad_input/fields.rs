@@ -295,8 +295,8 @@ async fn unknown_query_parameter_is_refused_on_every_v1_route() {
         (Method::GET, format!("{organization}/usage"), "foo"),
         (Method::GET, "/v1/me".to_owned(), "foo"),
     ] {
-        let body = (method != Method::GET && method != Method::DELETE)
-            .then(|| ("application/json", b"{}".to_vec()));
+        let body =
+            (method != Method::GET && method != Method::DELETE).then(|| ("application/json", b"{}".to_vec()));
         let answer = owner.send(method, &format!("{path}?{parameter}=1"), body).await;
         assert_refused(&answer, &format!("?{parameter}"), &path);
     }

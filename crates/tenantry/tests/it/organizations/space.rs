@@ -105,7 +105,9 @@ async fn disk_bytes_count_each_collection_once() {
             let mut sum = 0;
             for name in ["documents", "notes"] {
                 let stats = own.run_command(doc! { "collStats": name }).await.unwrap();
-                let bytes = |field: &str| stats.get_i32(field).map_or_else(|_| stats.get_i64(field).unwrap(), i64::from);
+                let bytes = |field: &str| {
+                    stats.get_i32(field).map_or_else(|_| stats.get_i64(field).unwrap(), i64::from)
+                };
                 sum += bytes("storageSize") + bytes("totalIndexSize");
             }
             sum
