@@ -204,7 +204,9 @@ const UPDATE_OPERATORS: [&str; 14] = [
 /// What is wrong with the name of a field, if something is.
 fn bad_name(name: &str) -> Option<String> {
     if name == "$literal" {
-        return Some("A value needs no `$literal` around it: it is never an expression. Send the value alone.".into());
+        return Some(
+            "A value needs no `$literal` around it: it is never an expression. Send the value alone.".into(),
+        );
     }
     if UPDATE_OPERATORS.contains(&name) {
         return Some(format!(

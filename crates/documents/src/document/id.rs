@@ -88,7 +88,9 @@ impl DocumentId {
             RawBsonRef::Double(number) => vec![RawBson::String(number.to_string())],
             RawBsonRef::String(text) => {
                 let whole = || text.parse().ok().filter(|number: &i64| number.to_string() == text);
-                let fraction = || text.parse().ok().filter(|number: &f64| number.is_finite() && number.to_string() == text);
+                let fraction = || {
+                    text.parse().ok().filter(|number: &f64| number.is_finite() && number.to_string() == text)
+                };
                 let id = object_id(text).map(RawBson::ObjectId);
                 let number = || whole().map(RawBson::Int64).or_else(|| fraction().map(RawBson::Double));
                 id.or_else(number).into_iter().collect()

@@ -231,7 +231,8 @@ pub(crate) fn taken(index: &Index) -> Error {
 
 /// The error for an index that cannot be unique.
 pub(crate) fn have_duplicate(index: &Index) -> Error {
-    let detail = format!("Two documents have the same value, so the index `{}` cannot be unique.", index.name);
+    let detail =
+        format!("Two documents have the same value, so the index `{}` cannot be unique.", index.name);
     Error::new(ErrorCode::UniqueViolation).detail(detail)
 }
 

@@ -72,9 +72,8 @@ impl Documents {
         let began = Instant::now();
         let indexes = self.collections.list_indexes(organization, collection).await?;
         let quota = organization.quota;
-        let in_turn = quota.bytes.is_some()
-            || quota.index_bytes.is_some()
-            || indexes.iter().any(|index| index.unique);
+        let in_turn =
+            quota.bytes.is_some() || quota.index_bytes.is_some() || indexes.iter().any(|index| index.unique);
         let mut result = UpdateManyResult::default();
         let mut after = None;
         loop {
@@ -134,7 +133,8 @@ impl Documents {
             let change = |id: DocumentId| {
                 self.change_unless(&is_refused, organization, collection, id, filter, update)
             };
-            let mut changes = futures_util::stream::iter(ids.to_vec().into_iter().map(change)).buffered(at_once);
+            let mut changes =
+                futures_util::stream::iter(ids.to_vec().into_iter().map(change)).buffered(at_once);
             while let Some((id, changed)) = changes.next().await {
                 match changed {
                     Ok(Change::Missing) => {}
