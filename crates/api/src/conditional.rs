@@ -194,7 +194,7 @@ impl FromRequestParts<Arc<Http>> for IfMatchRevision {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         refuse_if_none_match(&parts.headers)?;
-        Ok(Self(RevisionPrecondition(expected(&parts.headers, revision)?)))
+        Ok(Self(expected_revision(&parts.headers)?))
     }
 }
 
@@ -253,7 +253,7 @@ impl FromRequestParts<Arc<Http>> for ReplaceCondition {
         let headers = &parts.headers;
         let refusal = |detail: &str| Error::new(error_codes::INVALID_HEADER).detail(detail);
         match tags(headers, &header::IF_NONE_MATCH, revision)? {
-            None => Ok(Self(RevisionPrecondition(expected(headers, revision)?), false)),
+            None => Ok(Self(expected_revision(headers)?, false)),
             Some(_) if headers.contains_key(header::IF_MATCH) => {
                 Err(refusal("`If-Match` needs a document and `If-None-Match` needs none: send one of them.")
                     .into())
@@ -265,6 +265,32 @@ impl FromRequestParts<Arc<Http>> for ReplaceCondition {
             }
         }
     }
+}
+
+/// The proof that a request which names no single version has no condition on one.
+pub struct Unconditional;
+
+impl FromRequestParts<Arc<Http>> for Unconditional {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        refuse_conditions(&parts.headers)?;
+        Ok(Self)
+    }
+}
+
+/// Refuses `If-Match` and `If-None-Match`: ignoring them would apply a change that the caller has ruled out.
+fn refuse_conditions(headers: &HeaderMap) -> Result<()> {
+    for (name, header) in [("If-Match", header::IF_MATCH), ("If-None-Match", header::IF_NONE_MATCH)] {
+        if headers.contains_key(header) {
+            let detail = format!(
+                "This request takes no `{name}`: only a request for one document by its `_id` does. Leave it out; to depend \
+                 on a revision, name the document in the path, or use `revision` in an operation of `POST …/batch`."
+            );
+            return Err(Error::new(error_codes::INVALID_HEADER).detail(detail));
+        }
+    }
+    Ok(())
 }
 
 /// Ignoring it would apply a change that the caller has ruled out.
@@ -282,6 +308,15 @@ fn expected<T>(headers: &HeaderMap, read: impl Fn(&str) -> Option<T>) -> Result<
         None | Some(Tags::Any) => Ok(None),
         Some(Tags::These(tags)) => Ok(Some(tags.into_iter().flatten().collect())),
     }
+}
+
+/// The revisions that `If-Match` names. `*` is any of a document that exists, so that no upsert inserts one.
+fn expected_revision(headers: &HeaderMap) -> Result<RevisionPrecondition> {
+    Ok(match tags(headers, &header::IF_MATCH, revision)? {
+        None => RevisionPrecondition::Unconditional,
+        Some(Tags::Any) => RevisionPrecondition::Exists,
+        Some(Tags::These(tags)) => RevisionPrecondition::OneOf(tags.into_iter().flatten().collect()),
+    })
 }
 
 fn version(text: &str) -> Option<u64> {

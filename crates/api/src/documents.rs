@@ -20,7 +20,9 @@ pub(crate) use value_format::ValueFormat;
 
 use super::auth::RequireTenant;
 use super::collections;
-use super::conditional::{IfMatchRevision, IfNoneMatchRevision, ReplaceCondition, revision_etag};
+use super::conditional::{
+    IfMatchRevision, IfNoneMatchRevision, ReplaceCondition, Unconditional, revision_etag,
+};
 use super::content_coding::decoded;
 use super::extract::{DocumentBody, QueryFields, media_type};
 use super::http::Http;
@@ -34,6 +36,7 @@ use array_lines::is_array_of_documents;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use query::with_scan;
 use schema::Document;
 use serde::Serialize;
 use std::sync::Arc;
@@ -69,11 +72,12 @@ pub async fn insert_document(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Write>,
     CollectionPath(collection): CollectionPath,
-    QueryFields(query): QueryFields,
+    head: (Unconditional, QueryFields),
     headers: HeaderMap,
     key: IdempotencyHeader,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let (Unconditional, QueryFields(query)) = head;
     if bulk::MEDIA_TYPES.contains(&media_type(&headers).as_str()) {
         let body = decoded(&headers, request.into_body())?;
         return bulk::insert(http, tenant, collection, query, headers, key, body).await;
@@ -268,7 +272,8 @@ request_fields! {
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}/documents",
     operation_id = "deleteDocuments", tag = "Documents",
     params(RequireTenant<Write>, CollectionPath, DeleteDocumentsRequest),
-    responses((status = 200, description = "What was deleted.", body = DeletedDocumentsResponse)),
+    responses((status = 200, description = "What was deleted. `Full-Scan` says how many documents had to be looked at, \
+        if they were many because no index serves the filter.", body = DeletedDocumentsResponse)),
     extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsWrite).refuses(&[
         ErrorCode::InvalidInput, ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound,
         ErrorCode::QueryTooSlow
@@ -277,8 +282,9 @@ pub async fn delete_documents(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Write>,
     CollectionPath(collection): CollectionPath,
-    QueryFields(query): QueryFields,
+    head: (Unconditional, QueryFields),
 ) -> Result<Response, ApiError> {
+    let (Unconditional, QueryFields(query)) = head;
     let bytes = query.filter_bytes();
     let read = move || query.parse(DeleteDocumentsRequest::from_fields);
     let DeleteDocumentsRequest { filter } = offload::by_filter_size(bytes, read).await??;
@@ -292,7 +298,8 @@ pub async fn delete_documents(
     operation_id = "deleteMatchingDocuments", tag = "Documents",
     params(RequireTenant<Write>, CollectionPath),
     request_body = DeleteDocumentsRequest,
-    responses((status = 200, description = "What was deleted.", body = DeletedDocumentsResponse)),
+    responses((status = 200, description = "What was deleted. `Full-Scan` says how many documents had to be looked at, \
+        if they were many because no index serves the filter.", body = DeletedDocumentsResponse)),
     extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsWrite).refuses(&[
         ErrorCode::InvalidInput, ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound,
         ErrorCode::QueryTooSlow
@@ -301,6 +308,7 @@ pub async fn delete_matching_documents(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Write>,
     CollectionPath(collection): CollectionPath,
+    Unconditional: Unconditional,
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
     let body_bytes = body.0.len();
@@ -316,7 +324,8 @@ async fn delete_matching(
     filter: &Filter,
 ) -> Result<Response, ApiError> {
     let deleted = http.app.documents.delete_documents(tenant, collection, filter).await?;
-    Ok(json(StatusCode::OK, &DeletedDocumentsResponse { deleted: deleted.documents, more: deleted.more }))
+    let body = DeletedDocumentsResponse { deleted: deleted.documents, more: deleted.more };
+    Ok(with_scan(http, json(StatusCode::OK, &body), deleted.scanned))
 }
 
 async fn read_document(http: &Http, body: DocumentBody) -> Result<NewDocument> {

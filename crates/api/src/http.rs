@@ -9,6 +9,7 @@ use super::readiness::Readiness;
 use super::request_id::RequestIds;
 use super::request_trace::RequestTracer;
 use super::settings::Settings;
+use super::undeclared_query::OperationsWithoutQuery;
 use std::sync::Arc;
 use tenantry_domain::app::App;
 use tenantry_domain::clock::Clock;
@@ -30,6 +31,8 @@ pub struct Http {
     pub render_metrics: fn() -> String,
     /// Decides which requests are traced, if any are.
     pub tracer: Option<Arc<dyn RequestTracer>>,
+    /// The operations that take no query.
+    pub without_query: OperationsWithoutQuery,
     /// The result of the last readiness probe.
     pub readiness: Readiness,
     /// The proxies that have been warned about.

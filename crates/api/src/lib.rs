@@ -62,6 +62,7 @@ mod sessions;
 pub mod settings;
 mod signing_keys;
 mod tokens;
+mod undeclared_query;
 mod usage;
 
 pub use routes::{ApiParts, handlers, openapi_document};

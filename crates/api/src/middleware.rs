@@ -81,7 +81,8 @@ where
         let address = address_of(&http, request.headers(), request.extensions());
         let malformed_peer = request.extensions().get().map(|MalformedPeer(peer)| peer.ip());
         let counted = refusal(&request).map_or_else(|| seen.count(&http, address), Err);
-        let answer = match counted.and_then(|()| seen.admit(&http, request)) {
+        let checked = counted.and_then(|()| http.without_query.check(seen.route(), &request));
+        let answer = match checked.and_then(|()| seen.admit(&http, request)) {
             Err(error) => Either::Left(ready(Ok(ApiError(error).into_response()))),
             Ok(request) => Either::Right(self.routes.call(request)),
         };

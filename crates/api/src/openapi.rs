@@ -12,6 +12,7 @@ pub use rule::{Access, DOCUMENT_CHANGE, QUERY, REPEATABLE, VERSIONED};
 
 use super::error_codes::status_of;
 use super::problem::{FieldProblem, ProblemDetails};
+use super::undeclared_query::STRICT_ROUTES;
 use rule::{ALWAYS, BODY, Rule};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -65,9 +66,12 @@ pub fn document(routes: utoipa::openapi::OpenApi, app_name: &str, public_url: &s
             "description": "Bare, either the `access_token` of `POST /admin/login` or the operator key, as the description of \
                 each operation says. The service prints at start where the operator key is kept." },
     });
-    for path in document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+    for (route, path) in document["paths"].as_object_mut().into_iter().flatten() {
+        // A query parameter that the operation does not take.
+        let of_route: &[ErrorCode] =
+            if route.starts_with(STRICT_ROUTES) { &[ErrorCode::InvalidInput] } else { &[] };
         for operation in path.as_object_mut().into_iter().flat_map(Map::values_mut) {
-            apply_rule(operation);
+            apply_rule(operation, of_route);
         }
     }
     shapes::finish(&mut document);
@@ -76,7 +80,7 @@ pub fn document(routes: utoipa::openapi::OpenApi, app_name: &str, public_url: &s
 }
 
 /// Replaces the rule of an operation with the security and the responses that follow from it.
-fn apply_rule(operation: &mut Value) {
+fn apply_rule(operation: &mut Value, of_route: &[ErrorCode]) {
     let rule = Rule::take(operation).unwrap_or_else(|| panic!("{} has no rule", operation["operationId"]));
     operation["security"] = rule.access.security();
     operation["x-access"] = json!(rule.access);
@@ -94,7 +98,7 @@ fn apply_rule(operation: &mut Value) {
     let body = if reads_body { BODY } else { &[] };
     let mut by_status: BTreeMap<u16, Vec<ErrorCode>> = BTreeMap::new();
     let of_access = rule.access.codes();
-    for code in rule.codes.iter().chain(&of_access).chain(ALWAYS).chain(body) {
+    for code in rule.codes.iter().chain(&of_access).chain(ALWAYS).chain(body).chain(of_route) {
         let codes = by_status.entry(status_of(*code).as_u16()).or_default();
         if !codes.contains(code) {
             codes.push(*code);

@@ -15,6 +15,7 @@ use super::readiness::Readiness;
 use super::request_id::RequestIds;
 use super::request_trace::RequestTracer;
 use super::settings::Settings;
+use super::undeclared_query::OperationsWithoutQuery;
 use super::{
     account_links, api_keys, archives, audit, authorization_server, classic, collection_schemas, collections,
     docs, documents, extract, health, idempotency, identities, indexes, invitations, mailed_links, malformed,
@@ -63,6 +64,7 @@ pub fn handlers(parts: ApiParts) -> Handlers {
         clock,
         request_ids: RequestIds::new(entropy),
         metrics: RequestMetrics::of(&document),
+        without_query: OperationsWithoutQuery::of(&document),
         render_metrics,
         tracer,
         readiness: Readiness::default(),

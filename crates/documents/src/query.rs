@@ -63,6 +63,8 @@ pub struct DeleteResult {
     pub documents: u64,
     /// Whether there may be others that match.
     pub more: bool,
+    /// As in [`QueryPage`]: how many documents were there before, if no index served the filter.
+    pub scanned: Option<u64>,
 }
 
 impl DeleteResult {
@@ -71,7 +73,7 @@ impl DeleteResult {
     ///
     /// # Errors
     /// `query_too_slow`.
-    pub fn in_time(documents: u64, more: bool) -> Result<Self> {
-        if documents == 0 && more { Err(Error::TimedOut) } else { Ok(Self { documents, more }) }
+    pub fn in_time(documents: u64, more: bool, scanned: Option<u64>) -> Result<Self> {
+        if documents == 0 && more { Err(Error::TimedOut) } else { Ok(Self { documents, more, scanned }) }
     }
 }

@@ -9,6 +9,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
+/// What the limits are on, in sentences.
+const DOCUMENTS: &str = "documents";
+const BYTES: &str = "bytes of documents";
+const INDEX_BYTES: &str = "bytes of index entries";
+
 /// One limit of a [`Quota`]: a whole number from 0 to 2^53.
 ///
 /// Beyond 2^53, clients that read numbers as doubles would show another number, and beyond 2^63 MongoDB has none.
@@ -147,12 +152,30 @@ impl Quota {
         }
     }
 
+    /// The error for more documents than it allows.
+    #[must_use]
+    pub fn documents_exceeded(&self) -> Error {
+        exceeded(self.documents, DOCUMENTS)
+    }
+
+    /// The error for documents that take more bytes than it allows.
+    #[must_use]
+    pub fn bytes_exceeded(&self) -> Error {
+        exceeded(self.bytes, BYTES)
+    }
+
+    /// The error for index entries that take more bytes than it allows.
+    #[must_use]
+    pub fn index_bytes_exceeded(&self) -> Error {
+        exceeded(self.index_bytes, INDEX_BYTES)
+    }
+
     /// Checks that the organization may have this many documents.
     ///
     /// # Errors
     /// `quota_exceeded`.
     pub fn check_documents(&self, documents: u64) -> Result<()> {
-        check(self.documents, documents, "documents")
+        check(self.documents, documents, DOCUMENTS)
     }
 
     /// Checks that its documents may take this many bytes.
@@ -160,7 +183,7 @@ impl Quota {
     /// # Errors
     /// `quota_exceeded`.
     pub fn check_bytes(&self, bytes: u64) -> Result<()> {
-        check(self.bytes, bytes, "bytes of documents")
+        check(self.bytes, bytes, BYTES)
     }
 
     /// Checks that the organization may have this many collections.
@@ -176,7 +199,7 @@ impl Quota {
     /// # Errors
     /// `quota_exceeded`.
     pub fn check_index_bytes(&self, index_bytes: u64) -> Result<()> {
-        check(self.index_bytes, index_bytes, "bytes of index entries")
+        check(self.index_bytes, index_bytes, INDEX_BYTES)
     }
 
     /// Reads the quota of a stored record. A limit that is too large becomes the largest one: the record was accepted
@@ -197,11 +220,16 @@ impl Quota {
 
 fn check(most: Option<QuotaLimit>, number: u64, what: &str) -> Result<()> {
     match most {
-        Some(most) if number > most.get() => {
-            let detail = format!("The organization may have at most {most} {what}.");
-            Err(Error::new(ErrorCode::QuotaExceeded).detail(detail))
-        }
+        Some(most) if number > most.get() => Err(exceeded(Some(most), what)),
         _ => Ok(()),
+    }
+}
+
+fn exceeded(most: Option<QuotaLimit>, what: &str) -> Error {
+    let error = Error::new(ErrorCode::QuotaExceeded);
+    match most {
+        Some(most) => error.detail(format!("The organization may have at most {most} {what}.")),
+        None => error,
     }
 }
 

@@ -9,7 +9,7 @@ mod index_entries;
 mod index_scan;
 mod write;
 
-pub(super) use index_entries::{IndexSizes, is_taken, keys, taken};
+pub(super) use index_entries::{IndexSizes, have_duplicate, is_taken, keys};
 pub(super) use write::used;
 
 use super::Sqlite;
@@ -167,7 +167,7 @@ impl Documents for Sqlite {
     ) -> Result<DeleteResult> {
         let budget = Budget::until_after(time);
         let container = self.container_with_file(organization).await?;
-        let (mut next, mut documents) = (None, 0);
+        let (mut next, mut documents, mut scanned) = (None, 0, None);
         loop {
             let (name, wanted, processor) = (collection.clone(), filter.clone(), self.processor.clone());
             let find = move |scope: Scope<'_>| {
@@ -175,6 +175,8 @@ impl Documents for Sqlite {
             };
             let found = container.scan(find).await?;
             let mut stopped = found.stopped;
+            // What the first round says: later ones find fewer.
+            scanned = scanned.or(found.scanned);
             if !found.candidates.is_empty() {
                 let (name, wanted) = (collection.clone(), filter.clone());
                 let candidates = found.candidates;
@@ -186,9 +188,9 @@ impl Documents for Sqlite {
             }
             next = found.next;
             match stopped {
-                Some(_) if documents > 0 => return Ok(DeleteResult { documents, more: true }),
+                Some(_) if documents > 0 => return Ok(DeleteResult { documents, more: true, scanned }),
                 Some(error) => return Err(error),
-                None if next.is_none() => return Ok(DeleteResult { documents, more: false }),
+                None if next.is_none() => return Ok(DeleteResult { documents, more: false, scanned }),
                 None => {}
             }
         }

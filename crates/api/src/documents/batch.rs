@@ -4,6 +4,7 @@ mod body;
 mod results;
 
 use crate::auth::RequireTenant;
+use crate::conditional::Unconditional;
 use crate::extract::DocumentBody;
 use crate::http::Http;
 use crate::idempotency::{self, IdempotencyHeader, IdempotentRequest, Replay, Scope, ShortBody};
@@ -39,6 +40,7 @@ use tenantry_domain::{ErrorCode, Result};
 pub async fn run_batch(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Write>,
+    Unconditional: Unconditional,
     key: IdempotencyHeader,
     body: DocumentBody,
 ) -> Result<Response, ApiError> {

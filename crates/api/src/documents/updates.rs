@@ -2,11 +2,12 @@
 
 mod bodies;
 
+use super::query::with_scan;
 use super::schema::Document;
 use super::value_format::ValueFormat;
 use crate::auth::RequireTenant;
 use crate::collections;
-use crate::conditional::{IfMatchRevision, revision_etag};
+use crate::conditional::{IfMatchRevision, Unconditional, revision_etag};
 use crate::extract::DocumentBody;
 use crate::http::Http;
 use crate::idempotency::{self, IdempotencyHeader, IdempotentRequest, KeyedRun, Replay, Scope, ShortBody};
@@ -138,7 +139,8 @@ async fn update_one(
     params(RequireTenant<Write>, CollectionPath, ValueFormat, IdempotencyHeader),
     request_body = UpdateDocumentsRequest,
     responses(
-        (status = 200, description = "What was done.", body = UpdateResponse),
+        (status = 200, description = "What was done. `Full-Scan` says how many documents had to be looked at, if they \
+            were many because no index serves the filter.", body = UpdateResponse),
         (status = 201, description = "A document was inserted.", body = UpdateResponse)),
     extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsWrite).refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::DocumentExists,
@@ -149,10 +151,11 @@ pub async fn update_documents(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Write>,
     CollectionPath(collection): CollectionPath,
-    form: ValueFormat,
+    head: (Unconditional, ValueFormat),
     key: IdempotencyHeader,
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
+    let (Unconditional, form) = head;
     let route = form.route(format!("POST {collection}/update"));
     let once = OnceUpdate { http: &http, tenant: &tenant, key, route: &route, body: &body };
     let (work, access) = (Arc::clone(&http), tenant.clone());
@@ -164,10 +167,12 @@ pub async fn update_documents(
         let request = UpdateRequest { filter, update: sent.update, upsert: sent.upsert };
         let (documents, of) = (&work.app.documents, collections::path(access.organization(), &collection));
         if multi {
-            return many(&of, form, documents.update_documents(&access, &collection, &request).await?);
+            let result = documents.update_documents(&access, &collection, &request).await?;
+            let scanned = result.scanned;
+            return Ok(with_scan(&work, many(&of, form, result)?, scanned));
         }
-        let result = documents.update_first(&access, &collection, &request, &sort).await?;
-        Ok(one(&of, form, result, sent.returned).await?)
+        let first = documents.update_first(&access, &collection, &request, &sort).await?;
+        Ok(with_scan(&work, one(&of, form, first.result, sent.returned).await?, first.scanned))
     })
     .await
 }
@@ -179,7 +184,8 @@ pub async fn update_documents(
     operation_id = "findOneAndDelete", tag = "Documents",
     params(RequireTenant<Write>, CollectionPath, ValueFormat, IdempotencyHeader),
     request_body = FindOneAndDeleteRequest,
-    responses((status = 200, description = "The document, or none.", body = DeletedDocumentResponse)),
+    responses((status = 200, description = "The document, or none. `Full-Scan` says how many had to be looked at, if \
+        they were many because no index serves the filter.", body = DeletedDocumentResponse)),
     extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsWrite).refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::DocumentBusy,
         ErrorCode::DocumentUnreadable, ErrorCode::QueryTooSlow, ErrorCode::IdempotencyOutcomeUnknown
@@ -188,10 +194,11 @@ pub async fn find_one_and_delete(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Write>,
     CollectionPath(collection): CollectionPath,
-    form: ValueFormat,
+    head: (Unconditional, ValueFormat),
     key: IdempotencyHeader,
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
+    let (Unconditional, form) = head;
     let route = form.route(format!("POST {collection}/find-one-and-delete"));
     let once = OnceUpdate { http: &http, tenant: &tenant, key, route: &route, body: &body };
     let (work, access) = (Arc::clone(&http), tenant.clone());
@@ -206,10 +213,11 @@ pub async fn find_one_and_delete(
             })
         };
         let (filter, sort) = offload::by_filter_size(bytes, read).await??;
-        let deleted = work.app.documents.delete_first(&access, &collection, &filter, &sort).await?;
+        let first = work.app.documents.delete_first(&access, &collection, &filter, &sort).await?;
+        let deleted = first.result.and_then(|result| result.before);
         let mut response = json_text(StatusCode::OK, deleted_body(deleted.as_ref(), form));
         response.extensions_mut().insert(ShortBody(deleted_body(None, form)));
-        Ok(response)
+        Ok(with_scan(&work, response, first.scanned))
     })
     .await
 }

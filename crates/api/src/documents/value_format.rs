@@ -47,6 +47,6 @@ impl FromRequestParts<Arc<Http>> for ValueFormat {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         let Some(query) = parts.uri.query() else { return Ok(Self(JsonFormat::default())) };
-        Ok(Fields::of_query(query)?.parse_known(|query| Some(Self::of(query)))?)
+        Ok(Fields::of_query(query)?.parse(|query| Some(Self::of(query)))?)
     }
 }

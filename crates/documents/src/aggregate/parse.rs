@@ -27,7 +27,7 @@ use std::collections::HashSet;
 pub(super) type Members<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
 
 pub fn parse(json: &str, at: &str) -> Result<Pipeline> {
-    let list = Json::parse(json).map_err(|error| Error::invalid_field(at, error.to_string()))?;
+    let list = Json::parse_part(json).map_err(|error| Error::invalid_field(at, error))?;
     let mut parser = PipelineParser {
         reader: ExtendedJsonReader::new(FieldErrors::new(at)),
         bytes: json.len(),

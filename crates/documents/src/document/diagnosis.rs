@@ -152,8 +152,8 @@ pub fn of_media_type(essence: &str) -> Option<InputDiagnosis> {
 /// An array where one object is meant, or an object to each line.
 pub(super) const ARRAY: InputDiagnosis = InputDiagnosis::file(
     "a JSON array",
-    "send one object, or, where many are taken, each on a line of its own (`jq -c '.[]' FILE`) with \
-     `Content-Type: application/x-ndjson`",
+    "send one object; `POST …/bulk` alone takes many documents: as an array, or each on a line of its own \
+     (`jq -c '.[]' FILE`) with `Content-Type: application/x-ndjson`",
 );
 /// A string that holds JSON.
 pub(super) const ENCODED_TWICE: InputDiagnosis =
@@ -319,7 +319,7 @@ fn several_objects(between: &str) -> InputDiagnosis {
         let what = "more than one object";
         InputDiagnosis::text(
             what,
-            "send one; where many are taken, say so (`Content-Type: application/x-ndjson`)",
+            "send one; `POST …/bulk` alone takes many documents (`Content-Type: application/x-ndjson`)",
         )
     } else if between.contains('\r') {
         let what = "several lines that end with a carriage return alone";

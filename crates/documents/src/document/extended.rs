@@ -183,8 +183,37 @@ impl ExtendedJsonReader {
     }
 }
 
+/// Operators that people send with a patch, or one within the other.
+const UPDATE_OPERATORS: [&str; 14] = [
+    "$set",
+    "$unset",
+    "$inc",
+    "$mul",
+    "$min",
+    "$max",
+    "$rename",
+    "$setOnInsert",
+    "$currentDate",
+    "$push",
+    "$pull",
+    "$pullAll",
+    "$pop",
+    "$addToSet",
+];
+
 /// What is wrong with the name of a field, if something is.
 fn bad_name(name: &str) -> Option<String> {
+    if name == "$literal" {
+        return Some(
+            "A value needs no `$literal` around it: it is never an expression. Send the value alone.".into(),
+        );
+    }
+    if UPDATE_OPERATORS.contains(&name) {
+        return Some(format!(
+            "`{name}` is an operator of an update and no value: send it at the top of `update` in \
+             `POST …/documents/{{id}}/update`."
+        ));
+    }
     if name.starts_with('$') {
         return Some(format!(
             "A name must not begin with `$`, and this is not one of {}.",

@@ -74,7 +74,7 @@ impl DocumentId {
     }
 
     /// The ids that people take for this one: an ObjectId for the text of its digits, in small or in capital letters, and
-    /// the reverse, and so for whole numbers.
+    /// the reverse, and so for numbers.
     #[must_use]
     pub fn lookalikes(&self) -> Vec<Self> {
         let found = match self.value() {
@@ -85,10 +85,15 @@ impl DocumentId {
             }
             RawBsonRef::Int32(number) => vec![RawBson::String(number.to_string())],
             RawBsonRef::Int64(number) => vec![RawBson::String(number.to_string())],
+            RawBsonRef::Double(number) => vec![RawBson::String(number.to_string())],
             RawBsonRef::String(text) => {
-                let number = || text.parse().ok().filter(|number: &i64| number.to_string() == text);
+                let whole = || text.parse().ok().filter(|number: &i64| number.to_string() == text);
+                let fraction = || {
+                    text.parse().ok().filter(|number: &f64| number.is_finite() && number.to_string() == text)
+                };
                 let id = object_id(text).map(RawBson::ObjectId);
-                id.or_else(|| number().map(RawBson::Int64)).into_iter().collect()
+                let number = || whole().map(RawBson::Int64).or_else(|| fraction().map(RawBson::Double));
+                id.or_else(number).into_iter().collect()
             }
             _ => Vec::new(),
         };
@@ -229,11 +234,14 @@ mod tests {
             ("5", "~5"),
             ("~-5", "-5"),
             ("~9007199254740993", "9007199254740993"),
+            ("1.5", "~1.5"),
+            ("~-0.25", "-0.25"),
+            ("~5.0", "5"),
         ] {
             let (id, other) = (DocumentId::parse(text).unwrap(), DocumentId::parse(other).unwrap());
             assert_eq!(id.lookalikes().first(), Some(&other), "{text}");
         }
-        for text in ["abc", "05", "+5", "5.0", "~5.0", "65f0", "~{\"a\":1}"] {
+        for text in ["abc", "05", "+5", "5.0", "1.50", "inf", "NaN", "65f0", "~{\"a\":1}"] {
             assert_eq!(DocumentId::parse(text).unwrap().lookalikes(), [], "{text}");
         }
     }

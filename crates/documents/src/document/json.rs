@@ -35,15 +35,15 @@ impl<'a> Json<'a> {
     /// # Errors
     /// `invalid_json`, with what is wrong and at which byte.
     pub fn parse(text: &'a str) -> Result<Self> {
-        Self::read(text).map_err(|(what, at)| {
-            let detail = match explain(text, at) {
-                Some(diagnosis) => {
-                    format!("This {} As JSON, {what} at byte {at}.", diagnosis.explain("JSON"))
-                }
-                None => format!("This is not JSON: {what} at byte {at}."),
-            };
-            Error::InvalidJson(detail)
-        })
+        Self::read(text).map_err(|(what, at)| Error::InvalidJson(malformed(text, what, at, "")))
+    }
+
+    /// Reads a value that is a part of a request, whose bytes are counted from its own beginning.
+    ///
+    /// # Errors
+    /// What is wrong, and at which byte of the value.
+    pub fn parse_part(text: &'a str) -> Result<Self, String> {
+        Self::read(text).map_err(|(what, at)| malformed(text, what, at, " of this value"))
     }
 
     /// Reads one value, or says what is wrong and at which byte.
@@ -58,15 +58,29 @@ impl<'a> Json<'a> {
     /// # Errors
     /// `invalid_json`, as [`Self::parse`], or if it is something else.
     pub fn parse_object(text: &'a str) -> Result<Members<'a>> {
-        match Self::parse(text)? {
+        Self::parse(text)?.into_object().map_err(Error::InvalidJson)
+    }
+
+    /// The members of an object, or what else it is.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn into_object(self) -> Result<Members<'a>, String> {
+        match self {
             Self::Object(members) => Ok(members),
-            value => {
-                let detail =
-                    of_value(&value).map(|diagnosis| format!("This {}", diagnosis.explain("a JSON object")));
-                let detail = detail.unwrap_or_else(|| "This must be a JSON object.".to_owned());
-                Err(Error::InvalidJson(detail))
-            }
+            value => Err(of_value(&value).map_or_else(
+                || "This must be a JSON object.".to_owned(),
+                |diagnosis| format!("This {}", diagnosis.explain("a JSON object")),
+            )),
         }
+    }
+}
+
+/// What is wrong with a text that is not JSON, at byte `at` of it.
+fn malformed(text: &str, what: SyntaxError, at: usize, of: &str) -> String {
+    match explain(text, at) {
+        Some(diagnosis) => format!("This {} As JSON, {what} at byte {at}{of}.", diagnosis.explain("JSON")),
+        None => format!("This is not JSON: {what} at byte {at}{of}."),
     }
 }
 

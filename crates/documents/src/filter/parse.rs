@@ -22,7 +22,8 @@ type ParsePath = fn(&str) -> std::result::Result<Path, String>;
 
 pub fn parse(json: &str, at: &str) -> Result<Filter> {
     // It is one parameter or member of a request, not its body.
-    let members = Json::parse_object(json).map_err(|error| Error::invalid_field(at, error.to_string()))?;
+    let members = Json::parse_part(json).and_then(Json::into_object);
+    let members = members.map_err(|error| Error::invalid_field(at, error))?;
     parse_members(members, at, json.len())
 }
 

@@ -25,7 +25,7 @@ impl Schema {
             let detail = format!("May have at most {SCHEMA_MAX_BYTES} bytes.");
             return Err(Error::invalid_field(at, detail));
         }
-        let root = Json::parse(json).map_err(|error| Error::invalid_field(at, error.to_string()))?;
+        let root = Json::parse_part(json).map_err(|error| Error::invalid_field(at, error))?;
         let mut reader = Reader::new(at);
         reader.schema(&root);
         resolve(&mut reader, &root);

@@ -112,9 +112,17 @@ fn current_date(parser: &mut OperandReader, json: Json<'_>) -> Option<Operator> 
     }
 }
 
+/// What `$push` takes beside `$each` alone.
+const EACH_MODIFIERS: [&str; 3] = ["$position", "$slice", "$sort"];
+
 fn push(parser: &mut OperandReader, json: Json<'_>) -> Option<Push> {
     let members = match json {
         Json::Object(members) if members.iter().any(|(name, _)| name == "$each") => members,
+        Json::Object(members) if members.iter().any(|(name, _)| EACH_MODIFIERS.contains(&&**name)) => {
+            let modifiers = "`$position`, `$slice` and `$sort` need `$each` beside them, a list of the values to add: \
+                             `{\"$each\": [], \"$slice\": 5}` adds none.";
+            return refuse(parser, modifiers);
+        }
         value => return Some(Push { values: vec![parser.reader.value(value)], ..Push::default() }),
     };
     let mut push = Push::default();

@@ -39,6 +39,8 @@ pub struct UpdateParser {
     sources: Vec<Vec<Box<str>>>,
     filters: BTreeMap<Box<str>, Filter>,
     used: BTreeSet<Box<str>>,
+    /// Whether a filter was refused so that its name is not known: then no path is refused for the lack of it.
+    lacks_filters: bool,
     paths: usize,
     needs_position: bool,
     id_pointer: Option<Box<str>>,
@@ -59,6 +61,7 @@ pub fn parse(update: &str, array_filters: Option<&str>, at: UpdatePointers<'_>) 
         sources: Vec::new(),
         filters: BTreeMap::new(),
         used: BTreeSet::new(),
+        lacks_filters: false,
         paths: 0,
         needs_position: false,
         id_pointer: None,
@@ -67,7 +70,7 @@ pub fn parse(update: &str, array_filters: Option<&str>, at: UpdatePointers<'_>) 
     let names = parser.array_filters(array_filters.unwrap_or("[]"), at.array_filters)?;
     let earlier =
         std::mem::replace(&mut parser.operands.reader, ExtendedJsonReader::new(FieldErrors::new(at.update)));
-    let json = Json::parse(update).map_err(|error| Error::invalid_field(at.update, error.to_string()))?;
+    let json = Json::parse_part(update).map_err(|error| Error::invalid_field(at.update, error))?;
     match json {
         Json::Object(members) if !members.is_empty() => parser.update(members),
         Json::Object(_) => parser.refuse("Must have at least one operator, such as `$set`."),
@@ -116,15 +119,18 @@ impl ReadMembers for UpdateParser {
 impl UpdateParser {
     /// The filters of arrays by their names; returns the name of each, by its place in the list.
     fn array_filters(&mut self, json: &str, at: &str) -> Result<Vec<(usize, Box<str>)>> {
-        let json = Json::parse(json).map_err(|error| Error::invalid_field(at, error.to_string()))?;
+        let json = Json::parse_part(json).map_err(|error| Error::invalid_field(at, error))?;
         let mut names = Vec::new();
         let Json::Array(items) = json else {
             self.refuse("Must be a list of filters.");
+            self.lacks_filters = true;
             return Ok(names);
         };
         for (index, item) in items.into_iter().enumerate() {
             let length = self.problems().push_index(index);
-            names.extend(self.array_filter(item).map(|name| (index, name)));
+            let name = self.array_filter(item);
+            self.lacks_filters |= name.is_none();
+            names.extend(name.map(|name| (index, name)));
             self.problems().pop(length);
         }
         Ok(names)
@@ -160,7 +166,7 @@ impl UpdateParser {
             return None;
         }
         if filter.has_empty_list() {
-            self.refuse("Must not have a condition on an empty list: it holds for no item or for all, and MongoDB refuses most of them.");
+            self.refuse("Must not have a condition on an empty list: it holds for no item or for all.");
         }
         if self.filters.insert(name.clone(), filter).is_some() {
             self.refuse("Another filter has the same name.");
@@ -233,6 +239,9 @@ impl UpdateParser {
         for step in steps {
             match step {
                 PathStep::Filtered(name) if !self.filters.contains_key(name) => {
+                    if self.lacks_filters {
+                        return;
+                    }
                     let name: String = name.chars().take(30).collect();
                     return self.refuse(format!("No filter in `arrayFilters` is named `{name}`."));
                 }

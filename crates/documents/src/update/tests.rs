@@ -203,6 +203,33 @@ fn update_renames_fields_outside_of_arrays() {
     }
 }
 
+/// The sentences of a refusal.
+fn sentences(update: &str, array_filters: Option<&str>) -> Vec<String> {
+    let refused = parse(update, array_filters).expect_err(update);
+    refused.fields().iter().map(|field| field.detail.clone()).collect()
+}
+
+#[test]
+fn update_refusal_says_the_way_out_and_nothing_false() {
+    let set = r#"{"$set":{"a.$[x]":1}}"#;
+    for filters in [r#"[{"x":{"$in":[]}}]"#, r#"[{}]"#, r#"[{"X":1}]"#, r#"[{"x":1,"y":1}]"#, r#"{"x":1}"#] {
+        let found = sentences(set, Some(filters));
+        assert_eq!(found.len(), 1, "{filters}: {found:?}");
+        assert!(!found[0].contains("MongoDB"), "{found:?}");
+    }
+    let half = sentences("{\"$set\":{\"a\":\"\\ud800\"}}", None);
+    assert!(half[0].ends_with("at byte 20 of this value."), "{half:?}");
+    for (update, way_out) in [
+        (r#"{"$push":{"a":{"$slice":1}}}"#, "need `$each`"),
+        (r#"{"$push":{"a":{"$sort":1,"$position":0}}}"#, "need `$each`"),
+        (r#"{"$set":{"a":{"$literal":1}}}"#, "no `$literal`"),
+        (r#"{"$set":{"a":{"$inc":1}}}"#, "POST …/documents/{id}/update"),
+    ] {
+        let found = sentences(update, None);
+        assert!(found.len() == 1 && found[0].contains(way_out), "{update}: {found:?}");
+    }
+}
+
 #[test]
 fn update_refuses_all_that_is_wrong_at_once() {
     let update = r#"{"$set":{"a":1,"a.b":2,"_tenantry":3,"x..y":4,"c":{"$d":5}},"$inc":{"n":"x"},"$where":{},

@@ -16,7 +16,7 @@ pub use batch::{BatchAction, BatchCheck, BatchEffect, BatchOperation, BatchResul
 pub use cursor::PageRequest;
 pub use queries::DocumentPage;
 pub use schema_check::{SchemaCheck, SchemaCheckPage, SchemaCheckTotals, ViolatingDocument};
-pub use updates::{KeyedUpdate, UpdateManyResult, UpdateOne, UpdateRequest, UpdateResult};
+pub use updates::{FirstMatch, KeyedUpdate, UpdateManyResult, UpdateOne, UpdateRequest, UpdateResult};
 
 use super::auth::Auth;
 use super::clock_and_entropy::ClockAndEntropy;
@@ -47,17 +47,34 @@ use tokio::time::Instant;
 /// changes that collide once do not collide again.
 const BACKOFF_MAX: Duration = Duration::from_millis(20);
 
-/// The revisions a change accepts; any, if the caller names none.
+/// The revisions of a document that a change accepts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RevisionPrecondition(pub Option<Vec<Revision>>);
+pub enum RevisionPrecondition {
+    /// Any, and none: an upsert may insert the document.
+    #[default]
+    Unconditional,
+    /// Any, of a document that exists.
+    Exists,
+    /// One of these.
+    OneOf(Vec<Revision>),
+}
 
 impl RevisionPrecondition {
     fn allows(&self, revision: Revision) -> bool {
-        self.0.as_ref().is_none_or(|revisions| revisions.contains(&revision))
+        match self {
+            Self::Unconditional | Self::Exists => true,
+            Self::OneOf(revisions) => revisions.contains(&revision),
+        }
     }
 
-    const fn is_any(&self) -> bool {
-        self.0.is_none()
+    /// Whether every revision is accepted, so that a change which came too late may begin again.
+    const fn allows_any(&self) -> bool {
+        matches!(self, Self::Unconditional | Self::Exists)
+    }
+
+    /// Whether the change may insert a document that is missing.
+    const fn allows_insert(&self) -> bool {
+        matches!(self, Self::Unconditional)
     }
 }
 
@@ -75,6 +92,8 @@ pub enum LineOutcome {
 /// Documents of organizations.
 pub struct Documents {
     documents: Arc<dyn store::Documents>,
+    /// For the indexes of a collection.
+    collections: Arc<dyn store::Collections>,
     /// The schemas by which writes are checked.
     schemas: Schemas,
     auth: Arc<Auth>,
@@ -104,6 +123,7 @@ impl Documents {
         let processor = Arc::default();
         Self {
             documents: store.documents.clone(),
+            collections: store.collections.clone(),
             schemas: Schemas::new(&store.collections, policy.query_time, &processor),
             auth: auth.clone(),
             mac_keys,
@@ -250,17 +270,29 @@ impl Documents {
         id: &DocumentId,
     ) -> Error {
         let refusal = Error::new(ErrorCode::DocumentNotFound);
-        for other in id.lookalikes() {
-            // Where the search fails, the refusal is right without its result.
-            let Ok(Some(_)) = self.documents.get_document(organization, collection, &other).await else {
-                continue;
-            };
-            return refusal.detail(format!(
+        match self.find_lookalike(organization, collection, id).await {
+            Some(other) => refusal.detail(format!(
                 "There is no document of this `_id`, but one whose `_id` is {}. In a path it is written `{other}`.",
                 other.kind()
-            ));
+            )),
+            None => refusal,
         }
-        refusal
+    }
+
+    /// The `_id` of a document that people may mean by `id`. None also where the search fails: a refusal is right without
+    /// its result.
+    async fn find_lookalike(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        id: &DocumentId,
+    ) -> Option<DocumentId> {
+        for other in id.lookalikes() {
+            if let Ok(Some(_)) = self.documents.get_document(organization, collection, &other).await {
+                return Some(other);
+            }
+        }
+        None
     }
 
     /// Replaces the document of that id.
@@ -349,7 +381,7 @@ impl Documents {
         expected: &RevisionPrecondition,
     ) -> Result<()> {
         let (documents, organization) = (&self.documents, tenant.organization());
-        if expected.is_any() {
+        if expected.allows_any() {
             return match documents.delete_document(organization, collection, id, None).await? {
                 UpdateOutcome::Done => Ok(()),
                 UpdateOutcome::Stale => Err(self.not_found(organization, collection, id).await),
@@ -403,7 +435,7 @@ impl Documents {
                     self.schemas.warn(organization, checked.warnings());
                     return Ok(next);
                 }
-                UpdateOutcome::Stale if expected.is_any() => {
+                UpdateOutcome::Stale if expected.allows_any() => {
                     let [share] = self.sources.random();
                     tokio::time::sleep(BACKOFF_MAX * u32::from(share) / u32::from(u8::MAX)).await;
                 }

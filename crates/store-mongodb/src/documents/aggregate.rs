@@ -28,10 +28,7 @@ impl DocumentFinder {
         time: Duration,
     ) -> EngineResult<AggregateResult> {
         let source = aggregation.source();
-        // An order that the request does not give costs nothing worth telling.
-        let asks_for_order = source.sort.as_ref().filter(|_| !source.sort_at.is_empty());
-        let is_scan = is_scan(handle, &self.indexes, &source.filter, asks_for_order).await?
-            || (source.filter.is_empty() && source.limit.is_none());
+        let is_scan = is_scan(handle, &self.indexes, &source.filter, source.sort.as_ref()).await?;
         let layout = handle.layout().clone();
         let (own, asked) = (layout.clone(), aggregation.clone());
         let command = move || command(&own, asked.source(), time);

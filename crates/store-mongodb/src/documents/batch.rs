@@ -84,7 +84,7 @@ impl BatchWriter {
         let growth = BatchGrowth::of(&mut collections, &self.indexes, steps).await?;
         let change = match self.claims.begin_batch(organization, growth.most(), growth.adds()).await? {
             Ok(change) => change,
-            Err(room) => return Err(growth.refusal(room, steps)),
+            Err(room) => return Err(growth.refusal(room, &organization.quota, steps)),
         };
         match self.commit(&mut collections, steps, &change).await {
             Ok(()) => {

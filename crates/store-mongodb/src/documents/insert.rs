@@ -116,7 +116,7 @@ async fn refuse(
     for place in open {
         let document = &documents[*place];
         let exists = document.id().is_some_and(|id| there.contains(&id.key()));
-        let refusal = room.refuses(sizes[*place]);
+        let refusal = room.refuses(sizes[*place], &handle.organization().quota);
         outcomes[*place] = Some(Err(match (exists, refusal) {
             (false, Some(refusal)) => refusal,
             (true, _) => ErrorCode::DocumentExists.into(),
@@ -201,7 +201,7 @@ fn fitting_in(room: Size, open: &[usize], sizes: &[Size]) -> Vec<usize> {
     let mut left = room;
     let fits = |place: &&usize| {
         let size = sizes[**place];
-        let fits = left.refuses(size).is_none();
+        let fits = left.fits(size);
         if fits {
             left = left.plus(size.negative());
         }

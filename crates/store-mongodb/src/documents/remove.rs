@@ -1,12 +1,14 @@
 //! Removes the documents that match a filter, some hundred at a time.
 
 use super::checked::{conditions, deciding_fields, matching};
+use super::find::size_for_hint;
 use super::layout::Trace;
 use super::traces::traces;
 use super::write::{delete_by, delete_by_raw};
 use crate::collections::command::Amount;
 use crate::collections::handle::CollectionHandle;
 use crate::collections::index_cache::IndexCache;
+use crate::collections::scan_hint::is_scan;
 use crate::engine_error::EngineResult;
 use crate::quota::claim::Claims;
 use crate::quota::size::Size;
@@ -35,6 +37,12 @@ pub(super) struct DocumentRemover {
     processor: Arc<Processor>,
 }
 
+/// What one round of deletes did.
+struct RoundResult {
+    documents: u64,
+    more: bool,
+}
+
 impl DocumentRemover {
     pub(super) const fn new(
         claims: Claims,
@@ -55,11 +63,14 @@ impl DocumentRemover {
         let began = Instant::now();
         let (prefix, asked) = (handle.layout().prefix(), filter.clone());
         let rendered = offload::by_price(filter.price(), move || asked.to_mongodb(prefix)).await?;
+        // Before there are fewer. No index serves a filter that all documents match, and none is missing.
+        let is_scan = !filter.is_empty() && is_scan(handle, &self.indexes, filter, None).await?;
+        let scanned = if is_scan { Some(size_for_hint(handle).await?) } else { None };
         let mut documents = 0;
         loop {
             let left = time.saturating_sub(began.elapsed());
             if left.is_zero() {
-                return Ok(DeleteResult::in_time(documents, true)?);
+                return Ok(DeleteResult::in_time(documents, true, scanned)?);
             }
             let round = match filter.is_decided_by_mongodb() {
                 true => self.delete_round(handle, &rendered, left).await,
@@ -69,13 +80,13 @@ impl DocumentRemover {
                 Ok(round) => {
                     documents += round.documents;
                     if !round.more {
-                        return Ok(DeleteResult { documents, more: false });
+                        return Ok(DeleteResult { documents, more: false, scanned });
                     }
                 }
                 Err(failure) => {
                     let error = Error::from(failure);
                     if error.code() == ErrorCode::QueryTooSlow {
-                        return Ok(DeleteResult::in_time(documents, true)?);
+                        return Ok(DeleteResult::in_time(documents, true, scanned)?);
                     }
                     return Err(error.into());
                 }
@@ -89,7 +100,7 @@ impl DocumentRemover {
         handle: &mut CollectionHandle<'_>,
         filter: &Document,
         left: Duration,
-    ) -> EngineResult<DeleteResult> {
+    ) -> EngineResult<RoundResult> {
         // Each of the deletes repeats the filter.
         let filter_bytes = serialize_to_vec(filter)?.len();
         let most = (BATCH_BYTES / (filter_bytes + 100)).clamp(1, BATCH_DOCUMENTS);
@@ -100,7 +111,7 @@ impl DocumentRemover {
             Ok((found, more)) if !found.is_empty() => (found, more),
             other => {
                 self.claims.end_change(change, Size::default()).await;
-                return other.map(|_| DeleteResult { documents: 0, more: false });
+                return other.map(|_| RoundResult { documents: 0, more: false });
             }
         };
         change.check()?;
@@ -110,7 +121,7 @@ impl DocumentRemover {
         let sizes: Vec<Size> = found.iter().map(Trace::size).collect();
         self.claims.end_change(change, at_least(&sizes, deleted).negative()).await;
         let is_last = !more && found.len() < most && deleted == found.len() as u64;
-        Ok(DeleteResult { documents: deleted, more: !is_last })
+        Ok(RoundResult { documents: deleted, more: !is_last })
     }
 
     /// Removes some of the documents that match, where each is checked here.
@@ -120,7 +131,7 @@ impl DocumentRemover {
         filter: &Filter,
         rendered: &Document,
         left: Duration,
-    ) -> EngineResult<DeleteResult> {
+    ) -> EngineResult<RoundResult> {
         // Each of the deletes repeats the filter.
         let filter_bytes = serialize_to_vec(rendered)?.len();
         let most = (BATCH_BYTES / (filter_bytes + 100)).clamp(1, BATCH_DOCUMENTS);
@@ -132,7 +143,7 @@ impl DocumentRemover {
             Ok((found, more)) if !found.is_empty() => (found, more),
             other => {
                 self.claims.end_change(change, Size::default()).await;
-                return other.map(|_| DeleteResult { documents: 0, more: false });
+                return other.map(|_| RoundResult { documents: 0, more: false });
             }
         };
         change.check()?;
@@ -148,7 +159,7 @@ impl DocumentRemover {
         if handle.organization().quota.index_bytes.is_some() && deleted > 0 {
             self.usage.invalidate(handle.organization()).await;
         }
-        Ok(DeleteResult { documents: deleted, more: more || deleted < count })
+        Ok(RoundResult { documents: deleted, more: more || deleted < count })
     }
 }
 

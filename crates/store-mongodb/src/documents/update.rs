@@ -80,7 +80,9 @@ impl DocumentUpdater {
         let claim = size.growth();
         match self.claims.begin_change(organization, claim).await? {
             Ok(change) => Ok(Some((size, change))),
-            Err(room) => Err(room.refuses(claim).unwrap_or_else(|| ErrorCode::QuotaExceeded.into())),
+            Err(room) => Err(room
+                .refuses(claim, &organization.quota)
+                .unwrap_or_else(|| ErrorCode::QuotaExceeded.into())),
         }
     }
 

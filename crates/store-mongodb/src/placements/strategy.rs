@@ -138,12 +138,16 @@ pub(crate) trait PlacementStrategy: CollectionLocator {
     }
 }
 
-/// All collections of the organization that a caller can name.
+/// All collections of the organization that a caller can name, each once: one placement lists the default one among
+/// the others, one does not.
 pub(crate) async fn all_collections(
     strategy: &dyn PlacementStrategy,
     organization: &Organization,
 ) -> EngineResult<Vec<CollectionName>> {
     let mut names = strategy.list_collections(organization).await?;
-    names.insert(0, CollectionName::default());
+    let default = CollectionName::default();
+    if !names.contains(&default) {
+        names.insert(0, default);
+    }
     Ok(names)
 }

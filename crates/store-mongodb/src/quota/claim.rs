@@ -147,7 +147,7 @@ impl Claims {
                 bytes: limit(organization.quota.bytes, usage.number("bytes")),
                 index_bytes: limit(organization.quota.index_bytes, usage.number("index_bytes")),
             };
-            if room.refuses(size).is_none() {
+            if room.fits(size) {
                 continue;
             }
             if doubted || !usage.is_doubtful(self.usage.claims_last()) {

@@ -56,10 +56,10 @@ impl IndexClaims {
         let usage = self.usage.get(organization.id).await?;
         let unsettled = usage.map_or(0, |usage| claimed_by(usage.index_claims()));
         let room_then = Size { index_bytes: room.index_bytes.saturating_add(unsettled), ..room };
-        if unsettled > 0 && room_then.refuses(wanted).is_none() {
+        if unsettled > 0 && room_then.fits(wanted) {
             return Ok(count_running_error());
         }
-        Ok(room.refuses(wanted).unwrap_or_else(|| ErrorCode::QuotaExceeded.into()))
+        Ok(room.refuses(wanted, &organization.quota).unwrap_or_else(|| ErrorCode::QuotaExceeded.into()))
     }
 
     /// Records how the build of an announced index ended.

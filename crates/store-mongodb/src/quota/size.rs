@@ -1,7 +1,8 @@
 //! The size of documents, as a quota counts it.
 
 use crate::record_codec::integer;
-use tenantry_domain::{Error, ErrorCode};
+use tenantry_domain::Error;
+use tenantry_domain::quota::Quota;
 
 /// Numbers of documents, bytes, and bytes of index entries; negative for removals.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,18 +54,24 @@ impl Size {
         }
     }
 
-    /// The error if `wanted` does not fit into this room; `None` if it fits.
-    pub(crate) fn refuses(self, wanted: Self) -> Option<Error> {
-        let what = if wanted.documents > self.documents.max(0) {
-            "documents"
-        } else if wanted.bytes > self.bytes.max(0) {
-            "bytes"
-        } else if wanted.index_bytes > self.index_bytes.max(0) {
-            "bytes of index entries"
-        } else {
+    /// Whether `wanted` fits into this room.
+    pub(crate) fn fits(self, wanted: Self) -> bool {
+        wanted.documents <= self.documents.max(0)
+            && wanted.bytes <= self.bytes.max(0)
+            && wanted.index_bytes <= self.index_bytes.max(0)
+    }
+
+    /// The error if `wanted` does not fit into this room that `quota` leaves; `None` if it fits.
+    pub(crate) fn refuses(self, wanted: Self, quota: &Quota) -> Option<Error> {
+        if self.fits(wanted) {
             return None;
-        };
-        let detail = format!("The organization's quota has no room for that many {what}.");
-        Some(Error::from(ErrorCode::QuotaExceeded).detail(detail))
+        }
+        Some(if wanted.documents > self.documents.max(0) {
+            quota.documents_exceeded()
+        } else if wanted.bytes > self.bytes.max(0) {
+            quota.bytes_exceeded()
+        } else {
+            quota.index_bytes_exceeded()
+        })
     }
 }

@@ -14,7 +14,7 @@ use super::indexes::{self, BuildStart};
 use super::scope::Scope;
 use super::stored_index::StoredIndex;
 use crate::containers::tenant_db::Container;
-use crate::documents::{IndexSizes, is_taken, keys, taken, used};
+use crate::documents::{IndexSizes, have_duplicate, is_taken, keys, used};
 use crate::engine_error::EngineResult;
 use crate::statement::{blob, integer, statements};
 use bson::RawDocument;
@@ -230,7 +230,7 @@ fn add_one(
 ) -> EngineResult<()> {
     let StoredIndex { number, definition, .. } = &building.index;
     if definition.unique && is_taken(scope.connection, *number, &entry.key, id)? {
-        return Err(taken(definition).into());
+        return Err(have_duplicate(definition).into());
     }
     if ADD_ENTRY.execute(scope.connection, params![number, entry.key, id, document])? > 0 {
         sizes.add(*number, integer(entry_bytes(entry, id.len())));

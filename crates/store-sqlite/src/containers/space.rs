@@ -60,20 +60,35 @@ pub(super) fn compact(connection: &Connection) -> rusqlite::Result<()> {
 mod tests {
     use super::super::queue::Queue;
     use super::super::source::Source;
+    use super::super::tenant_schema::TenantSchema;
     use super::*;
+    use jiff::Timestamp;
     use rusqlite::ffi::ErrorCode;
     use tempfile::TempDir;
+    use tenantry_domain::ids::OrganizationId;
 
-    /// A file of that `auto_vacuum` in which most of 8 MiB have been deleted.
-    fn with_gaps(auto_vacuum: i64) -> (TempDir, std::path::PathBuf, Connection) {
+    /// A file as the service makes it.
+    fn make_file(file: &Path) {
+        let id: OrganizationId = "65f0a1b2c3d4e5f601234567".parse().unwrap();
+        let bytes = TenantSchema::new().unwrap().fill(id, Timestamp::UNIX_EPOCH).unwrap();
+        fs::write(file, bytes).unwrap();
+    }
+
+    /// A file as earlier versions have made it.
+    fn make_file_of_before(file: &Path) {
+        let new = Connection::open(file).unwrap();
+        new.pragma_update(None, "auto_vacuum", 0).unwrap();
+        new.execute_batch("CREATE TABLE documents (body BLOB) STRICT").unwrap();
+    }
+
+    /// A file in which most of 8 MiB have been deleted.
+    fn with_gaps(make: fn(&Path)) -> (TempDir, std::path::PathBuf, Connection) {
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("test.db");
-        let new = Connection::open(&file).unwrap();
-        new.pragma_update(None, "auto_vacuum", auto_vacuum).unwrap();
-        new.execute_batch("CREATE TABLE blobs (bytes BLOB) STRICT").unwrap();
-        drop(new);
+        make(&file);
         let writer = crate::connection::open_untouched(&file).unwrap();
         crate::connection::configure_writer(&writer).unwrap();
+        writer.execute_batch("CREATE TABLE blobs (bytes BLOB) STRICT").unwrap();
         let fill = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 800) \
                     INSERT INTO blobs SELECT zeroblob(10000) FROM numbers";
         writer.execute_batch(fill).unwrap();
@@ -89,7 +104,7 @@ mod tests {
 
     #[test]
     fn free_pages_are_given_back_in_slices() {
-        let (_directory, file, writer) = with_gaps(INCREMENTAL);
+        let (_directory, file, writer) = with_gaps(make_file);
         assert!(has_surplus(&writer).unwrap());
         let mut slices = 0;
         loop {
@@ -110,7 +125,7 @@ mod tests {
 
     #[test]
     fn file_without_page_map_gives_back_after_compaction() {
-        let (_directory, file, writer) = with_gaps(0);
+        let (_directory, file, writer) = with_gaps(make_file_of_before);
         assert!(!has_surplus(&writer).unwrap());
         compact(&writer).unwrap();
         assert!(disk_bytes(&file) < 200_000, "{}", disk_bytes(&file));
@@ -121,7 +136,7 @@ mod tests {
 
     #[test]
     fn compaction_is_refused_once_container_closes() {
-        let (_directory, file, writer) = with_gaps(0);
+        let (_directory, file, writer) = with_gaps(make_file_of_before);
         let queue = Queue::new(Source::File(file.clone()), writer);
         queue.interrupt();
         let refused = queue.run_alone(compact).unwrap_err();

@@ -215,9 +215,9 @@ pub(super) struct TenantSchema {
 impl TenantSchema {
     pub(super) fn new() -> EngineResult<Self> {
         let mut connection = Connection::open_in_memory()?;
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        // Before there is a table: later it takes a compaction.
+        // Before anything is written, even to the header: later it takes a compaction.
         connection.pragma_update(None, "auto_vacuum", INCREMENTAL)?;
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
         upgrade(&mut connection)?;
         SET_METADATA.execute(&connection, ["schema_version", METADATA_VERSION])?;
         static EMPTY: OnceLock<Vec<u8>> = OnceLock::new();

@@ -341,6 +341,8 @@ pub(super) struct MatchingBatch {
     pub(super) next: Option<ScanPosition>,
     /// Why the search stopped, if the budget ran out.
     pub(super) stopped: Option<Error>,
+    /// As in `DeleteResult`.
+    pub(super) scanned: Option<u64>,
 }
 
 /// A document that matched when it was read.
@@ -364,9 +366,13 @@ pub(super) fn matching(
     budget: Budget<'_>,
 ) -> EngineResult<MatchingBatch> {
     let collection = scope.collection(name)?;
-    let mut matching = MatchingBatch { candidates: Vec::new(), next: None, stopped: None };
+    let mut matching = MatchingBatch { candidates: Vec::new(), next: None, stopped: None, scanned: None };
     let Some(number) = collection.number else { return Ok(matching) };
     let plan = plan(&candidates(&collection), filter, None);
+    // No index serves a filter that all documents match, and none is missing.
+    if plan.is_scan && !filter.is_empty() {
+        matching.scanned = Some(count_all(scope.connection, number)?);
+    }
     let entries = entries(&plan, &collection, number);
     let after = next.filter(|next| next.entries == entries).map(|next| &next.place);
     let outcome = budget.spend(scope.close_signal, |fuel| {

@@ -229,6 +229,13 @@ pub(crate) fn taken(index: &Index) -> Error {
     Error::new(ErrorCode::UniqueViolation).detail(detail)
 }
 
+/// The error for an index that cannot be unique.
+pub(crate) fn have_duplicate(index: &Index) -> Error {
+    let detail =
+        format!("Two documents have the same value, so the index `{}` cannot be unique.", index.name);
+    Error::new(ErrorCode::UniqueViolation).detail(detail)
+}
+
 fn cannot_index(index: &Index, why: &IndexKeysError) -> Error {
     Error::invalid_field("", format!("The index `{}` cannot take it: {why}", index.name))
 }

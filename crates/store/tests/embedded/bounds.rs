@@ -122,9 +122,12 @@ async fn delete_without_match_in_time_is_too_slow() {
     // What it finds in its time it removes, and says that there may be others.
     assert_eq!(
         delete(r#"{"n":0}"#, Duration::ZERO).await.unwrap(),
-        DeleteResult { documents: 1, more: true }
+        DeleteResult { documents: 1, more: true, scanned: Some(5000) }
     );
-    assert_eq!(delete(last, LONG).await.unwrap(), DeleteResult { documents: 1, more: false });
+    assert_eq!(
+        delete(last, LONG).await.unwrap(),
+        DeleteResult { documents: 1, more: false, scanned: Some(4999) }
+    );
     opened.close().await;
 }
 
@@ -169,7 +172,7 @@ async fn delete_by_filter_deletes_matches_and_nothing_else() {
     }
     let (collection, filter) = (CollectionName::default(), Filter::parse(r#"{"n":{"$gte":1}}"#, "").unwrap());
     let deleted = opened.store.documents.delete_matching(&acme, &collection, &filter, LONG).await;
-    assert_eq!(deleted.unwrap(), DeleteResult { documents: 2, more: false });
+    assert_eq!(deleted.unwrap(), DeleteResult { documents: 2, more: false, scanned: Some(3) });
     let left = opened.store.documents.count_matching(&acme, &collection, &Filter::default(), LONG).await;
     assert_eq!(left.unwrap().documents, 1);
     opened.close().await;

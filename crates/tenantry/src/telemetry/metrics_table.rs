@@ -227,7 +227,7 @@ pub const METRICS: &[Metric] = &[
         DOCUMENT_FULL_SCANS,
         Counter,
         Unit::Count,
-        "Queries of documents that no index serves and that examined more than `FULL_SCAN_NOTICE`.",
+        "Queries of documents, and updates and deletes by a filter, that no index serves and that examined more than `FULL_SCAN_NOTICE`.",
     ),
     metric(
         SCHEMA_WARNINGS,

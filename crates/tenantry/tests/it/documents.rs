@@ -98,6 +98,7 @@ async fn document_with_the_other_type_of_id_is_pointed_out() {
         (json!(hex), hex.to_owned(), format!("a text. In a path it is written `~\"{hex}\"`.")),
         (json!(capital), capital.to_owned(), format!("a text. In a path it is written `~\"{capital}\"`.")),
         (json!(5), "5".to_owned(), "a number. In a path it is written `~5`.".to_owned()),
+        (json!(1.5), "1.5".to_owned(), "a number. In a path it is written `~1.5`.".to_owned()),
     ] {
         acme.store(&[json!({ "_id": stored })]).await;
         for answer in [
@@ -112,8 +113,23 @@ async fn document_with_the_other_type_of_id_is_pointed_out() {
             let problem = answer.refused("document_not_found");
             assert!(problem["detail"].as_str().unwrap().contains(&hint), "{hint}: {problem}");
         }
+        // In a batch as well.
+        let hint = hint.replace("In a path", "As an `id`");
+        for (operation, code) in [
+            (json!({ "op": "delete" }), "document_not_found"),
+            (json!({ "op": "patch", "patch": {} }), "document_not_found"),
+            (json!({ "op": "check", "exists": true }), "version_mismatch"),
+        ] {
+            let mut operation = operation;
+            operation["collection"] = json!("documents");
+            operation["id"] = json!(asked);
+            let body = json!({ "operations": [operation] });
+            let problem = acme.owner.post(&format!("{}/batch", acme.path()), &body).await.refused(code);
+            let detail = problem["errors"][0]["detail"].as_str().unwrap();
+            assert!(detail.contains(&hint), "{hint}: {problem}");
+        }
     }
-    assert_eq!(acme.owner.get(&acme.about("count")).await.ok()["count"], 3);
+    assert_eq!(acme.owner.get(&acme.about("count")).await.ok()["count"], 4);
     acme.owner.get(&at("66")).await.refused("document_not_found");
 }
 

@@ -121,6 +121,10 @@ async fn index_create_with_respond_async_returns_before_it_serves() {
     acme.owner.post(&acme.documents(), &json!({ "a": 2_000, "b": 1 })).await.created();
     acme.owner.post(&acme.documents(), &json!({ "a": 2_001, "b": 1 })).await.created();
     impatient.post(&indexes, &json!({ "keys": "b", "unique": true })).await.expect(202);
-    acme.owner.post(&indexes, &json!({ "keys": "b", "unique": true })).await.refused("unique_violation");
+    let twice = acme.owner.post(&indexes, &json!({ "keys": "b", "unique": true })).await;
+    assert_eq!(
+        twice.refused("unique_violation")["detail"],
+        "Two documents have the same value, so the index `b_1` cannot be unique."
+    );
     assert_eq!(acme.owner.get(&indexes).await.ok()["items"], json!([begun]));
 }

@@ -15,7 +15,7 @@ use super::document_locks::DocumentLock;
 use super::schemas::{Reread, is_violation};
 use super::{Documents, first_revision};
 use crate::app::tenant::{TenantAccess, Write};
-use crate::error::{ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::limits::{
     BATCH_MAX_BYTES, BATCH_READS_AT_ONCE, DOCUMENT_LOCK_WAIT, INLINE_MAX_BYTES, OPERATION_WAIT,
 };
@@ -63,7 +63,8 @@ impl Documents {
                 Err(error) if is_violation(&error) && self.have_changed(organization, &schemas).await? => {
                     continue;
                 }
-                plan => plan?,
+                Err(error) => return Err(self.point_out_lookalike(organization, &operations, error).await),
+                Ok(plan) => plan,
             };
             if plan.is_done || plan.steps.is_empty() {
                 return Ok(plan.results);
@@ -79,6 +80,33 @@ impl Documents {
             }
         }
         Err(ErrorCode::DocumentBusy.into())
+    }
+
+    /// The refusal of an operation, with the `id` that was probably meant if there is no document of its own.
+    async fn point_out_lookalike(
+        &self,
+        organization: &Organization,
+        operations: &[BatchOperation],
+        error: Error,
+    ) -> Error {
+        let pointer = error.fields().first().map(|field| field.pointer.as_str()).unwrap_or_default();
+        let refused = operations.iter().enumerate().find(|(place, _)| operation_pointer(*place) == pointer);
+        let Some((place, operation)) = refused else { return error };
+        let Some(id) = operation.id() else { return error };
+        let is_check = match (&operation.action, error.code()) {
+            (_, ErrorCode::DocumentNotFound) => false,
+            (BatchAction::Check { check: BatchCheck::Exists, .. }, ErrorCode::VersionMismatch) => true,
+            _ => return error,
+        };
+        let Some(other) = self.find_lookalike(organization, &operation.collection, id).await else {
+            return error;
+        };
+        let begin = if is_check { "The check does not hold: there" } else { "There" };
+        let detail = format!(
+            "{begin} is no document of this `id`, but one whose `_id` is {}. As an `id` it is written `{other}`.",
+            other.kind()
+        );
+        Error::new(error.code()).detail(detail).below(&operation_pointer(place))
     }
 
     /// The operations, with an `_id` for every document that has none.

@@ -5,21 +5,19 @@
 //! change is lost.
 
 mod change;
+mod many;
 mod requests;
 
-pub use requests::{KeyedUpdate, UpdateManyResult, UpdateOne, UpdateRequest, UpdateResult};
+pub use requests::{FirstMatch, KeyedUpdate, UpdateManyResult, UpdateOne, UpdateRequest, UpdateResult};
 
-use super::cursor::position;
 use super::{Documents, RevisionPrecondition};
 use crate::app::tenant::{TenantAccess, Write};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
-use crate::limits::{DOCUMENT_LOCK_WAIT, PAGE_MAX_BYTES, UPDATE_PAGE_DOCUMENTS, UPDATES_AT_ONCE};
+use crate::limits::{DOCUMENT_LOCK_WAIT, PAGE_MAX_BYTES, UPDATE_PAGE_DOCUMENTS};
 use crate::organization::Organization;
 use change::{Change, ChangeRequest};
-use futures_util::StreamExt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
 use tenantry_documents::query::{DocumentQuery, QueryPage, SORT_POINTER};
@@ -59,7 +57,7 @@ impl Documents {
             if !upsert {
                 return Err(self.not_found(organization, collection, id).await);
             }
-            if !expected.is_any() {
+            if !expected.allows_insert() {
                 return Err(ErrorCode::VersionMismatch.into());
             }
             let (fields, earliest) = (UpsertFields::of_id(id), KeyedUpdate::earliest(keyed));
@@ -72,7 +70,7 @@ impl Documents {
         Err(ErrorCode::DocumentBusy.into())
     }
 
-    /// Updates the first document that matches, in the order of `sort`; `None` if none does.
+    /// Updates the first document that matches, in the order of `sort`, if any does.
     ///
     /// # Errors
     /// As [`Self::update_document`].
@@ -83,20 +81,21 @@ impl Documents {
         collection: &CollectionName,
         request: &UpdateRequest,
         sort: &Sort,
-    ) -> Result<Option<UpdateResult>> {
+    ) -> Result<FirstMatch> {
         // As for an insert.
         let tenant = &self.auth.renew(tenant).await?;
         let organization = tenant.organization();
         let UpdateRequest { filter, update, upsert } = request;
         for _ in 0..UPSERT_ATTEMPTS {
             let found = self.first(organization, collection, filter, sort, Some(update)).await?;
-            if found.is_some() || !upsert {
+            if found.result.is_some() || !upsert {
                 return Ok(found);
             }
             let fields = UpsertFields::of_filter(filter, FILTER_POINTER)?;
             match self.upsert(organization, collection, update, fields, Revision::UNKNOWN).await {
                 Ok(made) => {
-                    return Ok(Some(UpdateResult { before: None, after: Some(made), is_modified: false }));
+                    let result = UpdateResult { before: None, after: Some(made), is_modified: false };
+                    return Ok(FirstMatch { result: Some(result), ..found });
                 }
                 Err(error)
                     if is_race(&error) && self.matches_now(organization, collection, filter).await? => {}
@@ -106,38 +105,7 @@ impl Documents {
         Err(ErrorCode::DocumentBusy.into())
     }
 
-    /// Updates all documents that match, or as many as it reaches within the time limit of a query.
-    ///
-    /// # Errors
-    /// As [`Self::update_document`], if no document has been changed; `query_too_slow` if it reached none in that time.
-    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
-    pub async fn update_documents(
-        &self,
-        tenant: &TenantAccess<Write>,
-        collection: &CollectionName,
-        request: &UpdateRequest,
-    ) -> Result<UpdateManyResult> {
-        // As for an insert.
-        let tenant = &self.auth.renew(tenant).await?;
-        let organization = tenant.organization();
-        let UpdateRequest { filter, update, upsert } = request;
-        for _ in 0..UPSERT_ATTEMPTS {
-            let result = self.update_all(organization, collection, filter, update).await?;
-            if result.matched > 0 || result.refused.is_some() || !upsert {
-                return Ok(result);
-            }
-            let fields = UpsertFields::of_filter(filter, FILTER_POINTER)?;
-            match self.upsert(organization, collection, update, fields, Revision::UNKNOWN).await {
-                Ok(made) => return Ok(UpdateManyResult { upserted: Some(made), ..result }),
-                Err(error)
-                    if is_race(&error) && self.matches_now(organization, collection, filter).await? => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(ErrorCode::DocumentBusy.into())
-    }
-
-    /// Removes the first document that matches, in the order of `sort`, and returns it; `None` if none does.
+    /// Removes the first document that matches, in the order of `sort`, if any does; it is the result's `before`.
     ///
     /// # Errors
     /// `collection_not_found`, `query_too_slow`, `document_busy`.
@@ -148,12 +116,11 @@ impl Documents {
         collection: &CollectionName,
         filter: &Arc<Filter>,
         sort: &Sort,
-    ) -> Result<Option<StoredDocument>> {
+    ) -> Result<FirstMatch> {
         // As for an insert.
         let tenant = &self.auth.renew(tenant).await?;
         let organization = tenant.organization();
-        let removed = self.first(organization, collection, filter, sort, None).await?;
-        Ok(removed.and_then(|removed| removed.before))
+        self.first(organization, collection, filter, sort, None).await
     }
 
     /// Updates the first document that matches or, without an update, removes it. Those that others take in the meantime are
@@ -165,14 +132,14 @@ impl Documents {
         filter: &Arc<Filter>,
         sort: &Sort,
         update: Option<&Arc<Update>>,
-    ) -> Result<Option<UpdateResult>> {
+    ) -> Result<FirstMatch> {
         let began = Instant::now();
         let mut limit = 1;
         // Those who take a document before it make progress: as for a lock, it waits longer than for one that might stand.
         while began.elapsed() < DOCUMENT_LOCK_WAIT.max(self.query_time) {
             let page = self.page(organization, collection, filter, sort.clone(), None, limit).await?;
             if page.documents.is_empty() {
-                return Ok(None);
+                return Ok(FirstMatch { result: None, scanned: page.scanned });
             }
             for id in page.documents.iter().filter_map(StoredDocument::id) {
                 let taken = match update {
@@ -182,7 +149,7 @@ impl Documents {
                     None => self.remove(organization, collection, &id, filter).await?,
                 };
                 if let Change::Done(result) = taken {
-                    return Ok(Some(result));
+                    return Ok(FirstMatch { result: Some(result), scanned: page.scanned });
                 }
             }
             // Others take from the beginning of the order as well.
@@ -221,67 +188,9 @@ impl Documents {
         let page = self.page(organization, collection, filter, Sort::default(), None, 1).await?;
         Ok(!page.documents.is_empty())
     }
-
-    async fn update_all(
-        &self,
-        organization: &Organization,
-        collection: &CollectionName,
-        filter: &Arc<Filter>,
-        update: &Arc<Update>,
-    ) -> Result<UpdateManyResult> {
-        let began = Instant::now();
-        let mut result = UpdateManyResult::default();
-        let mut after = None;
-        loop {
-            let found =
-                self.page(organization, collection, filter, Sort::default(), after, UPDATE_PAGE_DOCUMENTS);
-            let page = match found.await {
-                Err(error) if result.matched > 0 && error.code() == ErrorCode::QueryTooSlow => {
-                    return Ok(UpdateManyResult { more: true, ..result });
-                }
-                page => page?,
-            };
-            let is_refused = AtomicBool::new(false);
-            let mut changes = Vec::with_capacity(page.documents.len());
-            for id in page.documents.iter().filter_map(StoredDocument::id) {
-                changes.push(self.change_unless(&is_refused, organization, collection, id, filter, update));
-            }
-            let mut changes = futures_util::stream::iter(changes).buffered(UPDATES_AT_ONCE);
-            while let Some((id, changed)) = changes.next().await {
-                match changed {
-                    Ok(Change::Missing) => {}
-                    Ok(Change::Done(done)) => {
-                        result.matched += 1;
-                        result.modified += u64::from(done.is_modified);
-                    }
-                    Err(error) => {
-                        // Those that have begun are finished and counted.
-                        result.refused.get_or_insert((id, error));
-                    }
-                }
-            }
-            drop(changes);
-            if let Some((_, error)) = &result.refused {
-                if result.modified == 0 || is_failure(error) {
-                    return Err(error.clone());
-                }
-                return Ok(UpdateManyResult { more: true, ..result });
-            }
-            let Some(last) = page.documents.last().filter(|_| page.more) else { return Ok(result) };
-            after = Some(position(Sort::default(), &last.body).await?);
-            if began.elapsed() >= self.query_time {
-                return Ok(UpdateManyResult { more: true, ..result });
-            }
-        }
-    }
 }
 
 /// Whether an insert has failed because somebody else has inserted the same.
 fn is_race(error: &Error) -> bool {
     matches!(error.code(), ErrorCode::DocumentExists | ErrorCode::UniqueViolation)
-}
-
-/// Whether it is the service that failed, so that nobody knows what was changed.
-fn is_failure(error: &Error) -> bool {
-    matches!(error.code(), ErrorCode::Internal | ErrorCode::StoreUnavailable | ErrorCode::Overloaded)
 }

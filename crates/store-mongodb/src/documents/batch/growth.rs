@@ -8,6 +8,7 @@ use crate::quota::size::Size;
 use tenantry_documents::document::StoredDocument;
 use tenantry_domain::error::{Error, ErrorCode, Result};
 use tenantry_domain::limits::INDEX_ENTRIES_MAX_BYTES;
+use tenantry_domain::quota::Quota;
 use tenantry_domain::store::{BatchChange, BatchStep};
 
 /// The growth by each step, in their order.
@@ -67,9 +68,9 @@ impl BatchGrowth {
     }
 
     /// The refusal of the first step for which there is not enough room.
-    pub(super) fn refusal(&self, room: Size, steps: &[BatchStep]) -> Error {
+    pub(super) fn refusal(&self, room: Size, quota: &Quota, steps: &[BatchStep]) -> Error {
         for (sum, step) in self.sums().zip(steps) {
-            if let Some(refusal) = room.refuses(sum.growth()) {
+            if let Some(refusal) = room.refuses(sum.growth(), quota) {
                 return refusal.below(&step.pointer());
             }
         }

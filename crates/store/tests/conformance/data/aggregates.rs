@@ -255,6 +255,16 @@ fn aggregate_reports_full_scan() {
         assert_eq!(scanned(distinct("n", r#"{"n":{"$lt":3}}"#)).await, Some(300));
         assert_eq!(scanned(pipeline(r#"[{"$match":{"_id":7}},{"$project":{"n":1}}]"#)).await, None);
         assert_eq!(scanned(distinct("n", r#"{"_id":{"$in":[1,2]}}"#)).await, None);
+        // All documents in the order of their ids: no index is missing, and a limit ends it early.
+        for in_order in [
+            "[]",
+            r#"[{"$limit":5}]"#,
+            r#"[{"$project":{"_id":1}}]"#,
+            r#"[{"$group":{"_id":null,"n":{"$first":"$n"}}}]"#,
+        ] {
+            assert_eq!(scanned(pipeline(in_order)).await, None, "{in_order}");
+        }
+        assert_eq!(scanned(pipeline(r#"[{"$sort":{"n":1}},{"$limit":5}]"#)).await, Some(300));
     });
 }
 

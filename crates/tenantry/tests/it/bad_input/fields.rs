@@ -275,3 +275,33 @@ async fn quota_fields_that_are_invalid_are_all_named() {
     assert_refused(&answer, "operator_only", "a member");
     scene.assert_unchanged().await;
 }
+
+#[tokio::test]
+async fn unknown_query_parameter_is_refused_on_every_v1_route() {
+    let scene = Scene::start(Setup::unlimited()).await;
+    let (owner, organization, of) = (&scene.acme.owner, scene.acme.path(), collection(&scene.acme));
+    for (method, path, parameter) in [
+        (Method::POST, format!("{of}/update"), "upsert"),
+        (Method::POST, format!("{of}/query"), "limit"),
+        (Method::POST, format!("{of}/count"), "values"),
+        (Method::POST, format!("{of}/delete"), "filter"),
+        (Method::POST, format!("{of}/documents"), "upsert"),
+        (Method::GET, format!("{of}/documents"), "order"),
+        (Method::GET, format!("{of}/documents/d"), "fields"),
+        (Method::PATCH, format!("{of}/documents/d"), "upsert"),
+        (Method::DELETE, format!("{of}/documents/d"), "revision"),
+        (Method::DELETE, of.clone(), "force"),
+        (Method::POST, format!("{organization}/batch"), "foo"),
+        (Method::GET, format!("{organization}/usage"), "foo"),
+        (Method::GET, "/v1/me".to_owned(), "foo"),
+    ] {
+        let body =
+            (method != Method::GET && method != Method::DELETE).then(|| ("application/json", b"{}".to_vec()));
+        let answer = owner.send(method, &format!("{path}?{parameter}=1"), body).await;
+        assert_refused(&answer, &format!("?{parameter}"), &path);
+    }
+    // Classic routes are open, as they always were.
+    let name = encoded(scene.acme.name());
+    scene.app.client().get(&format!("/org/get?organization_name={name}&foo=1")).await.ok();
+    scene.assert_unchanged().await;
+}

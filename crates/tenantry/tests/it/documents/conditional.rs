@@ -161,3 +161,30 @@ async fn changes_without_revision_all_happen() {
     changes.join_all().await;
     assert_eq!(acme.owner.get(&path).await.ok().as_object().unwrap().len(), 2 + 8);
 }
+
+#[tokio::test]
+async fn change_of_unnamed_document_refuses_condition() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    document(&acme).await;
+    let batch = format!("{}/batch", acme.path());
+    let filter = json!({ "filter": { "_id": "d" } });
+    let update = json!({ "filter": { "_id": "d" }, "update": { "$inc": { "n": 1 } } });
+    let operations = json!({ "operations": [{ "op": "delete", "collection": "documents", "id": "d" }] });
+    for header in ["if-match", "if-none-match"] {
+        let client = acme.owner.with_header(header, "\"1\"");
+        for (path, body) in [
+            (acme.about("update"), &update),
+            (acme.about("find-one-and-delete"), &filter),
+            (acme.about("delete"), &filter),
+            (acme.documents(), &json!({ "_id": "e" })),
+            (batch.clone(), &operations),
+        ] {
+            client.post(&path, body).await.refused("invalid_header");
+        }
+        let path = format!("{}?filter=%7B%22_id%22%3A%22d%22%7D", acme.documents());
+        client.delete(&path).await.refused("invalid_header");
+    }
+    let items = acme.owner.get(&acme.documents()).await.ok()["items"].take();
+    assert_eq!(items, json!([{ "_id": "d", "n": 0 }]));
+}

@@ -222,6 +222,38 @@ async fn query_that_scans_many_documents_says_so() {
 }
 
 #[tokio::test]
+async fn change_that_scans_many_documents_says_so() {
+    let app = Setup::unlimited().with("--full-scan-notice=10").start().await;
+    let acme = orders(&app).await;
+    let (filter, update) = (json!({ "total": -1 }), json!({ "$set": { "seen": true } }));
+    let changes = [
+        ("update", json!({ "filter": filter, "update": update })),
+        ("update", json!({ "filter": filter, "update": update, "multi": true })),
+        ("find-one-and-delete", json!({ "filter": filter })),
+        ("delete", json!({ "filter": filter })),
+    ];
+    let by_url = format!("{}?filter={}", acme.documents(), encoded(r#"{"total":-1}"#));
+    for (what, body) in &changes {
+        let answer = acme.owner.post(&acme.about(what), body).await;
+        assert_eq!(answer.header("full-scan"), "25", "{answer}");
+        answer.ok();
+    }
+    assert_eq!(acme.owner.delete(&by_url).await.header("full-scan"), "25");
+
+    acme.owner.post(&acme.about("indexes"), &json!({ "keys": "total" })).await.created();
+    for (what, body) in &changes {
+        let answer = acme.owner.post(&acme.about(what), body).await;
+        assert!(!answer.headers.contains_key("full-scan"), "{answer}");
+        answer.ok();
+    }
+    assert!(!acme.owner.delete(&by_url).await.headers.contains_key("full-scan"));
+    // Without a condition no index is missing.
+    let all = acme.owner.post(&acme.about("delete"), &json!({ "filter": {} })).await;
+    assert!(!all.headers.contains_key("full-scan"), "{all}");
+    assert_eq!(all.ok()["deleted"], 25);
+}
+
+#[tokio::test]
 async fn count_and_delete_apply_to_matching_documents() {
     let app = App::start().await;
     let acme = orders(&app).await;

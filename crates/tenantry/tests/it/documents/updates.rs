@@ -234,9 +234,60 @@ async fn update_of_many_counts_and_stops_at_the_first_refusal() {
     let body = json!({ "filter": {}, "update": { "$inc": { "n": 1 } }, "multi": true });
     let answer = acme.owner.post(&acme.about("update"), &body).await.ok();
     assert_eq!((&answer["refused"]["id"], &answer["more"]), (&json!("~25"), &json!(true)), "{answer}");
-    assert!(answer["modified"].as_u64().unwrap() >= 25, "{answer}");
+    assert_eq!((&answer["matched"], &answer["modified"]), (&json!(25), &json!(25)), "{answer}");
+    // Those before it have changed, those behind it have not.
+    for (id, n) in [(24, 125), (26, 126)] {
+        assert_eq!(acme.owner.get(&format!("{}/~{id}", acme.documents())).await.ok()["n"], n);
+    }
     let alone = json!({ "filter": { "_id": 25 }, "update": { "$inc": { "n": 1 } }, "multi": true });
     acme.owner.post(&acme.about("update"), &alone).await.refused_fields(&["/update/$inc/n"]);
+}
+
+#[tokio::test]
+async fn update_of_many_changes_nothing_behind_a_refusal() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let numbered: Vec<Value> = (1..=5).map(|n| json!({ "_id": n, "s": n })).collect();
+    acme.store(&numbered).await;
+    let changed = async || {
+        let items = acme.owner.get(&acme.documents()).await.ok()["items"].take();
+        items.as_array().unwrap().iter().filter(|item| item["s"] != item["_id"]).count()
+    };
+    // The first document violates a schema that came later.
+    let schema = json!({ "schema": { "properties": { "s": { "minimum": 3 } } } });
+    acme.owner.put(&acme.about("schema"), &schema).await.created();
+    let body = json!({ "filter": {}, "multi": true, "update": { "$inc": { "s": 1 } } });
+    acme.owner.post(&acme.about("update"), &body).await.refused("schema_violation");
+    assert_eq!(changed().await, 0);
+    acme.owner.delete(&acme.about("schema")).await;
+
+    // The second one would have the value of the first in a unique index.
+    let index = json!({ "keys": "s", "unique": true, "name": "only" });
+    acme.owner.post(&acme.about("indexes"), &index).await.created();
+    let body = json!({ "filter": {}, "multi": true, "update": { "$set": { "s": 9 } } });
+    let answer = acme.owner.post(&acme.about("update"), &body).await.ok();
+    assert_eq!(
+        (&answer["modified"], &answer["refused"]["id"], &answer["refused"]["code"]),
+        (&json!(1), &json!("~2"), &json!("unique_violation")),
+        "{answer}"
+    );
+    assert_eq!(changed().await, 1);
+}
+
+#[tokio::test]
+async fn upsert_with_if_match_inserts_nothing() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let path = format!("{}/d", acme.documents());
+    let body = json!({ "update": { "$inc": { "n": 1 } }, "upsert": true });
+    for tags in ["*", "\"1\""] {
+        let client = acme.owner.with_header("if-match", tags);
+        client.post(&update_of(&path), &body).await.refused("version_mismatch");
+    }
+    acme.owner.get(&path).await.refused("document_not_found");
+    acme.owner.post(&update_of(&path), &body).await.created();
+    let client = acme.owner.with_header("if-match", "*");
+    assert_eq!(client.post(&update_of(&path), &body).await.ok()["modified"], 1);
 }
 
 #[tokio::test]
@@ -271,6 +322,8 @@ async fn growth_by_push_keeps_the_quota_exactly() {
         (&json!(10), &json!("quota_exceeded")),
         "{answer}"
     );
+    let most = format!("The organization may have at most {} bytes of documents.", used + 75);
+    assert_eq!(answer["refused"]["detail"], most);
     acme.owner.post(&acme.about("update"), &body).await.refused("quota_exceeded");
     let now = acme.owner.get(&format!("{}/usage", acme.path())).await.ok()["bytes"].as_u64().unwrap();
     assert_eq!(now, used + 70);

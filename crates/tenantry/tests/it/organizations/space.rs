@@ -5,6 +5,7 @@ use crate::support::client::Client;
 use crate::support::fixtures::{
     Organization, insert_lines, new_organization, organization, sign_in, with_access,
 };
+use mongodb::bson::doc;
 use serde_json::{Value, json};
 use tenantry_domain::organization::Placement;
 
@@ -83,4 +84,44 @@ async fn only_operator_compacts_organization() {
     app.operator().delete(&acme.path()).await.ok();
     let gone = app.operator().post_empty(&path).await;
     gone.refused("organization_not_active");
+}
+
+/// MongoDB alone has such databases.
+#[tokio::test]
+async fn disk_bytes_count_each_collection_once() {
+    let app = App::start().await;
+    let Some(database) = app.test_env().database() else { return };
+    let mut new = new_organization("Acme", "owner@acme.example");
+    new["placement"] = json!("database");
+    let made = app.operator().post("/v1/organizations", &new).await.created();
+    let path = format!("/v1/organizations/{}", made["id"].as_str().unwrap());
+    let owner = with_access(&app, &sign_in(&app, "owner@acme.example").await);
+    owner.post(&format!("{path}/collections/documents/documents"), &json!({ "_id": 1 })).await.created();
+    owner.post(&format!("{path}/collections"), &json!({ "name": "notes" })).await.created();
+    let own = database.handle().client().database(made["tenant_database"].as_str().unwrap());
+    let stored = async || {
+        let own = own.clone();
+        crate::support::mongodb::spawn(async move {
+            let mut sum = 0;
+            for name in ["documents", "notes"] {
+                let stats = own.run_command(doc! { "collStats": name }).await.unwrap();
+                let bytes = |field: &str| {
+                    stats.get_i32(field).map_or_else(|_| stats.get_i64(field).unwrap(), i64::from)
+                };
+                sum += bytes("storageSize") + bytes("totalIndexSize");
+            }
+            sum
+        })
+        .await
+        .unwrap()
+    };
+    // A checkpoint may come between.
+    loop {
+        let before = stored().await;
+        let told = disk_bytes(&owner, &path).await;
+        if stored().await == before {
+            assert_eq!(told, before);
+            return;
+        }
+    }
 }

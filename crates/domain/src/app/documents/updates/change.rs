@@ -4,7 +4,7 @@ use super::requests::{KeyedUpdate, UpdateResult};
 use crate::app::documents::document_locks::DocumentLock;
 use crate::app::documents::{BACKOFF_MAX, Documents, RevisionPrecondition, first_revision};
 use crate::collection::CollectionName;
-use crate::error::{ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::limits::{DOCUMENT_LOCK_WAIT, OPERATION_WAIT};
 use crate::offload;
 use crate::organization::Organization;
@@ -12,9 +12,10 @@ use crate::store::UpdateOutcome;
 use bson::{RawDocument, RawDocumentBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
+use tenantry_documents::document::{DocumentId, EntryBudget, IndexKeys, KeyFormat, Revision, StoredDocument};
 use tenantry_documents::filter::{Filter, MatchedPosition};
 use tenantry_documents::fuel::Fuel;
+use tenantry_documents::index::Index;
 use tenantry_documents::update::{Update, UpdateContext, UpsertFields};
 use tokio::time::Instant;
 
@@ -107,7 +108,7 @@ impl Documents {
                     let (before, after) = (Some(current), Some(next));
                     return Ok(Change::Done(UpdateResult { before, after, is_modified: true }));
                 }
-                UpdateOutcome::Stale if expected.is_any() => self.back_off().await,
+                UpdateOutcome::Stale if expected.allows_any() => self.back_off().await,
                 UpdateOutcome::Stale => return Err(ErrorCode::VersionMismatch.into()),
             }
         }
@@ -127,6 +128,33 @@ impl Documents {
         let bytes = body.as_bytes().len() + update.bytes();
         let work = move || updated(&body, filter.as_deref(), &update, now, max_bytes);
         if is_short { offload::by_size(bytes, work).await? } else { offload::elsewhere(work).await? }
+    }
+
+    /// Computes the next state of a document and checks it as its write would, but for what depends on other documents.
+    pub(super) async fn rehearse(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        current: &StoredDocument,
+        filter: &Arc<Filter>,
+        update: &Arc<Update>,
+        indexes: &[Index],
+    ) -> Result<()> {
+        let Some(Some(body)) = self.next(current, Some(filter), update).await? else { return Ok(()) };
+        self.schemas.check(organization, collection, Some(&current.body), &body).await?;
+        if indexes.is_empty() {
+            return Ok(());
+        }
+        let (bytes, indexes) = (body.as_bytes().len() * indexes.len(), indexes.to_vec());
+        let work = move || {
+            let (fuel, mut budget) = (Fuel::for_document(), EntryBudget::of_document());
+            for index in &indexes {
+                let keys = IndexKeys::of(index, KeyFormat::Whole, &body, &mut budget, &fuel);
+                keys.map_err(|error| Error::invalid_field("", error.to_string()))?;
+            }
+            Ok(())
+        };
+        offload::by_size(bytes, work).await?
     }
 
     /// Removes the document of that id, if it matches the filter at that moment.

@@ -47,6 +47,15 @@ impl UpdateResult {
     }
 }
 
+/// What was done to the first document that matches.
+#[derive(Debug)]
+pub struct FirstMatch {
+    /// What was done; `None` if none matches.
+    pub result: Option<UpdateResult>,
+    /// How many documents were examined, if no index served the filter.
+    pub scanned: Option<u64>,
+}
+
 /// What an update did to many documents.
 #[derive(Debug, Default)]
 pub struct UpdateManyResult {
@@ -60,6 +69,8 @@ pub struct UpdateManyResult {
     pub more: bool,
     /// The first document that could not be changed, and why. The update ended there.
     pub refused: Option<(DocumentId, Error)>,
+    /// How many documents were examined, if no index served the filter.
+    pub scanned: Option<u64>,
 }
 
 /// A request with an `Idempotency-Key`.
