@@ -9,6 +9,7 @@ use super::cursor::Cursor;
 use super::extract::{JsonBody, QueryFields};
 use super::fields::Fields;
 use super::http::Http;
+use super::key_lifetime::{parse_lifetime, parse_overlap};
 use super::openapi::Access;
 use super::path_params::{ApiKeyPath, OrganizationPath};
 use super::problem::ApiError;
@@ -26,7 +27,7 @@ use tenantry_domain::api_key::{ApiKey, ApiKeyOwner};
 use tenantry_domain::app::api_keys::{IssuedApiKey, KeyAccess, KeyName, NewApiKey};
 use tenantry_domain::app::auth::OrganizationRef;
 use tenantry_domain::ids::{AccountId, ApiKeyId, OrganizationId};
-use tenantry_domain::limits::{KEY_ORGANIZATIONS_MAX, KEY_OVERLAP_MAX};
+use tenantry_domain::limits::KEY_ORGANIZATIONS_MAX;
 use tenantry_domain::page::PageLimit;
 use tenantry_domain::permission::{ORGANIZATION_KEY_PERMISSIONS, Permission, SERVICE_KEY_PERMISSIONS};
 use utoipa::ToSchema;
@@ -166,31 +167,6 @@ request_fields! {
         /// Seconds for which the old secret is still accepted, 0 to 604,800 (seven days); 0 by default.
         #[schema(example = 3600)]
         pub overlap: Option<Duration> = numeric(parse_overlap),
-    }
-}
-
-/// The fewest seconds until a key ends.
-pub const KEY_LIFETIME_MIN: u64 = 60;
-/// The most: ten years.
-pub const KEY_LIFETIME_MAX: u64 = 10 * 365 * 24 * 3600;
-
-/// Seconds until a key ends.
-fn parse_lifetime(text: &str) -> Result<Duration, String> {
-    parse_seconds(text, KEY_LIFETIME_MIN, KEY_LIFETIME_MAX)
-}
-
-fn parse_overlap(text: &str) -> Result<Duration, String> {
-    parse_seconds(text, 0, KEY_OVERLAP_MAX.as_secs())
-}
-
-/// A whole number of seconds within bounds.
-///
-/// # Errors
-/// The sentence for the field.
-pub fn parse_seconds(text: &str, least: u64, most: u64) -> Result<Duration, String> {
-    match text.parse::<u64>() {
-        Ok(seconds) if (least..=most).contains(&seconds) => Ok(Duration::from_secs(seconds)),
-        _ => Err(format!("Must be a whole number of seconds from {least} to {most}.")),
     }
 }
 

@@ -30,6 +30,7 @@ mod idempotency;
 mod identities;
 mod indexes;
 mod invitations;
+mod key_lifetime;
 mod line_clock;
 pub mod listen;
 mod load;

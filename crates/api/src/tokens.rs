@@ -1,9 +1,9 @@
 //! Exchanging a service key for a token of one organization, and asking what a token is.
 
-use super::api_keys::parse_seconds;
 use super::auth::{RequireCaller, RequireClient};
 use super::extract::{FormBody, JsonBody};
 use super::http::Http;
+use super::key_lifetime::parse_seconds;
 use super::openapi::Access;
 use super::path_params::OrganizationPath;
 use super::problem::ApiError;

@@ -140,7 +140,15 @@ mod tests {
             }
             "healthcheck" => Some(&["HOST", "PORT", "TLS_CERT_FILE", "TLS_KEY_FILE"]),
             "backup" => Some(&["DATA_DIR", "MONGO_URI", "MASTER_DB", "TENANT_PREFIX", "MONGO_TIMEOUT"]),
-            "restore" => Some(&["DATA_DIR", "MONGO_URI", "MASTER_DB", "TENANT_PREFIX", "PLACEMENT"]),
+            "restore" => Some(&[
+                "DATA_DIR",
+                "MONGO_URI",
+                "MASTER_DB",
+                "TENANT_PREFIX",
+                "PLACEMENT",
+                "SERVER_URL",
+                "OPERATOR_KEY",
+            ]),
             "operator-key" => Some(&["DATA_DIR", "MONGO_URI", "MASTER_DB", "MONGO_TIMEOUT", "OPERATOR_KEY"]),
             "transfer" => Some(&[
                 "TENANT_PREFIX",

@@ -7,7 +7,7 @@
 //! # Pitfalls
 //! A row may say less than the parser does, never more: clients check what they send by the document.
 
-use crate::api_keys::{KEY_LIFETIME_MAX, KEY_LIFETIME_MIN};
+use crate::key_lifetime::{KEY_LIFETIME_MAX, KEY_LIFETIME_MIN};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use tenantry_documents::limits::INDEX_NAME_MAX_BYTES;

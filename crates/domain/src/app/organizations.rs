@@ -3,6 +3,8 @@
 //! Each change defines here how its intent changes the record and when it is refused; the steps that follow
 //! are in [`crate::operation`].
 
+mod compaction;
+
 use super::auth::{
     AccountPrincipal, AdministerAccess, Auth, Authorization, ListAccess, ManageAccess, Operator,
     OrganizationRef, Principal, SignupAccess,
@@ -30,7 +32,6 @@ use crate::store::{self, OrganizationCursor, OrganizationQuery, Store};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::Instrument;
 
 /// The arguments of a new organization.
 pub struct NewOrganization {
@@ -397,24 +398,6 @@ impl Organizations {
                 Ok(OperationArguments::Suspend)
             })
             .await
-    }
-
-    /// Gives space on disk that an organization does not use any more back to the file system.
-    ///
-    /// # Errors
-    /// `organization_not_active`, `compaction_unsupported`, `store_unavailable`.
-    #[tracing::instrument(level = "debug", skip_all, fields(organization = %access.organization.id))]
-    pub async fn compact_organization(&self, access: &AdministerAccess) -> Result<Compaction> {
-        let (containers, organization) = (self.containers.clone(), access.organization.clone());
-        require(organization.state == State::Active, ErrorCode::OrganizationNotActive)?;
-        // In a task of its own: it may take minutes, and goes on if the client hangs up.
-        let compact = async move {
-            let before = containers.disk_bytes(&organization).await?;
-            containers.compact_container(&organization).await?;
-            let after = containers.disk_bytes(&organization).await?;
-            Ok(Compaction { before: before.unwrap_or_default(), after: after.unwrap_or_default() })
-        };
-        tokio::spawn(compact.in_current_span()).await.map_err(Error::internal)?
     }
 
     /// Ends a suspension.

@@ -64,7 +64,7 @@ async fn schema_that_differs_at_the_target_is_noticed() {
     let acme = home(&source).await;
     source.set(&acme, "orders", Some(&definition(r#"{"required":["a"]}"#, Moderate, Warn))).await;
     source.set(&acme, "documents", Some(&definition("true", Strict, Error))).await;
-    execute_step(&source, &target, &mut |_| {}).await.unwrap();
+    execute_step(&source, &target, &[], &mut |_| {}).await.unwrap();
     let orders = source.schema(&acme, "orders").await;
     assert_eq!(target.schema(&acme, "orders").await, orders);
 
