@@ -8,12 +8,15 @@ pub mod aggregate;
 mod array_lines;
 pub mod batch;
 pub mod bulk;
+mod full_scan;
 mod line_groups;
 mod lines;
 pub mod query;
 mod schema;
 pub mod updates;
 mod value_format;
+
+pub use full_scan::FULL_SCAN;
 
 pub(crate) use schema::NDJSON;
 pub(crate) use value_format::ValueFormat;
@@ -36,7 +39,7 @@ use array_lines::is_array_of_documents;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use query::with_scan;
+use full_scan::with_scan;
 use schema::Document;
 use serde::Serialize;
 use std::sync::Arc;

@@ -258,7 +258,7 @@ fn cors(settings: &Settings) -> CorsLayer {
             header::LOCATION,
             header::RETRY_AFTER,
             header::WWW_AUTHENTICATE,
-            documents::query::FULL_SCAN,
+            documents::FULL_SCAN,
             idempotency::IDEMPOTENCY_REPLAYED,
             rate_limit::RATE_LIMIT,
             rate_limit::RATE_LIMIT_POLICY,

@@ -8,6 +8,7 @@
 mod counters;
 mod journal;
 mod metadata;
+mod names;
 mod renames;
 mod run_lock;
 

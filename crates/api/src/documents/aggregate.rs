@@ -3,7 +3,7 @@
 //! # Pitfalls
 //! As a filter in a body, a pipeline must be kept as text: the order of its members matters.
 
-use super::query::with_scan;
+use super::full_scan::with_scan;
 use super::value_format::ValueFormat;
 use crate::auth::RequireTenant;
 use crate::extract::DocumentBody;

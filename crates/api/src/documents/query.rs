@@ -4,18 +4,18 @@
 //! The same query is text in a URL and JSON in a body. The filter in a body must be kept as text too, because the order
 //! of its members can matter.
 
+use super::full_scan::with_scan;
 use super::value_format::ValueFormat;
 use crate::auth::RequireTenant;
 use crate::extract::{DocumentBody, QueryFields};
 use crate::http::Http;
-use crate::metrics::DOCUMENT_FULL_SCANS;
 use crate::openapi::{Access, QUERY};
 use crate::path_params::CollectionPath;
 use crate::problem::ApiError;
 use crate::request_fields::request_fields;
 use crate::responses::{json, json_text};
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use std::sync::Arc;
@@ -32,9 +32,6 @@ use tenantry_domain::offload;
 use tenantry_domain::page::PageLimit;
 use tenantry_domain::permission::Permission;
 use utoipa::ToSchema;
-
-/// Says how many documents a query had to examine, if there were many.
-pub const FULL_SCAN: HeaderName = HeaderName::from_static("full-scan");
 
 /// A page of the documents that match.
 #[derive(Debug, Serialize, ToSchema)]
@@ -297,13 +294,4 @@ fn write_page(
     }
     out.push(b'}');
     out
-}
-
-/// Adds the header [`FULL_SCAN`] to `response` if the query examined many documents.
-pub(super) fn with_scan(http: &Http, mut response: Response, scanned: Option<u64>) -> Response {
-    if let Some(scanned) = scanned.filter(|scanned| *scanned > http.settings.full_scan_notice) {
-        metrics::counter!(DOCUMENT_FULL_SCANS).increment(1);
-        response.headers_mut().insert(FULL_SCAN, HeaderValue::from(scanned));
-    }
-    response
 }

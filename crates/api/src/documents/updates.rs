@@ -2,7 +2,7 @@
 
 mod bodies;
 
-use super::query::with_scan;
+use super::full_scan::with_scan;
 use super::schema::Document;
 use super::value_format::ValueFormat;
 use crate::auth::RequireTenant;

@@ -302,6 +302,6 @@ pub(super) fn parse(number: u64, line: &[u8]) -> Result<ArchiveLine> {
             let what = diagnosis.explain("a line of an archive");
             return damaged(number, format!("It {what}"));
         }
-        damaged(number, line_error::explain(line, &error))
+        damaged(number, line_error::explain::<ArchiveLine>(line, &error))
     })
 }

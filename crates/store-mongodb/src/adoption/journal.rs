@@ -4,7 +4,7 @@
 //! called, and which document was taken out of it.
 
 use super::SourceDatabase;
-use super::run_lock::LOCK;
+use super::names::{JOURNAL, LOCK};
 use crate::containers::namespace::uuid;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Bson, Document, doc};
@@ -12,8 +12,6 @@ use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::ContainerId;
 use tenantry_domain::{Error, Result};
 
-/// The collection with the journal.
-pub(super) const JOURNAL: &str = "tenantry_adoption";
 /// The document with the state of the whole.
 const HEAD: &str = "adoption";
 /// Entries that are written at once.

@@ -4,7 +4,7 @@
 //! killed renews nothing any more, so its lock is taken over after [`LEASE`].
 
 use super::SourceDatabase;
-use super::journal::JOURNAL;
+use super::names::{JOURNAL, LOCK};
 use crate::engine_error::EngineResult;
 use crate::names::INSTALLATION;
 use mongodb::bson::oid::ObjectId;
@@ -12,8 +12,6 @@ use mongodb::bson::{Bson, Document, doc};
 use std::time::Duration;
 use tenantry_domain::{Error, Result};
 
-/// The document with the lock.
-pub(super) const LOCK: &str = "lock";
 /// How long a lock holds that is not renewed.
 const LEASE: Duration = Duration::from_secs(10);
 /// How often somebody looks who waits for a lock.

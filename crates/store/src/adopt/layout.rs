@@ -3,8 +3,9 @@
 //! Names are hints; where the records themselves show what a field is (it names a collection that exists, or holds the
 //! id of an account), they decide.
 
-use super::plan::{is_absent, is_of_lifecycle, is_of_role};
+use super::lifecycle::{is_absent, is_of_lifecycle};
 use super::report::{AdoptError, RecognizedField, RecognizedLayout};
+use super::role_fields::is_of_role;
 use super::rules::AdoptRules;
 use super::values::{hash, id, text};
 use bson::{Bson, Document};

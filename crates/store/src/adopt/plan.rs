@@ -2,7 +2,6 @@
 
 mod accounts;
 mod containers;
-mod lifecycle;
 mod membership;
 mod organizations;
 mod planner;
@@ -10,8 +9,6 @@ mod planner;
 #[cfg(test)]
 mod tests;
 
-pub(super) use accounts::is_of_role;
-pub(super) use lifecycle::{is_absent, is_of_lifecycle};
 pub(super) use planner::Stored;
 
 use super::layout::Layout;

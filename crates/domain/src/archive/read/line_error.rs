@@ -1,17 +1,17 @@
 //! Says which member of a line is wrong, and what it must be.
 
-use super::ArchiveLine;
+use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 
 /// Characters that are repeated of what the line says.
 const SHOWN_MAX_CHARS: usize = 300;
 
-/// What is wrong with `line`, which `error` refuses.
+/// What is wrong with `line`, which is to be a `T` and which `error` refuses.
 ///
 /// The line is read once more, because keeping the path costs time that good lines need not take.
-pub(super) fn explain(line: &[u8], error: &serde_json::Error) -> String {
+pub(super) fn explain<T: DeserializeOwned>(line: &[u8], error: &serde_json::Error) -> String {
     let mut reader = serde_json::Deserializer::from_slice(line);
-    let found = serde_path_to_error::deserialize::<_, ArchiveLine>(&mut reader);
+    let found = serde_path_to_error::deserialize::<_, T>(&mut reader);
     let Err(found) = found else { return of_line(error) };
     let (path, error) = (found.path(), found.inner());
     let (Some(pointer), true) = (pointer(path), error.is_data()) else { return of_line(error) };

@@ -1,9 +1,10 @@
 //! The records of accounts.
 
-use super::lifecycle::{is_absent, is_set, letters};
 use super::organizations::{Candidate, created_at};
 use super::planner::{Planner, identity};
+use crate::adopt::lifecycle::{is_absent, is_set, letters};
 use crate::adopt::report::ConflictKind;
+use crate::adopt::role_fields::{IS_ADMIN, is_of_role};
 use crate::adopt::values::{hash, id, shown, text};
 use bson::{Bson, Document};
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,16 +12,6 @@ use tenantry_domain::account::{Account, Membership, PasswordHash, Role};
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::ids::{AccountId, OrganizationId};
 use tenantry_domain::password::hash::{check_readable, decoy};
-
-/// Names of fields that say a role, in lower case and without anything but letters.
-const ROLES: [&str; 7] = ["role", "roles", "userrole", "adminrole", "accountrole", "accesslevel", IS_ADMIN];
-/// A flag that only says what an account may not.
-const IS_ADMIN: &str = "isadmin";
-
-/// Whether fields of that name say a role.
-pub(in crate::adopt) fn is_of_role(name: &str) -> bool {
-    ROLES.contains(&letters(name).as_str())
-}
 
 /// An account of the source, and what is done with it.
 pub(crate) struct Person {

@@ -1,7 +1,7 @@
 //! The records of organizations.
 
-use super::lifecycle::{Life, Lifecycle};
 use super::planner::{Planner, identity};
+use crate::adopt::lifecycle::{Life, Lifecycle};
 use crate::adopt::report::ConflictKind;
 use crate::adopt::values::{first, text, time};
 use bson::Document;

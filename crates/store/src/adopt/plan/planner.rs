@@ -1,7 +1,7 @@
 //! What the parts of a plan share: what they read, and where conflicts go.
 
-use super::lifecycle::Lifecycle;
 use crate::adopt::layout::Layout;
+use crate::adopt::lifecycle::Lifecycle;
 use crate::adopt::report::{Conflict, ConflictKind};
 use crate::adopt::rules::AdoptOptions;
 use crate::adopt::values::{id, shown};

@@ -158,20 +158,20 @@ const STATUSES: [(&[&str], Life); 3] = [
 
 /// What the fields of a record say.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Lifecycle {
-    pub(super) life: Life,
+pub(in crate::adopt) struct Lifecycle {
+    pub(in crate::adopt) life: Life,
     /// The field and the value that say so, if it is not active.
-    pub(super) because: Option<(String, String)>,
+    pub(in crate::adopt) because: Option<(String, String)>,
     /// When it was deleted, if a field says.
-    pub(super) deleted_at: Option<Timestamp>,
+    pub(in crate::adopt) deleted_at: Option<Timestamp>,
     /// Fields and values that are not understood.
-    pub(super) unknown: Vec<(String, String)>,
+    pub(in crate::adopt) unknown: Vec<(String, String)>,
 }
 
 impl Lifecycle {
     /// Reads it. What several fields say, the worst of it holds; `statuses` are values whose meaning the operator has
     /// given.
-    pub(super) fn read(record: &Document, statuses: &BTreeMap<String, String>) -> Self {
+    pub(in crate::adopt) fn read(record: &Document, statuses: &BTreeMap<String, String>) -> Self {
         let mut read = Self { life: Life::Active, because: None, deleted_at: None, unknown: Vec::new() };
         for (name, value) in record {
             let Some(mark) = mark_of(name).filter(|_| !is_absent(value)) else { continue };
@@ -217,7 +217,7 @@ fn mark_of(name: &str) -> Option<Mark> {
 }
 
 /// The letters of a name in lower case, so that `is_active` and `isActive` are one.
-pub(super) fn letters(name: &str) -> String {
+pub(in crate::adopt) fn letters(name: &str) -> String {
     name.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect()
 }
 
@@ -230,7 +230,7 @@ fn status(value: &Bson) -> Option<Life> {
 }
 
 /// Whether a flag is true, or a time is there. A time of the epoch or before is none: programs write it for "never".
-pub(super) fn is_set(value: &Bson) -> Option<bool> {
+pub(in crate::adopt) fn is_set(value: &Bson) -> Option<bool> {
     if let Bson::Boolean(is_set) = value {
         return Some(*is_set);
     }
