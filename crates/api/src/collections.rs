@@ -125,11 +125,12 @@ pub async fn create_collection(
     key: IdempotencyHeader,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    let NewCollection { name } = body.fields()?.parse(NewCollection::from_fields)?;
     let (scope, work) = (tenant.scope(), Arc::clone(&http));
-    let request = IdempotentRequest { route: "POST collections", body: &body.0 };
+    let content = body.0.clone();
+    let request = IdempotentRequest { route: "POST collections", body: &content };
     let scope = Scope { name: &scope, holder: Some(http.app.idempotency.key_holder_of_member(&tenant)) };
     idempotency::once(&http, key, scope, request, Replay::Stored, move |_| async move {
+        let NewCollection { name } = body.fields()?.parse(NewCollection::from_fields)?;
         let made = work.app.collections.create_collection(&tenant, &name).await?;
         let answer = tagged(StatusCode::CREATED, &CollectionResponse::from(&made));
         Ok(with_location(answer, &path(tenant.organization(), &name)))

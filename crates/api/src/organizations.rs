@@ -162,13 +162,15 @@ pub async fn create_organization(
         Principal::Member(member) => Some(member),
         _ => None,
     };
-    let is_own = account.is_some();
-    let new = body.fields()?.parse(|fields| CreateOrganizationRequest::from_fields(fields, &http, is_own))?;
     let work = Arc::clone(&http);
-    let request = IdempotentRequest { route: "POST /v1/organizations", body: &body.0 };
+    let content = body.0.clone();
+    let request = IdempotentRequest { route: "POST /v1/organizations", body: &content };
     let holder = http.app.idempotency.key_holder_of_signup(signup, network);
     let scope = Scope { name: &signup.scope(), holder };
     idempotency::once(&http, key, scope, request, Replay::Stored, move |id| async move {
+        let is_own = account.is_some();
+        let new =
+            body.fields()?.parse(|fields| CreateOrganizationRequest::from_fields(fields, &work, is_own))?;
         if is_own {
             work.app.rate_limiter.count_create(network).await?;
         }

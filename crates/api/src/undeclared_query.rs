@@ -12,7 +12,7 @@ use tenantry_domain::Result;
 /// The prefix of the routes that take nothing they do not know.
 pub const STRICT_ROUTES: &str = "/v1/";
 
-/// The methods, by their routes, of operations that take no query parameter.
+/// The methods, by the shapes of their routes, of operations that take no query parameter.
 pub struct OperationsWithoutQuery(BTreeMap<String, Vec<Method>>);
 
 impl OperationsWithoutQuery {
@@ -24,7 +24,7 @@ impl OperationsWithoutQuery {
             for (method, operation) in operations.as_object().into_iter().flatten() {
                 let Ok(method) = method.to_ascii_uppercase().parse() else { continue };
                 if !takes_query(operation) {
-                    found.entry(route.clone()).or_default().push(method);
+                    found.entry(shape(route)).or_default().push(method);
                 }
             }
         }
@@ -37,9 +37,15 @@ impl OperationsWithoutQuery {
     /// `invalid_input` with every parameter.
     pub fn check<B>(&self, route: &str, request: &Request<B>) -> Result<()> {
         let Some(query) = request.uri().query().filter(|query| !query.is_empty()) else { return Ok(()) };
-        let is_without = self.0.get(route).is_some_and(|methods| methods.contains(request.method()));
+        let is_without = self.0.get(&shape(route)).is_some_and(|methods| methods.contains(request.method()));
         if is_without { Fields::of_query(query)?.finish_empty() } else { Ok(()) }
     }
+}
+
+/// The route without the names of its parameters: the document gives some of them other names.
+fn shape(route: &str) -> String {
+    let segments = route.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
+    segments.collect::<Vec<_>>().join("/")
 }
 
 fn takes_query(operation: &Value) -> bool {

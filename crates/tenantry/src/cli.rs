@@ -174,7 +174,8 @@ mod tests {
             assert_eq!(is_shown, is_wanted, "--{} in\n{help}", setting.flag);
         }
         if shown.is_some() {
-            assert!(help.lines().count() < 100, "{help}");
+            // The settings alone would be 270 lines.
+            assert!(help.lines().count() < 150, "{help}");
         }
     }
 

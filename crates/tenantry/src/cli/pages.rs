@@ -49,6 +49,15 @@ impl List {
         }
     }
 
+    /// Reads a list that has no pages.
+    ///
+    /// # Errors
+    /// The refusal of the server, or why there is no response.
+    pub async fn read_whole(client: &Client, path: &[&str]) -> Result<Self, ClientError> {
+        let page: Page = client.send(client.request(Method::GET, path, &[])).await?.read()?;
+        Ok(Self { items: page.items, has_more: false })
+    }
+
     /// The items, as far as they are shown.
     ///
     /// # Errors

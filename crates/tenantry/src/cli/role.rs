@@ -58,7 +58,7 @@ impl Roles {
     }
 
     async fn list(&self) -> Result<(), ClientError> {
-        List::read(&self.client, &self.path(&[]), &[], None).await?.print(self.json, table)
+        List::read_whole(&self.client, &self.path(&[])).await?.print(self.json, table)
     }
 
     async fn create(&self, arguments: &ArgMatches) -> Result<(), ClientError> {

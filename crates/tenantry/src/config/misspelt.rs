@@ -40,6 +40,10 @@ fn meant(name: &str) -> Option<Suggestion> {
 /// The same for a name in `.env`.
 #[must_use]
 pub fn meant_in_file(name: &str) -> Option<Suggestion> {
+    // Several ports are another program's: the file may be for others, too.
+    if name.len() < PLURAL && name.strip_suffix('S').is_some_and(|one| names().any(|ours| ours == one)) {
+        return None;
+    }
     meant_within(name, ONE_EDIT_IN_FILE)
 }
 
@@ -200,17 +204,15 @@ mod tests {
         assert_eq!(meant("TENANTRY_COLOUR"), Some(Suggestion(None)));
     }
 
-    /// Whoever writes `PORTS` into a file that is read by us alone means us.
+    /// Whoever writes `PRT` into the file means us.
     #[test]
     fn short_setting_is_recognized_in_env_file_alone() {
         for (name, ours) in [
             ("PRT", "PORT"),
             ("PROT", "PORT"),
-            ("PORTS", "PORT"),
             ("POTR", "PORT"),
             ("HOTS", "HOST"),
             ("HSOT", "HOST"),
-            ("HOSTS", "HOST"),
             ("HOS", "HOST"),
         ] {
             assert_eq!(meant_in_file(name), Some(Suggestion(Some(ours))), "{name}");
@@ -222,6 +224,8 @@ mod tests {
         }
         for name in names().chain([
             "HOSTNAME",
+            "HOSTS",
+            "PORTS",
             "HOME",
             "PATH",
             "TZ",

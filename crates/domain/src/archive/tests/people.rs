@@ -270,7 +270,7 @@ fn people_line_error_names_line_and_field() {
         (
             r#""action":"key.created""#,
             r#""action":"key.moved""#,
-            "Line 13 of the archive: Is not a line of an archive (unknown variant `key.moved`",
+            "Line 13 of the archive: The member `/audit_entry/action`: Must be one of `organization.created`",
         ),
         (
             r#""action":"key.created""#,
