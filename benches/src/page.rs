@@ -223,9 +223,9 @@ fn table(results: &Results, section: &Section, rows: &[Row]) -> String {
                 let end =
                     rows.iter().filter(|row| row.system == system).map(|row| row.at).fold(0.0, f64::max);
                 let cells = [
-                    values(end * REST).last().unwrap_or_default(),
+                    values(end * REST).next_back().unwrap_or_default(),
                     values(end).fold(0.0, f64::max),
-                    values(end).last().unwrap_or_default(),
+                    values(end).next_back().unwrap_or_default(),
                 ];
                 let _ = writeln!(text, "| {system} | {} MB |", cells.map(number).join(" MB | "));
             }

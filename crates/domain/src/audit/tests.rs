@@ -74,8 +74,8 @@ fn chain_of_untouched_entries_verifies() {
 }
 
 /// The chain with one more entry.
-fn followed_by(mut entries: Vec<AuditEntry>, next: AuditEvent) -> Vec<AuditEntry> {
-    entries.push(AuditEntry::link(&next, entries.last()).unwrap());
+fn followed_by(mut entries: Vec<AuditEntry>, next: &AuditEvent) -> Vec<AuditEntry> {
+    entries.push(AuditEntry::link(next, entries.last()).unwrap());
     entries
 }
 
@@ -93,7 +93,7 @@ fn chain_verifies_across_retention_and_redaction() {
     let refused = AuditOutcome::Failed;
     let undone = AuditEvent { action: AuditAction::OrganizationImported, outcome: refused, ..event(6) };
     for end in [purge, undone] {
-        let kept = redacted(followed_by(chain(6), end), 0..6).split_off(2);
+        let kept = redacted(followed_by(chain(6), &end), 0..6).split_off(2);
         let verifier = verify(&kept).unwrap();
         assert_eq!((verifier.entries(), verifier.redacted(), verifier.first()), (5, 4, Some(3)));
         assert_eq!(verifier.finish(), Ok(()));
@@ -102,13 +102,14 @@ fn chain_verifies_across_retention_and_redaction() {
 
 #[test]
 fn chain_finds_text_that_no_purge_removed() {
-    let purged = || followed_by(chain(3), AuditEvent { action: AuditAction::OrganizationPurged, ..event(3) });
+    let purged =
+        || followed_by(chain(3), &AuditEvent { action: AuditAction::OrganizationPurged, ..event(3) });
     let imported = AuditEvent { action: AuditAction::OrganizationImported, ..event(4) };
     for (entries, fault) in [
         (redacted(chain(3), 0..2), (2, ChainFault::NoPurge)),
-        (redacted(followed_by(chain(3), imported.clone()), 0..3), (3, ChainFault::NoPurge)),
+        (redacted(followed_by(chain(3), &imported), 0..3), (3, ChainFault::NoPurge)),
         (redacted(purged(), 0..4), (4, ChainFault::NoPurge)),
-        (redacted(followed_by(purged(), imported), 0..4), (4, ChainFault::NoPurge)),
+        (redacted(followed_by(purged(), &imported), 0..4), (4, ChainFault::NoPurge)),
     ] {
         assert_eq!(verify(&entries).unwrap().finish(), Err(fault));
     }

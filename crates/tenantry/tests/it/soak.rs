@@ -180,7 +180,7 @@ async fn soak_keeps_acknowledged_changes_and_grows_not() {
         let written: usize = soak.writers.iter().map(|writer| writer.answered).sum();
         let (answered, imported) = (soak.answered(), soak.importer.imported);
         println!("  {answered} changes ({imported} imports) and {written} writes so far, all of them there");
-        growth.add(samples, &soak.test_env, &soak.organization, answered);
+        growth.add(&samples, &soak.test_env, &soak.organization, answered);
     }
     assert!(soak.workers.iter().all(|worker| worker.answered > 0), "a worker never got an answer");
     assert!(soak.writers.iter().all(|writer| writer.answered > 0), "a writer never got an answer");

@@ -113,7 +113,7 @@ pub struct Growth {
 
 impl Growth {
     /// Adds a life, once the service has been stopped cleanly.
-    pub fn add(&mut self, samples: LifeSamples, test_env: &TestEnv, organization: &str, changes: usize) {
+    pub fn add(&mut self, samples: &LifeSamples, test_env: &TestEnv, organization: &str, changes: usize) {
         let count = samples.memory.len();
         let data = test_env.data_dir();
         self.is_on_disk = test_env.database().is_none();

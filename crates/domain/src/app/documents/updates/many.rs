@@ -133,8 +133,7 @@ impl Documents {
             let change = |id: DocumentId| {
                 self.change_unless(&is_refused, organization, collection, id, filter, update)
             };
-            let mut changes =
-                futures_util::stream::iter(ids.to_vec().into_iter().map(change)).buffered(at_once);
+            let mut changes = futures_util::stream::iter(ids.to_vec()).map(change).buffered(at_once);
             while let Some((id, changed)) = changes.next().await {
                 match changed {
                     Ok(Change::Missing) => {}
