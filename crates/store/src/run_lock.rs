@@ -30,6 +30,10 @@ pub(crate) async fn exclusively<T, E: From<Error>>(
             outcome = &mut work => break outcome,
         }
     };
+    // Another may have taken the work over since the last renewal: then it is the other's, however this one has ended.
+    if outcome.is_ok() && !lock.renew().await.unwrap_or(true) {
+        return Err(busy());
+    }
     // If that fails, the lock ends by itself.
     let _ = lock.release().await;
     outcome
