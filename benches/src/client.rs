@@ -102,7 +102,7 @@ impl Connection {
         Ok(str::from_utf8(&self.buffer[9..12])?.parse()?)
     }
 
-    /// The status and the body of the response to `request`, whatever it is.
+    /// The status and the body of the response to `request`, also of a refusal.
     pub fn respond(&mut self, request: &Request) -> Result<(u16, &[u8])> {
         self.send(request)?;
         let (head, filled) = self.read_response()?;

@@ -45,7 +45,7 @@ SETTINGS = {
     "PAGINATION_LIMIT": 100,
     # No count for each list.
     "OPTIMIZE_PAGINATION_FOR_SPEED": True,
-    # Changes are for whoever knows the document, as with the others, and not only for whoever has its ETag.
+    # Changes are for everybody who knows the document, as with the others, and not only for those who have its ETag.
     "ENFORCE_IF_MATCH": False,
     "RENDERERS": ["eve.render.JSONRenderer"],
     "DOMAIN": {

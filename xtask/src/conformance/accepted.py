@@ -54,7 +54,7 @@ CODES = {
 
 
 def is_right_code(code):
-    """Whether such a refusal is right whatever the operation."""
+    """Whether such a refusal is right for every operation."""
     return code in CODES
 
 

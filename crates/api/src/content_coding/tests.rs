@@ -123,7 +123,7 @@ fn unknown_coding_is_refused_and_known_ones_are_named() {
     assert!(!is_unknown(&HeaderMap::new()));
 }
 
-/// Whatever arrives, in whatever pieces, decodes to the same within its bounds, or is refused.
+/// Any bytes, in pieces of any size, decode to the same within the bounds, or are refused.
 #[test]
 fn fuzz_coded_body() {
     let text = lines(200);

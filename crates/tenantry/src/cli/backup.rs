@@ -94,7 +94,7 @@ fn complain_of_damage(manifest: &BackupManifest) -> bool {
     is_damaged
 }
 
-/// Refuses a place inside the data directory: what becomes of that directory becomes of its backups.
+/// Refuses a place inside the data directory: who loses that directory would lose its backups, too.
 fn refuse_inside(place: &Path, config: &Config) -> Result<()> {
     // The place itself need not exist yet.
     let mut existing = Path::new(".").join(place);

@@ -28,7 +28,7 @@ impl Scratch {
         let prefix = format!("tenantry-{purpose}-");
         let own = std::process::id();
         let path = parent.join(format!("{prefix}{own}"));
-        // Whoever had this number before is dead.
+        // The process that had this number before is dead.
         remove_abandoned(&path)?;
         // Refuses one that is there still: somebody else may have put it in the way.
         DirBuilder::new().mode(0o700).create(&path)?;

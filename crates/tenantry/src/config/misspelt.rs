@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(meant("TENANTRY_COLOUR"), Some(Suggestion(None)));
     }
 
-    /// Whoever writes `PRT` into the file means us.
+    /// A line `PRT=…` in the file is meant for us.
     #[test]
     fn short_setting_is_recognized_in_env_file_alone() {
         for (name, ours) in [

@@ -33,7 +33,7 @@ impl AddressPolicy {
     }
 }
 
-/// Networks of which no address is called, whatever the settings say. Loopback addresses are called by a URL that names
+/// Networks of which no address is called, also if the settings allow it. Loopback addresses are called by a URL that names
 /// one, and only by that.
 const NEVER_CALLED: [&str; 13] = [
     "0.0.0.0/8",

@@ -83,7 +83,7 @@ fn every_fault_of_an_issuer_is_named() {
     }
 }
 
-/// Whatever is in the file, it is read or every fault is a sentence that says where.
+/// Any file is read, or every fault in it is a sentence that says where.
 #[test]
 fn fuzz_issuers() {
     let file =

@@ -43,7 +43,7 @@ impl BackupReader for RepositoryReader {
         for file in manifest.files.iter_mut().filter(|file| wanted(&file.path)) {
             match self.read(file, &mut *visit) {
                 Ok(()) => {}
-                // The others may be good, and whoever restores wants to know of all that are not.
+                // The others may be good, and the operator wants to know of all that are not.
                 Err(BackupError::Damaged { what }) if file.organization.is_some() => {
                     file.damage = Some(Damage { fault: what, is_earlier: false });
                 }

@@ -59,7 +59,7 @@ async fn line_with(server: &Server, parts: &[&str]) -> String {
     }
 }
 
-/// Whoever sends them is to be found, more than anybody.
+/// It matters more than elsewhere who sends them.
 #[tokio::test]
 async fn malformed_and_slow_requests_are_logged_with_client() {
     let home = tempfile::tempdir().unwrap();
