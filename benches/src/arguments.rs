@@ -46,6 +46,8 @@ pub enum Measure {
     Access,
     /// Documents, against the engines used directly
     Documents,
+    /// Memory of lists and aggregates, and a scan of a million documents
+    Queries,
     /// What one organization notices of another that asks for ten times as much
     Neighbours,
     /// Memory to export and import a million documents, against ten thousand

@@ -30,6 +30,7 @@ pub fn run(measure: Measure, bench: &Bench) -> Result<Vec<Finding>> {
         Measure::Mongodb => mongodb::measure(bench),
         Measure::Access => access::measure(bench),
         Measure::Documents => documents::speed(bench),
+        Measure::Queries => documents::queries(bench),
         Measure::Neighbours => documents::neighbours(bench),
         Measure::Archives => documents::archives(bench),
         Measure::Edge => edge::measure(bench),

@@ -125,6 +125,12 @@ impl Tenant {
         numbers(documents).map(patch).collect()
     }
 
+    /// An update of the document of that number by operators.
+    pub fn update(&self, number: u32, update: &Value) -> Request {
+        let path = format!("{}/update", self.document(number));
+        Request::json("POST", &path, self.token(), &json!({ "update": update }))
+    }
+
     /// Lists of the first `limit` documents of a kind, of the first `documents`.
     pub fn lists(&self, documents: u32, limit: u32) -> Vec<Request> {
         let list = |number| {
@@ -133,6 +139,11 @@ impl Tenant {
             Request::get_by(&path, self.token())
         };
         numbers(documents).map(list).collect()
+    }
+
+    /// A list of the first `limit` documents.
+    pub fn list(&self, limit: u32) -> Request {
+        Request::get_by(&format!("{}/documents?limit={limit}", self.path()), self.token())
     }
 
     /// A query for what matches.

@@ -24,6 +24,8 @@ pub enum Operation {
     Insert,
     /// Inserts many at once
     Bulk,
+    /// Updates one by its id
+    Update,
 }
 
 impl Operation {
@@ -34,7 +36,7 @@ impl Operation {
     /// What it counts as: one response, or the documents of a batch.
     const fn counts(self) -> u64 {
         match self {
-            Self::Read | Self::List | Self::Insert => 1,
+            Self::Read | Self::List | Self::Insert | Self::Update => 1,
             Self::Bulk => BATCH as u64,
         }
     }

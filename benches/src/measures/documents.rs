@@ -7,8 +7,10 @@
 //! so there the driver is used in this process.
 
 mod archives;
+mod changes;
 mod expensive;
 pub mod neighbours;
+mod queries;
 mod speed;
 
 use super::engine::Engine;
@@ -22,6 +24,12 @@ pub fn speed(bench: &Bench) -> Result<Vec<Finding>> {
     let mut findings = speed::embedded(bench)?;
     findings.extend(speed::mongodb(bench, &Mongod::start().uri())?);
     Ok(findings)
+}
+
+/// The memory and time of large queries.
+pub fn queries(bench: &Bench) -> Result<Vec<Finding>> {
+    let mongod = Mongod::start();
+    on_both(|engine| queries::measure(bench, engine, &mongod.uri()))
 }
 
 /// How much one organization slows down another.

@@ -45,6 +45,17 @@ pub fn measure(
     })
 }
 
+/// The seconds that it takes to find nothing among all documents.
+pub fn scan(uri: &str, database: &str, filter: Document) -> Result<f64> {
+    block_on(async {
+        let collection = open(uri, database).await?;
+        let began = Instant::now();
+        let found = collection.find_one(filter).await?;
+        ensure!(found.is_none(), "a document matches");
+        Ok(began.elapsed().as_secs_f64())
+    })
+}
+
 async fn open(uri: &str, database: &str) -> Result<Collection<Document>> {
     let durable = WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build();
     let options =
@@ -106,6 +117,11 @@ async fn once(
         Operation::Bulk => {
             let batch = (0..BATCH as u32).map(|number| unnamed(documents + number));
             collection.insert_many(batch).ordered(false).await?;
+        }
+        Operation::Update => {
+            let change = doc! { "$set": { "owner": "sales" }, "$inc": { "pages": 1 } };
+            let updated = collection.update_one(doc! { "_id": id(turn % documents) }, change).await?;
+            ensure!(updated.matched_count == 1, "it is missing");
         }
     }
     Ok(())

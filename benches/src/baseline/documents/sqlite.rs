@@ -163,6 +163,7 @@ impl Documents {
                 Operation::List => drop(self.list(&kind(spread(turn, count)))?),
                 Operation::Insert => drop(self.insert(text.as_bytes())?),
                 Operation::Bulk => drop(self.insert_all(&batch)?),
+                Operation::Update => anyhow::bail!("updates are compared with the driver's alone"),
             }
             turn += 1;
             done.fetch_add(operation.counts(), Ordering::Relaxed);

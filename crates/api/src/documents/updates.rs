@@ -56,6 +56,9 @@ pub struct UpdateResponse {
     /// Why the update of many ended early, after it has changed others.
     #[schema(required = false)]
     pub refused: Option<RefusedDocument>,
+    /// True in a repeated response whose document was too large to be kept: `document` has its `_id` alone.
+    #[schema(required = false, value_type = Option<bool>)]
+    pub shortened: Option<bool>,
 }
 
 /// A document that could not be changed.
@@ -76,6 +79,9 @@ pub struct DeletedDocumentResponse {
     /// The document as it was; null if none matched.
     #[schema(required = true, value_type = Option<Document>)]
     pub document: Option<Document>,
+    /// True in a repeated response whose document was too large to be kept: `document` has its `_id` alone.
+    #[schema(required = false, value_type = Option<bool>)]
+    pub shortened: Option<bool>,
 }
 
 /// Update a document by operators.
@@ -215,16 +221,18 @@ pub async fn find_one_and_delete(
         let (filter, sort) = offload::by_filter_size(bytes, read).await??;
         let first = work.app.documents.delete_first(&access, &collection, &filter, &sort).await?;
         let deleted = first.result.and_then(|result| result.before);
-        let mut response = json_text(StatusCode::OK, deleted_body(deleted.as_ref(), form));
-        response.extensions_mut().insert(ShortBody(deleted_body(None, form)));
+        let mut response = json_text(StatusCode::OK, deleted_body(deleted.as_ref(), false, form));
+        // Who repeats the request learns which document it was.
+        let short = deleted.as_ref().and_then(StoredDocument::id_alone);
+        response.extensions_mut().insert(ShortBody(deleted_body(short.as_ref(), true, form)));
         Ok(with_scan(&work, response, first.scanned))
     })
     .await
 }
 
-fn deleted_body(document: Option<&StoredDocument>, form: ValueFormat) -> Vec<u8> {
-    let mut out = b"{\"document\":".to_vec();
-    write_or_null(document, form, &mut out);
+fn deleted_body(document: Option<&StoredDocument>, is_short: bool, form: ValueFormat) -> Vec<u8> {
+    let mut out = b"{".to_vec();
+    write_document(document, is_short, form, &mut out);
     out.push(b'}');
     out
 }
@@ -277,20 +285,21 @@ async fn one(
             ReturnedDocument::After => result.after.as_ref(),
             ReturnedDocument::None => None,
         };
-        let write = |document: Option<&StoredDocument>| {
+        let write = |document: Option<&StoredDocument>, is_short: bool| {
             let counts = (u64::from(result.before.is_some()), u64::from(result.is_modified));
             let upserted = result.after.as_ref().filter(|_| result.is_upserted());
             let mut out = counted(counts, false, upserted, form);
             if returned != ReturnedDocument::None {
-                out.extend(b",\"document\":");
-                write_or_null(document, form, &mut out);
+                out.push(b',');
+                write_document(document, is_short, form, &mut out);
             }
             out.push(b'}');
             out
         };
         let status = if result.is_upserted() { StatusCode::CREATED } else { StatusCode::OK };
-        let mut response = json_text(status, write(document));
-        response.extensions_mut().insert(ShortBody(write(None)));
+        let mut response = json_text(status, write(document, false));
+        let short = document.and_then(StoredDocument::id_alone);
+        response.extensions_mut().insert(ShortBody(write(short.as_ref(), true)));
         if let Some(after) = &result.after {
             if let Some(tag) = revision_etag(after.revision) {
                 response.headers_mut().insert(header::ETAG, tag);
@@ -352,9 +361,13 @@ fn counted(
     out
 }
 
-fn write_or_null(document: Option<&StoredDocument>, form: ValueFormat, out: &mut Vec<u8>) {
+fn write_document(document: Option<&StoredDocument>, is_short: bool, form: ValueFormat, out: &mut Vec<u8>) {
+    out.extend(b"\"document\":");
     match document {
         Some(document) => super::write(document, &Projection::default(), form, out),
         None => out.extend(b"null"),
+    }
+    if is_short && document.is_some() {
+        out.extend(b",\"shortened\":true");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::DocumentId;
 use bson::RawDocumentBuf;
+use bson::raw::cstr;
 use std::fmt;
 use std::str::FromStr;
 
@@ -50,6 +51,14 @@ impl StoredDocument {
     #[must_use]
     pub fn id(&self) -> Option<DocumentId> {
         DocumentId::of(&self.body)
+    }
+
+    /// The document without anything but its id.
+    #[must_use]
+    pub fn id_alone(&self) -> Option<Self> {
+        let mut body = RawDocumentBuf::new();
+        body.append(cstr!("_id"), self.id()?.value());
+        Some(Self { body, revision: self.revision })
     }
 
     /// Bytes of the document as BSON: what counts towards a quota.

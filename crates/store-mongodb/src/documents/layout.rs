@@ -12,7 +12,7 @@ use super::index_entries::EntryCounter;
 use crate::engine_error::EngineResult;
 use crate::quota::size::Size;
 use crate::record_codec::integer;
-use bson::raw::cstr;
+use bson::raw::{RawArrayBuf, cstr};
 use bson::spec::ElementType;
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use mongodb::bson::oid::ObjectId;
@@ -217,6 +217,15 @@ impl DocumentLayout {
                 })
             }
         }
+    }
+
+    /// The update that makes the stored document this one. As a pipeline, because MongoDB compares the result of one with
+    /// what is stored and touches the indexes of what differs, while a replacement touches every index of the collection,
+    /// in the shared one those of all organizations.
+    pub(crate) fn replacement(&self, document: &StoredDocument) -> EngineResult<RawArrayBuf> {
+        let mut pipeline = RawArrayBuf::new();
+        pipeline.push(rawdoc! { "$replaceWith": { "$literal": self.encode(document)? } });
+        Ok(pipeline)
     }
 
     /// Decodes a stored document.

@@ -128,7 +128,7 @@ async fn write(
     let filter = handle.layout().of_version(id, expected);
     let mut update = rawdoc! {};
     update.append(cstr!("q"), RawDocumentBuf::try_from(&filter).map_err(Error::internal)?);
-    update.append(cstr!("u"), handle.layout().encode(document)?);
+    update.append(cstr!("u"), handle.layout().replacement(document)?);
     let mut updates = RawArrayBuf::new();
     updates.push(update);
     let mut rest = rawdoc! {};

@@ -54,7 +54,7 @@ impl Backups {
     }
 
     /// The directory of the backups.
-    fn directory(&self) -> PathBuf {
+    pub(crate) fn directory(&self) -> PathBuf {
         self.home.path().join("backups")
     }
 

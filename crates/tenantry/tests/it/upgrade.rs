@@ -4,6 +4,7 @@
 //!
 //! A test that fails here says that an upgrade breaks what somebody has. A data set is never rewritten to mend that.
 
+mod people;
 mod programs;
 mod stored;
 mod write;

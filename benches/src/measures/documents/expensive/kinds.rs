@@ -16,6 +16,8 @@ const LISTED: usize = 500;
 /// much as decimals do.
 const OPERANDS: usize = 400;
 const DECIMAL_OPERANDS: usize = 50;
+/// Documents whose values fit in groups of their own within the memory that an aggregate may hold.
+const GROUPED: u32 = 4;
 /// Documents that a batch may read and write with these sizes.
 const BATCHED: u32 = 8;
 /// Conditions of all updates of a batch: 4,096 with the branches around them.
@@ -170,8 +172,10 @@ fn aggregates(tenant: &Tenant) -> Vec<Request> {
         json!({ "$group": { "_id": { "$add": ["$values", "$position"] }, "all": { "$push": "$position" } } }),
     ];
     let unwind = json!({ "$unwind": { "path": "$values", "includeArrayIndex": "position" } });
-    let pipelines = groups.map(|group| json!({ "pipeline": [unwind, group, { "$count": "groups" }] }));
-    pipelines.iter().map(|body| tenant.of_collection("POST", "/aggregate", body)).collect()
+    let limits = [DOCUMENTS, DOCUMENTS, GROUPED].map(|limit| json!({ "$limit": limit }));
+    let pipeline = |(limit, group)| json!({ "pipeline": [limit, unwind, group, { "$count": "groups" }] });
+    let pipelines = limits.into_iter().zip(groups).map(pipeline);
+    pipelines.map(|body| tenant.of_collection("POST", "/aggregate", &body)).collect()
 }
 
 /// As many conditions on each value as all updates may have together; and as many documents as may be written.

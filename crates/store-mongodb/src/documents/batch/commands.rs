@@ -180,7 +180,7 @@ impl StepGroup<'_> {
         for step in &self.steps {
             if let BatchChange::Replace { before, after } = &step.change {
                 let mut update = rawdoc! { "q": raw(&layout.of_version(&id_of(before)?, before.revision))? };
-                update.append(cstr!("u"), layout.encode(after)?);
+                update.append(cstr!("u"), layout.replacement(after)?);
                 updates.push(update);
             }
         }

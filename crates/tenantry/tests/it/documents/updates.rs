@@ -350,7 +350,15 @@ async fn update_sent_twice_with_one_key_is_done_once() {
         if number < 2 {
             assert_eq!(second.header("etag"), first.header("etag"));
         }
-        assert_eq!(second.ok()["modified"], first.ok()["modified"]);
+        let (first, second) = (first.ok(), second.ok());
+        assert_eq!(second["modified"], first["modified"]);
+        let is_long = number == 0;
+        let known = if is_long { json!({ "_id": "d" }) } else { Value::Null };
+        assert_eq!(
+            (&second["document"], &second["shortened"] == &json!(true)),
+            (&known, is_long),
+            "{second}"
+        );
     }
     assert_eq!(acme.owner.get(&path).await.ok()["n"], 3);
     acme.owner.post(&acme.documents(), &json!({ "_id": "e" })).await.created();
@@ -360,6 +368,38 @@ async fn update_sent_twice_with_one_key_is_done_once() {
         client.post(&acme.about("find-one-and-delete"), &remove).await.ok();
     }
     acme.owner.get(&format!("{}/e", acme.documents())).await.ok();
+}
+
+/// Who lost the response learns which document was taken, whatever its length.
+#[tokio::test]
+async fn repeated_delete_names_the_document_it_took() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let id = json!({ "a": "\u{1}".repeat(900), "b": 1 });
+    let tasks = [
+        json!({ "_id": "long", "text": "x".repeat(8000) }),
+        json!({ "_id": 2 }),
+        json!({ "_id": id, "text": "y".repeat(8000) }),
+    ];
+    for task in &tasks {
+        acme.owner.post(&acme.documents(), task).await.created();
+    }
+    for (number, task) in tasks.iter().enumerate() {
+        let client = acme.owner.with_header("idempotency-key", &format!("take-{number}"));
+        let take = json!({ "filter": { "_id": task["_id"] } });
+        let first = client.post(&acme.about("find-one-and-delete"), &take).await.ok();
+        assert_eq!(first, json!({ "document": task }));
+        let second = client.post(&acme.about("find-one-and-delete"), &take).await;
+        assert_eq!(second.header("idempotency-replayed"), "true");
+        let known = if number == 1 {
+            first
+        } else {
+            json!({ "document": { "_id": task["_id"] }, "shortened": true })
+        };
+        assert_eq!(second.ok(), known);
+        let nothing = acme.owner.post(&acme.about("find-one-and-delete"), &take).await.ok();
+        assert_eq!(nothing, json!({ "document": null }));
+    }
 }
 
 #[tokio::test]

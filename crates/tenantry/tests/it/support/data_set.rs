@@ -21,14 +21,31 @@ use tenantry_test_mongod::Mongod;
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 
-/// The version that wrote the data set.
-const VERSION: &str = "v0.1.0";
+/// What wrote a data set: the folder that it is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// Version 0.1.0, before there were members, keys and a trail.
+    First,
+    /// The state of 2026-11-30: members, keys, trails, schemas, partial indexes, archives of version 2, backups.
+    Second,
+}
+
+impl Writer {
+    const fn folder(self) -> &'static str {
+        match self {
+            Self::First => "v0.1.0",
+            Self::Second => "2026-11-30",
+        }
+    }
+}
+
 /// The name of its MongoDB database of records.
 pub const MASTER_DATABASE: &str = "tenantry";
 /// The folders in the ZIP file: files of the data directory, collections, archives of organizations.
 const FILES: &str = "data/";
 const COLLECTIONS: &str = "dump/";
 const ARCHIVES: &str = "archives/";
+const BACKUP: &str = "backup/";
 const FACTS: &str = "facts.json";
 
 /// A copy of what an earlier version has written, on the engine of this test binary.
@@ -42,25 +59,37 @@ pub struct DataSet {
 }
 
 impl DataSet {
-    /// Unpacks a copy.
+    /// Unpacks a copy of the first one.
     pub fn open() -> Self {
         Self::open_on(crate::engine())
     }
 
-    /// Unpacks a copy of what that engine has written.
+    /// Unpacks a copy of what that engine has written first.
     pub fn open_on(engine: Engine) -> Self {
-        let entries = unpack(&fs::read(path_of(engine)).unwrap());
+        Self::open_of(Writer::First, engine)
+    }
+
+    /// Unpacks a copy of what that version has written on that engine.
+    pub fn open_of(writer: Writer, engine: Engine) -> Self {
+        let entries = unpack(&fs::read(path_of(writer, engine)).unwrap());
         let facts = serde_json::from_slice(&entries[FACTS]).unwrap();
         let (test_env, mongod) = empty_place(engine);
-        write_files(&entries, &test_env.data_dir());
+        write_files(&below(&entries, FILES), &test_env.data_dir());
         if let Some(database) = test_env.database() {
             dump::restore(database, &below(&entries, COLLECTIONS));
         }
         Self { test_env, facts, entries, _mongod: mongod }
     }
 
-    /// Packs what a stopped service keeps at `test_env`, with `archives` by their names, into the file of this engine.
-    pub fn pack(test_env: &TestEnv, facts: &Value, archives: &BTreeMap<String, String>) {
+    /// Packs what a stopped service keeps at `test_env`, with `archives` by their names and a directory of backups, into
+    /// the file of this engine.
+    pub fn pack(
+        writer: Writer,
+        test_env: &TestEnv,
+        facts: &Value,
+        archives: &BTreeMap<String, String>,
+        backup: Option<&Path>,
+    ) {
         let mut entries = BTreeMap::from([(FACTS.to_owned(), pretty(facts))]);
         read_files(&test_env.data_dir(), FILES, &mut entries);
         if let Some(database) = test_env.database() {
@@ -71,7 +100,17 @@ impl DataSet {
         for (name, text) in archives {
             entries.insert(format!("{ARCHIVES}{name}.ndjson"), text.clone().into_bytes());
         }
-        fs::write(path_of(crate::engine()), zip(&entries)).unwrap();
+        if let Some(backup) = backup {
+            read_files(backup, BACKUP, &mut entries);
+        }
+        let path = path_of(writer, crate::engine());
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, zip(&entries)).unwrap();
+    }
+
+    /// Writes the directory of backups.
+    pub fn write_backup(&self, directory: &Path) {
+        write_files(&below(&self.entries, BACKUP), directory);
     }
 
     /// Starts the service on it, with the clock at the moment when it was written.
@@ -110,11 +149,16 @@ impl DataSet {
     }
 }
 
-/// The archives that were exported, from either engine, by `<engine>/<name>`.
+/// The archives that the first version has exported, from either engine, by `<engine>/<name>`.
 pub fn archives() -> BTreeMap<String, String> {
+    archives_of(Writer::First)
+}
+
+/// The archives that were exported, from either engine, by `<engine>/<name>`.
+pub fn archives_of(writer: Writer) -> BTreeMap<String, String> {
     let mut archives = BTreeMap::new();
     for engine in [Engine::Embedded, Engine::MongoDb] {
-        let entries = unpack(&fs::read(path_of(engine)).unwrap());
+        let entries = unpack(&fs::read(path_of(writer, engine)).unwrap());
         for (name, bytes) in below(&entries, ARCHIVES) {
             archives.insert(format!("{engine:?}/{name}"), String::from_utf8(bytes).unwrap());
         }
@@ -133,12 +177,12 @@ pub fn empty_place(engine: Engine) -> (TestEnv, Option<Mongod>) {
     }
 }
 
-fn path_of(engine: Engine) -> PathBuf {
+fn path_of(writer: Writer, engine: Engine) -> PathBuf {
     let name = match engine {
         Engine::Embedded => "embedded",
         Engine::MongoDb => "mongodb",
     };
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/{VERSION}/{name}.zip"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/{}/{name}.zip", writer.folder()))
 }
 
 fn pretty(facts: &Value) -> Vec<u8> {
@@ -186,9 +230,9 @@ fn read_files(directory: &Path, prefix: &str, entries: &mut BTreeMap<String, Vec
     }
 }
 
-fn write_files(entries: &BTreeMap<String, Vec<u8>>, directory: &Path) {
+fn write_files(files: &BTreeMap<String, Vec<u8>>, directory: &Path) {
     fs::create_dir_all(directory).unwrap();
-    for (name, bytes) in below(entries, FILES) {
+    for (name, bytes) in files {
         let path = directory.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, bytes).unwrap();

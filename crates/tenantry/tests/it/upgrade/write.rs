@@ -15,7 +15,7 @@
 use super::programs;
 use crate::support::app::App;
 use crate::support::client::{Answer, Client};
-use crate::support::data_set::{DataSet, empty_place};
+use crate::support::data_set::{self, DataSet, empty_place};
 use crate::support::fixtures::{Organization, PASSWORD, encoded, insert_lines, sign_in, with_access};
 use crate::support::test_env::Engine;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -92,7 +92,7 @@ async fn write_data_set() {
     writer.facts.insert("clock".to_owned(), json!(writer.app.clock.milliseconds()));
     let (facts, archives) = (Value::Object(writer.facts), writer.archives);
     let test_env = writer.app.stop().await;
-    DataSet::pack(&test_env, &facts, &archives);
+    DataSet::pack(data_set::Writer::First, &test_env, &facts, &archives, None);
 }
 
 struct Writer {
@@ -368,7 +368,7 @@ fn stored(answer: &Answer, count: usize) {
 }
 
 /// Sends a request with an `Idempotency-Key`; all that is needed to send it again and to compare the response.
-async fn keyed(client: &Client, key: &str, path: &str, media_type: &str, body: &str) -> Value {
+pub async fn keyed(client: &Client, key: &str, path: &str, media_type: &str, body: &str) -> Value {
     let client = client.with_header("idempotency-key", key);
     let response = client.send(Method::POST, path, Some((media_type, body.as_bytes().to_vec()))).await;
     assert!(response.status.is_success(), "{response}");
