@@ -21,6 +21,9 @@ const MAX_LINES: usize = 500;
 /// Files below `crates/*/src` that may be longer, each with its reason.
 const LONG_FILES: [(&str, &str); 0] = [];
 
+/// Pages that stay short, each with its most lines: what does not fit belongs on a page of its own subject.
+const SHORT_PAGES: [(&str, usize); 1] = [("ARCHITECTURE.md", 150)];
+
 /// Notes to oneself. What is unfinished is an issue; what is finished needs none. (Split, so that this list
 /// does not find itself.)
 const NOTES: [&str; 4] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X"), concat!("HA", "CK")];
@@ -117,6 +120,10 @@ fn inspect(file: &str, text: &str) -> Vec<String> {
             findings.push(format!("{file}:{number}: {note}: do it, or open an issue"));
         }
     }
+    let lines = text.lines().count();
+    for (_, most) in SHORT_PAGES.iter().filter(|(page, most)| *page == file && lines > *most) {
+        findings.push(format!("{file}: {lines} lines, more than {most}: give a subject a page of its own"));
+    }
     if !text.is_empty() && !text.ends_with('\n') {
         findings.push(format!("{file}: no line break at the end"));
     }
@@ -179,6 +186,14 @@ mod tests {
         assert!(inspect("crates/domain/src/a.rs", &text).is_empty());
         assert_eq!(inspect("crates/domain/src/a.rs", &(text.clone() + "//\n")).len(), 1);
         assert!(inspect("crates/tenantry/tests/it/a.rs", &(text + "//\n")).is_empty());
+    }
+
+    #[test]
+    fn page_of_the_architecture_may_have_at_most_150_lines() {
+        let text = "line\n".repeat(150);
+        assert!(inspect("ARCHITECTURE.md", &text).is_empty());
+        assert_eq!(inspect("ARCHITECTURE.md", &(text.clone() + "line\n")).len(), 1);
+        assert!(inspect("README.md", &(text + "line\n")).is_empty());
     }
 
     #[test]

@@ -183,7 +183,7 @@ pub async fn list_member_links(
 
 /// Revoke a link of a member.
 ///
-/// It is good no more.
+/// It is no longer valid.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/members/{account}/links/{link}",
     operation_id = "revokeMemberLink", tag = "Members",
     params(OrganizationPath, MemberPath, LinkPath),
@@ -218,7 +218,7 @@ pub async fn list_links(
 
 /// Revoke a link of the signed-in account.
 ///
-/// It is good no more.
+/// It is no longer valid.
 #[utoipa::path(delete, path = "/v1/me/links/{link}", operation_id = "revokeLink", tag = "Sign-in",
     params(LinkPath),
     responses((status = 204, description = "It is gone.")),

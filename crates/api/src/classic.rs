@@ -148,7 +148,7 @@ pub async fn get(
         None => false,
     };
     let body = match http.settings.public_lookup {
-        LookupPolicy::Off if !insider => return Err(ErrorCode::OrganizationNotFound.into()),
+        LookupPolicy::Off if !insider => return Err(Error::organization_not_found(name.as_str()).into()),
         LookupPolicy::Card if !insider => ClassicOrganizationResponse::public(&view),
         _ => ClassicOrganizationResponse::full(&view),
     };
@@ -156,7 +156,7 @@ pub async fn get(
 }
 
 request_fields! {
-    /// New names and credentials, in any of the references' dialects.
+    /// New names and credentials. What they mean depends on which fields are sent.
     #[schema(as = UpdateOrganization)]
     pub struct UpdateOrganizationRequest(dialects: &Dialects<'_>) in body {
         /// With `new_organization_name`: the current name. Without: the new name (or the current one, to change
@@ -406,7 +406,7 @@ async fn require_own(http: &Http, member: &AccountPrincipal, name: &Organization
         return Ok(());
     }
     if http.settings.public_lookup == LookupPolicy::Off {
-        return Err(ErrorCode::OrganizationNotFound.into());
+        return Err(Error::organization_not_found(name.as_str()));
     }
     http.app.organizations.find_organization_by_name(name).await?;
     Err(ErrorCode::NotYourOrganization.into())

@@ -13,7 +13,8 @@ use tenantry_domain::store::OrganizationCursor;
 pub struct Cursor(String);
 
 /// The error detail for a bad cursor.
-const NOT_A_CURSOR: &str = "Is not a cursor of this list.";
+const NOT_A_CURSOR: &str =
+    "The text is not a cursor of this list: send the `next_cursor` of an earlier page of it.";
 
 impl Cursor {
     /// The position after an organization.

@@ -61,6 +61,20 @@ const ADVICE: &[(ErrorCode, &str)] = &[
         "Import it under a new id (`id=new`), or purge the one that is there first.",
     ),
     (ErrorCode::DocumentExists, "Replace it with PUT, or choose another `_id`."),
+    (
+        ErrorCode::RoleNotFound,
+        "Check its name against the list of the organization's roles; those that every organization has are at `GET /v1/roles`, and stay as they are.",
+    ),
+    (ErrorCode::RoleInUse, "Give them another role first: `GET .../members` lists who has which."),
+    (
+        ErrorCode::IdempotencyInProgress,
+        "Wait as long as `Retry-After` says, then send it again to get its response.",
+    ),
+    (ErrorCode::IdempotencyKeyReused, "Send a new request with a new `Idempotency-Key`."),
+    (
+        ErrorCode::SigningKeyUnready,
+        "Those who check tokens may not know it yet: wait as long as `Retry-After` says, or retire the key that signs, if it has leaked.",
+    ),
     (ErrorCode::VersionMismatch, "Read it again and send its new ETag in `If-Match`."),
     (
         ErrorCode::TooManyIdempotencyKeys,

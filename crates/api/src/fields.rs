@@ -121,7 +121,7 @@ impl Fields {
             // The decoder puts this character in place of bytes that are not UTF-8. No name of ours has it.
             let lost = |text: &str| !text.is_ascii() && text.contains('\u{FFFD}');
             if lost(&name) || lost(&value) {
-                fields.refuse(&name, "Is not UTF-8.");
+                fields.refuse(&name, "The name or the value is not UTF-8: percent-encode it as UTF-8.");
             } else if fields.members.contains_key(&*name) {
                 fields.refuse(&name, "Is given twice: give it once.");
             }
@@ -327,9 +327,9 @@ impl Fields {
         });
     }
 
-    /// Leaves the fields that have not been read, where nobody knows which of them belong there.
-    pub fn ignore_rest(&mut self) {
-        self.members.clear();
+    /// Leaves those of these fields that have not been read, where it is not known which of them belong there.
+    pub fn ignore(&mut self, names: &[&str]) {
+        self.members.retain(|name, _| !names.contains(&name.as_str()));
     }
 
     /// Refuses the fields that have not been read.

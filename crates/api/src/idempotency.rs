@@ -145,7 +145,7 @@ where
     let Some(key) = header.parse(scope.name)? else { return run(None).await };
     let keeps_body = !matches!(replay, Replay::Rebuilt(_));
     let request = [sent.route.as_bytes(), b"\n", sent.body].concat();
-    let keyed = match http.app.idempotency.claim_request(key.clone(), scope.holder, &request).await? {
+    let keyed = match http.app.idempotency.claim_key(key.clone(), scope.holder, &request).await? {
         IdempotencyPermit::Repeat(made, answer) => return repeat(made, answer, replay).await,
         IdempotencyPermit::Run { id, is_again } => KeyedRun { id, is_again },
     };
@@ -171,7 +171,7 @@ async fn keep(
                 headers: stored_headers(response.headers(), &[ETAG]),
                 body: Vec::new(),
             };
-            http.app.idempotency.save_answer(key, &answer).await?;
+            http.app.idempotency.save_response(key, &answer).await?;
             Ok(response)
         }
         Ok(response) => {
@@ -180,18 +180,18 @@ async fn keep(
                     let (status, headers) = (response.status(), response.headers());
                     let headers = stored_headers(headers, &STORED_HEADERS);
                     let answer = StoredResponse { status: status.as_u16(), headers, body };
-                    http.app.idempotency.save_answer(key, &answer).await?;
+                    http.app.idempotency.save_response(key, &answer).await?;
                     return Ok(response);
                 }
                 // The repeated request finds what it has created by its id, and builds the response again.
-                http.app.idempotency.yield_request(key).await?;
+                http.app.idempotency.end_lease(key).await?;
                 return Ok(response);
             }
             let (parts, body) = response.into_parts();
             let bytes = to_bytes(body, ANSWER_MAX_BYTES).await.map_err(Error::internal)?;
             let headers = stored_headers(&parts.headers, &STORED_HEADERS);
             let answer = StoredResponse { status: parts.status.as_u16(), headers, body: bytes.to_vec() };
-            http.app.idempotency.save_answer(key, &answer).await?;
+            http.app.idempotency.save_response(key, &answer).await?;
             Ok(Response::from_parts(parts, Body::from(bytes)))
         }
         Err(refusal) => {
@@ -201,8 +201,8 @@ async fn keep(
                 ErrorCode::Internal
                 | ErrorCode::StoreUnavailable
                 | ErrorCode::Overloaded
-                | ErrorCode::IdempotencyOutcomeUnknown => http.app.idempotency.yield_request(key).await,
-                _ => http.app.idempotency.release_request(key).await,
+                | ErrorCode::IdempotencyOutcomeUnknown => http.app.idempotency.end_lease(key).await,
+                _ => http.app.idempotency.release_key(key).await,
             };
             if let Err(error) = released {
                 tracing::warn!(%error, "an Idempotency-Key stays held until its lease ends");

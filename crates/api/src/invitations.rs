@@ -196,7 +196,7 @@ pub async fn list_invitations(
 
 /// Revoke an invitation.
 ///
-/// Its link is good no more.
+/// Its link is no longer valid.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/invitations/{invitation}",
     operation_id = "revokeInvitation", tag = "Members",
     params(OrganizationPath, InvitationPath),
@@ -227,7 +227,7 @@ request_fields! {
 
 /// Renew an invitation.
 ///
-/// It gets a new token and a new end; the token of before is good no more.
+/// It gets a new token and a new end; the earlier token is no longer valid.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/invitations/{invitation}/renew",
     operation_id = "renewInvitation", tag = "Members",
     params(OrganizationPath, InvitationPath),

@@ -41,6 +41,7 @@ mod members;
 pub mod metrics;
 mod middleware;
 pub mod network;
+mod not_found;
 mod openapi;
 mod operations;
 mod organizations;

@@ -11,6 +11,7 @@ use super::http::Http;
 use super::idempotency::IDEMPOTENCY_KEY;
 use super::load::LoadSlot;
 use super::metrics::{AnsweredRequest, HTTP_REQUESTS_SHED};
+use super::not_found;
 use super::organizations;
 use super::problem::{ApiError, RenderedCode, render};
 use super::rate_limit::requests::{self, Nearest};
@@ -21,7 +22,7 @@ use super::security;
 use crate::error_codes;
 use crate::listen::{MalformedPeer, RefusedHead};
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use futures_util::future::Either;
@@ -99,6 +100,8 @@ struct RequestContext {
     id: RequestId,
     method: Method,
     route: Option<MatchedPath>,
+    /// With its path, a refusal names what it is about.
+    uri: Uri,
     has_unknown_coding: bool,
     /// How the client wants the response, where it may be compressed; the outer `None` where not.
     compression: Option<Option<Coding>>,
@@ -124,6 +127,7 @@ impl RequestContext {
             compression: is_compressed.then(|| compression::preferred(headers)),
             method,
             route,
+            uri: request.uri().clone(),
             slot: None,
             nearest: None,
             adopt: None,
@@ -215,6 +219,7 @@ async fn carry(
         http.app.audit.count_denial(code);
     }
     let public_url = http.settings.public_url.as_str();
+    let answer = name_refusal(answer, seen.route(), seen.uri.path());
     let mut response = render(answer, &seen.id, public_url);
     if seen.has_unknown_coding && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
         response.headers_mut().insert(ACCEPT_ENCODING, CODINGS);
@@ -290,6 +295,14 @@ fn make_absolute(headers: &mut HeaderMap, public_url: &str) {
             headers.insert(name, value);
         }
     }
+}
+
+/// A refusal with the name of what it is about.
+fn name_refusal(mut answer: Response, route: &str, path: &str) -> Response {
+    if let Some(ApiError(error)) = answer.extensions_mut().remove() {
+        answer.extensions_mut().insert(ApiError(not_found::with_name(error, route, path)));
+    }
+    answer
 }
 
 /// The code of a response that denies the caller something because of who it is.

@@ -34,14 +34,18 @@ pub fn encoded(text: &str) -> String {
 /// `internal` if the route has no such variable.
 pub fn segment(parts: &Parts, variable: &str) -> Result<String> {
     let route = route(parts);
+    segment_of(route, parts.uri.path(), variable)
+        .ok_or_else(|| Error::internal(format!("the route {route} has no {variable}")))
+}
+
+/// As [`segment`], of this path of the route; `None` if the route has no such variable.
+#[must_use]
+pub fn segment_of(route: &str, path: &str, variable: &str) -> Option<String> {
     let is_it = |name: &[u8]| {
         name.strip_prefix(b"{").and_then(|name| name.strip_suffix(b"}")) == Some(variable.as_bytes())
     };
-    let mut segments = segments(route).zip(segments(parts.uri.path()));
-    let (_, text) = segments
-        .find(|(name, _)| is_it(name))
-        .ok_or_else(|| Error::internal(format!("the route {route} has no {variable}")))?;
-    Ok(percent_decode(text).decode_utf8().map(String::from).unwrap_or_default())
+    let (_, text) = segments(route).zip(segments(path)).find(|(name, _)| is_it(name))?;
+    Some(percent_decode(text).decode_utf8().map(String::from).unwrap_or_default())
 }
 
 /// What stands between the slashes. Byte by byte: they are so few that to set up a search for each takes longer.
@@ -304,7 +308,7 @@ impl FromRequestParts<Arc<Http>> for ItemPath {
         let id = DocumentId::parse(&segment(parts, "document")?);
         Ok(Self(id.map_err(|flaw| {
             Error::new(ErrorCode::DocumentNotFound)
-                .detail(format!("There is no such document, and cannot be: its id is none. {flaw}"))
+                .detail(format!("The last part of the path is not the id of a document. {flaw}"))
         })?))
     }
 }

@@ -275,7 +275,7 @@ pub async fn change_organization_role(
 
 /// Delete a role that an organization has defined.
 ///
-/// One that a member has is 409 `role_in_use`. Invitations that offer it are good no more.
+/// One that a member has is 409 `role_in_use`. Invitations that offer it are no longer valid.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/roles/{role}", operation_id = "deleteOrganizationRole",
     tag = "Members",
     params(OrganizationPath, RolePath, IfRole),

@@ -45,7 +45,7 @@ pub use write::{
 pub(crate) use extended::{ExtendedJsonReader, is_reference, is_wrapper};
 pub(crate) use field_errors::FieldErrors;
 pub(crate) use index_keys::cut;
-pub(crate) use json::{Json, Members};
+pub(crate) use json::{Json, JsonMembers};
 pub(crate) use number::{DecimalParts, decimal_parts, is_nan};
 pub(crate) use patch::levels;
 pub(crate) use path::{Leaf, PathPart, visit};

@@ -30,7 +30,7 @@ pub use syntax::Filter;
 
 pub(crate) use pattern::Pattern;
 
-use crate::document::{ExtendedJsonReader, Json, Members, Path};
+use crate::document::{ExtendedJsonReader, Json, JsonMembers, Path};
 use crate::error::Result;
 use crate::fuel::{Fuel, Interruption};
 use bson::raw::RawBson;
@@ -62,7 +62,7 @@ impl Filter {
 
     /// Reads the filter of a value within an update.
     pub(crate) fn of_members(
-        members: Members<'_>,
+        members: JsonMembers<'_>,
         reader: &mut ExtendedJsonReader,
         price: &mut FilterPrice,
     ) -> Self {
@@ -72,7 +72,7 @@ impl Filter {
     /// Reads operators as conditions on the field `name`.
     pub(crate) fn of_operators(
         name: &str,
-        members: Members<'_>,
+        members: JsonMembers<'_>,
         reader: &mut ExtendedJsonReader,
         price: &mut FilterPrice,
     ) -> Self {
@@ -133,7 +133,7 @@ impl Filter {
     /// that matches, and no other if [`Self::is_decided_by_mongodb`].
     #[must_use]
     pub fn to_mongodb(&self, prefix: &str) -> Document {
-        render::filter(self, prefix)
+        render::to_bson(self, prefix)
     }
 
     /// Whether MongoDB evaluates exactly this filter. If not, it finds too much, and [`Self::evaluate`] must

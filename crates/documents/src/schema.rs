@@ -29,6 +29,6 @@ mod violations;
 #[cfg(test)]
 mod tests;
 
-pub use compiled::{Schema, Stop};
+pub use compiled::{EvaluationError, Schema};
 pub use definition::{SchemaAction, SchemaDefinition, SchemaLevel};
 pub use violations::Violations;

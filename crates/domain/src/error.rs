@@ -3,6 +3,9 @@
 //! A transport reads its status and its documentation from here, and adds rows for what it alone refuses. A
 //! new refusal is a new row, not a new string at the call site.
 
+#[cfg(test)]
+mod tests;
+
 use crate::rate_limit::RateLimit;
 use std::fmt;
 use std::time::Duration;
@@ -110,7 +113,7 @@ error_table! {
     TokenMissing, "token_missing", Unauthenticated, "This request needs an access token.", "Sign in first.";
     TokenInvalid, "token_invalid", Unauthenticated, "The access token is not valid.", "Sign in again.";
     TokenExpired, "token_expired", Unauthenticated, "The access token has expired.", "Get a new one with the refresh token, or sign in again.";
-    TokenRevoked, "token_revoked", Unauthenticated, "The access token is no longer good.", "Its session, account or organization has changed or ended: sign in again.";
+    TokenRevoked, "token_revoked", Unauthenticated, "The access token is no longer valid.", "Its session, account or organization has changed or ended: sign in again.";
     CredentialUnconfirmed, "credential_unconfirmed", Unauthenticated, "The credential is from before the installation was restored from a backup.", "Sign in again, or get a new key or link. The operator can confirm those from before with `tenantry restore confirm`.";
     InvalidCredentials, "invalid_credentials", Unauthenticated, "The e-mail or the password is wrong.", "Check both; the answer is the same whichever is wrong.";
     ReauthenticationRequired, "reauthentication_required", Unauthenticated, "This change needs a recent sign-in.", "Sign in again and repeat the request with the new token.";
@@ -131,24 +134,24 @@ error_table! {
     InvitationForAnother, "invitation_for_another", Forbidden, "The invitation is for another address.", "Sign in with the account of the address that was invited, or ask for an invitation to yours.";
     EmailNotVerified, "email_not_verified", Forbidden, "Nobody has proven the address of the account.", "Prove it first: the account, or the operator for it, gets a link for that. Then accept the invitation.";
     LinkForAnother, "link_for_another", Forbidden, "The link is for another account.", "Sign in with the account that the link was made for.";
-    QuotaExceeded, "quota_exceeded", Forbidden, "The organization has as much as it may have.", "Delete something, or have the operator raise the quota; `detail` says which.";
-    OrganizationNotFound, "organization_not_found", NotFound, "There is no such organization.", "Check the name or id.";
-    OperationNotFound, "operation_not_found", NotFound, "There is no such operation.", "Check the id.";
-    IdentityNotFound, "identity_not_found", NotFound, "There is no such identity of the account.", "Check the id; list the account's identities.";
+    QuotaExceeded, "quota_exceeded", Forbidden, "The organization has reached its quota.", "Delete something, or have the operator raise the quota.";
+    OrganizationNotFound, "organization_not_found", NotFound, "No organization has that name or id.", "Check the spelling; the operator can list the organizations.";
+    OperationNotFound, "operation_not_found", NotFound, "No operation has that id.", "Check the id; the response to the change that began the operation names it.";
+    IdentityNotFound, "identity_not_found", NotFound, "The account has no such identity.", "Check the id against the list of the account's identities.";
     CollectionNotFound, "collection_not_found", NotFound, "The organization has no such collection.", "Create it, or check its name.";
-    DocumentNotFound, "document_not_found", NotFound, "There is no such document.", "Check the id.";
-    KeyNotFound, "key_not_found", NotFound, "There is no such key.", "Check the id against the list of keys.";
-    SigningKeyNotFound, "signing_key_not_found", NotFound, "There is no such signing key.", "Check the id against the list of signing keys.";
+    DocumentNotFound, "document_not_found", NotFound, "No document of the collection has that `_id`.", "Check the id, and whether it is text, a number or an ObjectId.";
+    KeyNotFound, "key_not_found", NotFound, "No key has that id.", "Check the id against the list of keys.";
+    SigningKeyNotFound, "signing_key_not_found", NotFound, "No signing key has that id.", "Check the id against the list of signing keys.";
     IndexNotFound, "index_not_found", NotFound, "The collection has no such index.", "Check the name against the list of indexes.";
     SchemaNotFound, "schema_not_found", NotFound, "The collection has no schema.", "Set one, if documents should be checked.";
     InvitationNotFound, "invitation_not_found", NotFound, "The organization has no such invitation.", "Check the id against the list of invitations: one that was used is gone.";
-    InvitationInvalid, "invitation_invalid", NotFound, "The invitation is good no more.", "It was used, renewed or revoked, or has expired: ask for another one.";
+    InvitationInvalid, "invitation_invalid", NotFound, "The invitation is no longer valid.", "It was used, renewed or revoked, or has expired: ask for another one.";
     SessionNotFound, "session_not_found", NotFound, "The account has no such session.", "Check the id against the list of sessions: one that has ended is gone.";
-    ResetInvalid, "reset_invalid", NotFound, "The link for a new password is good no more.", "It was used, has expired, or the account has changed since: ask the operator for another one.";
+    ResetInvalid, "reset_invalid", NotFound, "The link for a new password is no longer valid.", "It was used, has expired, or the account has changed since: ask the operator for another one.";
     LinkNotFound, "link_not_found", NotFound, "The account has no such link.", "Check its kind against the list of links: one that was used or has expired is gone.";
-    LinkInvalid, "link_invalid", NotFound, "The link is good no more.", "It was used, replaced or revoked, has expired, or the account has changed since: ask for another one.";
+    LinkInvalid, "link_invalid", NotFound, "The link is no longer valid.", "It was used, replaced or revoked, has expired, or the account has changed since: ask for another one.";
     MemberNotFound, "member_not_found", NotFound, "The organization has no such member.", "Check the id against the list of members.";
-    RoleNotFound, "role_not_found", NotFound, "The organization has no such role of its own.", "Check its name against the list of the organization's roles; those that every organization has are at `GET /v1/roles`, and stay as they are.";
+    RoleNotFound, "role_not_found", NotFound, "The organization has no such role of its own.", "Check its name against the list of the organization's roles; those that every organization has stay as they are.";
     NameTaken, "name_taken", Conflict, "An organization with this name exists.", "Names are compared without case, spaces and punctuation: choose another.";
     OrganizationExists, "organization_exists", Conflict, "An organization of this id exists, or something of it is left.", "Import it under a new id, or purge the existing one first.";
     EmailTaken, "email_taken", Conflict, "This e-mail address is in use.", "Use another address, or sign in with this one.";
@@ -157,22 +160,22 @@ error_table! {
     MailNotConfigured, "mail_not_configured", Conflict, "This installation sends no mail.", "Ask its operator: they make such a link by hand, or set SMTP_URL.";
     AlreadyMember, "already_member", Conflict, "The account is a member of the organization.", "Change its role instead.";
     InvitationExists, "invitation_exists", Conflict, "The address is invited already.", "Renew that invitation, or revoke it first.";
-    TooManyInvitations, "too_many_invitations", Conflict, "The organization has as many invitations as it may have.", "Revoke some that nobody will use.";
+    TooManyInvitations, "too_many_invitations", Conflict, "The organization has reached its limit of invitations.", "Revoke some that nobody will use.";
     IdentityTaken, "identity_taken", Conflict, "Another account is linked to that identity.", "Sign in with that account, or end its link first.";
-    TooManyIdentities, "too_many_identities", Conflict, "The account is linked to as many identities as it may be.", "End a link that nobody needs.";
-    TooManyOrganizations, "too_many_organizations", Conflict, "The account belongs to as many organizations as it may.", "Leave one of them first.";
+    TooManyIdentities, "too_many_identities", Conflict, "The account has reached its limit of identities.", "End a link that nobody needs.";
+    TooManyOrganizations, "too_many_organizations", Conflict, "The account has reached its limit of organizations.", "Leave one of them first.";
     LastOwner, "last_owner", Conflict, "The account is the last owner of the organization.", "Make another member an owner first, or delete the organization.";
-    TooManyMembers, "too_many_members", Conflict, "The organization has as many members, or as many owners, as it may have.", "Remove a member, or make an admin of an owner, first.";
+    TooManyMembers, "too_many_members", Conflict, "The organization has reached its limit of members or of owners.", "Remove a member, or make an admin of an owner, first.";
     RoleExists, "role_exists", Conflict, "The organization has a role of this name.", "Change that one, or choose another name.";
-    RoleInUse, "role_in_use", Conflict, "Members have this role.", "Give them another role first: `GET .../members` lists who has which.";
-    TooManyRoles, "too_many_roles", Conflict, "The organization has as many roles of its own as it may have.", "Delete one that nobody has.";
+    RoleInUse, "role_in_use", Conflict, "Members have the role.", "Give them another role first: the list of members says who has which.";
+    TooManyRoles, "too_many_roles", Conflict, "The organization has reached its limit of roles of its own.", "Delete one that nobody has.";
     OperationInProgress, "operation_in_progress", Conflict, "The organization is being changed.", "Wait for the running operation to finish and send the request again.";
     OrganizationNotDeleted, "organization_not_deleted", Conflict, "The organization is not deleted.", "Only a deleted organization can be restored or purged.";
     OrganizationNotActive, "organization_not_active", Conflict, "The organization is not in a state that allows this.", "Check its `status` first.";
     OrganizationNotSuspended, "organization_not_suspended", Conflict, "The organization is not suspended.", "Only a suspended organization can be reactivated.";
     DeleteProtected, "delete_protected", Conflict, "The organization is protected from deletion.", "Set `delete_protection` to false first.";
     LegalHold, "legal_hold", Conflict, "The organization is under a legal hold.", "It is kept until the operator sets `legal_hold` to false.";
-    IdempotencyInProgress, "idempotency_in_progress", Conflict, "A request with this Idempotency-Key is still running.", "Wait, then send it again to get its response.";
+    IdempotencyInProgress, "idempotency_in_progress", Conflict, "A request with this idempotency key is still running.", "Wait, then send it again to get its response.";
     IdempotencyOutcomeUnknown, "idempotency_outcome_unknown", Conflict, "An earlier try of this request, which ended without a response, may have been carried out.", "Read what it changes. If it has to be sent again, use a new key.";
     CollectionExists, "collection_exists", Conflict, "The organization has a collection of this name.", "Use it, or choose another name.";
     CollectionIsDefault, "collection_is_default", Conflict, "Every organization keeps the collection `documents`.", "Delete its documents instead.";
@@ -181,24 +184,36 @@ error_table! {
     DocumentBusy, "document_busy", Conflict, "Others change the same document all the time.", "Send it again; changes without a precondition wait for one another for a limited time only.";
     DocumentExists, "document_exists", Conflict, "There is a document of this `_id`.", "Replace it, or choose another `_id`.";
     IndexExists, "index_exists", Conflict, "The collection has another index of this name, or one of the same keys.", "Drop that one first, or choose another name.";
-    TooManyIndexes, "too_many_indexes", Conflict, "The collection has as many indexes as it may have.", "Drop one that is not used.";
-    TooManyKeys, "too_many_keys", Conflict, "There are as many keys as there may be.", "Revoke one that is not used.";
+    TooManyIndexes, "too_many_indexes", Conflict, "The collection has reached its limit of indexes.", "Drop one that is not used.";
+    TooManyKeys, "too_many_keys", Conflict, "The limit of keys is reached.", "Revoke one that is not used.";
     SigningKeysFixed, "signing_keys_fixed", Conflict, "The keys that sign tokens do not rotate here.", "A secret of the settings signs them: replace that, with an overlap if you want.";
-    SigningKeyUnready, "signing_key_unready", Conflict, "The next signing key has not been published for a day.", "Those who check tokens may not know it yet: wait as `Retry-After` says, or retire the key that signs, if it has leaked.";
+    SigningKeyUnready, "signing_key_unready", Conflict, "The next signing key has not been published for a day.", "Those who check tokens may not know it yet: wait, or retire the key that signs, if it has leaked.";
     UniqueViolation, "unique_violation", Conflict, "Another document has the same value in a unique index.", "Change the value; `detail` names the index.";
     VersionMismatch, "version_mismatch", Stale, "The resource has changed since you read it.", "Read it again and repeat the change with its new version.";
-    IdempotencyKeyReused, "idempotency_key_reused", Unprocessable, "This Idempotency-Key was used for another request.", "Use a new key for a new request.";
+    IdempotencyKeyReused, "idempotency_key_reused", Unprocessable, "This idempotency key was used for another request.", "Use a new key for a new request.";
     DocumentUnreadable, "document_unreadable", Unprocessable, "A stored document is not well-formed and cannot be read whole.", "Another program wrote it: correct or delete the document that `detail` names.";
-    TooManyIdempotencyKeys, "too_many_idempotency_keys", RateLimited, "You have used as many Idempotency-Keys as an account or network may within 24 hours.", "Wait, or send the request without a key: keys that already have a response stay valid.";
+    TooManyIdempotencyKeys, "too_many_idempotency_keys", RateLimited, "The limit of idempotency keys within 24 hours, of an account or a network, is reached.", "Wait, or send the request without a key: keys that already have a response stay valid.";
     TooManyAttempts, "too_many_attempts", RateLimited, "Too many attempts.", "Wait, then try again.";
     TooManyRequests, "too_many_requests", RateLimited, "Too many requests.", "Wait, then send fewer at a time.";
-    TooManyMails, "too_many_mails", RateLimited, "As many mails were sent as may be for now.", "Wait, then try again.";
+    TooManyMails, "too_many_mails", RateLimited, "The mail limit is reached.", "Wait, then try again.";
     Internal, "internal", Internal, "Something went wrong on our side.", "Report it to the operator of the service.";
-    CapacityReached, "capacity_reached", NoCapacity, "The server bears no more containers of their own.", "Ask for the placement `shared`, or have the operator raise MAX_NAMESPACES or add a server.";
+    CapacityReached, "capacity_reached", NoCapacity, "The server has no room for another container.", "Ask for the placement `shared`, or have the operator raise MAX_NAMESPACES or add a server.";
     SignInBusy, "sign_in_busy", Unavailable, "Too many sign-ins are waiting.", "Try again in a moment.";
     StoreUnavailable, "store_unavailable", Unavailable, "The data cannot be reached or written right now.", "Try again in a moment.";
     ImportInterrupted, "import_interrupted", Unavailable, "The import was interrupted, and nothing of it is left.", "Send the whole archive again.";
     Overloaded, "overloaded", Unavailable, "The service did not get to an answer in time.", "Try again in a moment.";
+}
+
+/// The most characters of what a caller has sent that a sentence repeats.
+const QUOTED_MAX_CHARS: usize = 100;
+
+/// What a caller has sent, quoted for a sentence, and shortened if it is long. Never for a secret.
+#[must_use]
+pub fn quoted(sent: &str) -> String {
+    match sent.char_indices().nth(QUOTED_MAX_CHARS) {
+        Some((end, _)) => format!("`{}…`", &sent[..end]),
+        None => format!("`{sent}`"),
+    }
 }
 
 /// A refusal: a row of the table and the details of this occurrence.
@@ -262,6 +277,20 @@ impl Error {
         error.detail(format!(
             "The document violates the schema of its collection in {total} places; `errors` names the first {named}."
         ))
+    }
+
+    /// `organization_not_found` for what the caller has sent as the name or id. The sentence depends on nothing else, so an
+    /// organization that is hidden from the caller and one that does not exist get the same.
+    #[must_use]
+    pub fn organization_not_found(sent: &str) -> Self {
+        Self::new(ErrorCode::OrganizationNotFound)
+            .detail(format!("No organization has the name or id {}. Check the spelling; the operator can list the organizations.", quoted(sent)))
+    }
+
+    /// `code`, as whose limit of `limit` of something `whose` has reached, with the row's advice.
+    #[must_use]
+    pub fn limit_reached(code: ErrorCode, whose: &str, limit: usize, what: &str) -> Self {
+        Self::new(code).detail(format!("{whose} has reached its limit of {limit} {what}. {}", code.advice()))
     }
 
     /// A defect or an unexpected failure: `cause` goes to the log, never to the caller.
@@ -436,40 +465,3 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn error_codes_are_snake_case_and_unique() {
-        let mut seen = BTreeSet::new();
-        for row in ErrorCode::ALL {
-            assert!(row.code().chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{}", row.code());
-            assert!(seen.insert(row.code()), "{} is in the table twice", row.code());
-            assert!(row.title().ends_with('.') && row.advice().ends_with('.'), "{}", row.code());
-        }
-    }
-
-    #[test]
-    fn error_of_a_part_leads_its_fields_or_is_one() {
-        let pointers = |error: Error| -> Vec<String> {
-            error.fields().iter().map(|field| field.pointer.clone()).collect()
-        };
-        assert_eq!(
-            pointers(Error::invalid_field("/a", "Is bad.").below("/operations/3")),
-            ["/operations/3/a"]
-        );
-        let missing = Error::new(ErrorCode::DocumentNotFound).below("/operations/3");
-        assert_eq!(missing.code(), ErrorCode::DocumentNotFound);
-        assert_eq!(pointers(missing), ["/operations/3"]);
-    }
-
-    #[test]
-    fn error_cause_never_reaches_the_sentence() {
-        let error = Error::internal("secret path");
-        assert!(!error.sentence().contains("secret path"));
-        assert_eq!(error.cause(), Some("secret path"));
-    }
-}

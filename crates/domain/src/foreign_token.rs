@@ -74,7 +74,7 @@ struct TokenHeader {
 }
 
 /// Why a token is not accepted with the keys that are known.
-enum Refusal {
+enum ForeignTokenError {
     Invalid,
     /// It names a key that this issuer may have got since.
     UnknownKey(usize),
@@ -101,8 +101,8 @@ impl TrustedIssuers {
     pub async fn verify(&self, token: &str, now: Timestamp) -> Result<ForeignToken> {
         let verified = match self.verify_with_known_keys(token) {
             Ok(verified) => verified,
-            Err(Refusal::Invalid) => return Err(ErrorCode::TokenInvalid.into()),
-            Err(Refusal::UnknownKey(issuer)) => {
+            Err(ForeignTokenError::Invalid) => return Err(ErrorCode::TokenInvalid.into()),
+            Err(ForeignTokenError::UnknownKey(issuer)) => {
                 self.keys.refresh(issuer).await;
                 self.verify_with_known_keys(token).map_err(|_| ErrorCode::TokenInvalid)?
             }
@@ -113,11 +113,11 @@ impl TrustedIssuers {
         Ok(ForeignToken { claims, organization_id, has_authority })
     }
 
-    fn verify_with_known_keys(&self, token: &str) -> Result<VerifiedToken, Refusal> {
+    fn verify_with_known_keys(&self, token: &str) -> Result<VerifiedToken, ForeignTokenError> {
         if token.len() > TOKEN_MAX_BYTES {
-            return Err(Refusal::Invalid);
+            return Err(ForeignTokenError::Invalid);
         }
-        let mut refusal = Refusal::Invalid;
+        let mut refusal = ForeignTokenError::Invalid;
         // The issuer may have withdrawn the key since, or only say more about it.
         let is_signed_now = |held: &VerifiedToken| self.keys.current(held.issuer).has(held.key);
         let verified = self.verified.get_if(token, is_signed_now, || {
@@ -129,10 +129,10 @@ impl TrustedIssuers {
         verified.map_err(|_| refusal)
     }
 
-    fn verify_signature(&self, token: &str) -> Result<VerifiedToken, Refusal> {
-        let header = parse_header(token).ok_or(Refusal::Invalid)?;
-        let addressed = addressed(token).ok_or(Refusal::Invalid)?;
-        let mut refusal = Refusal::Invalid;
+    fn verify_signature(&self, token: &str) -> Result<VerifiedToken, ForeignTokenError> {
+        let header = parse_header(token).ok_or(ForeignTokenError::Invalid)?;
+        let addressed = addressed(token).ok_or(ForeignTokenError::Invalid)?;
+        let mut refusal = ForeignTokenError::Invalid;
         for (index, issuer) in self.issuers.iter().enumerate() {
             let may_be_its = issuer.is_addressed(&addressed.iss, addressed.aud.as_slice())
                 && header.is_of == Some(issuer.token_type)
@@ -143,7 +143,7 @@ impl TrustedIssuers {
             let keys = self.keys.current(index);
             let candidates = keys.candidates(header.kid.as_deref(), header.algorithm);
             if candidates.is_empty() {
-                refusal = Refusal::UnknownKey(index);
+                refusal = ForeignTokenError::UnknownKey(index);
                 continue;
             }
             for key in candidates {

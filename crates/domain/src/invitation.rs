@@ -143,7 +143,7 @@ impl Invitation {
     }
 
     /// The next version, with another token, which is `mailed` or not, and another end, for which `renewer` answers: the
-    /// token of before is good no more.
+    /// token of before is no longer valid.
     #[must_use]
     pub fn renewed(
         &self,

@@ -226,8 +226,12 @@ impl Organization {
             return Ok(());
         }
         if self.owners().len() >= OWNERS_MAX {
-            return Err(Error::new(ErrorCode::TooManyMembers)
-                .detail(format!("An organization has at most {OWNERS_MAX} owners.")));
+            return Err(Error::limit_reached(
+                ErrorCode::TooManyMembers,
+                "The organization",
+                OWNERS_MAX,
+                "owners",
+            ));
         }
         self.owners = [self.owners(), &[account]].concat();
         Ok(())

@@ -228,7 +228,10 @@ fn check(most: Option<QuotaLimit>, number: u64, what: &str) -> Result<()> {
 fn exceeded(most: Option<QuotaLimit>, what: &str) -> Error {
     let error = Error::new(ErrorCode::QuotaExceeded);
     match most {
-        Some(most) => error.detail(format!("The organization may have at most {most} {what}.")),
+        Some(most) => error.detail(format!(
+            "The organization may have at most {most} {what}. {}",
+            ErrorCode::QuotaExceeded.advice()
+        )),
         None => error,
     }
 }

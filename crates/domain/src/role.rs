@@ -290,7 +290,12 @@ impl OwnRoles {
             return Err(ErrorCode::RoleExists.into());
         };
         if self.0.len() >= ROLES_MAX {
-            return Err(ErrorCode::TooManyRoles.into());
+            return Err(Error::limit_reached(
+                ErrorCode::TooManyRoles,
+                "The organization",
+                ROLES_MAX,
+                "roles of its own",
+            ));
         }
         self.0.insert(index, role);
         Ok(())

@@ -2,8 +2,8 @@
 //! contract, and `store/tests/conformance` holds every engine to it.
 //!
 //! Rules for all of them:
-//! - One method is one atomic unit on one record. A change that spans records is an operation, in the layer
-//!   above.
+//! - One method is one atomic unit on one record. One that removes up to `limit` records is such a unit for each of them:
+//!   it may stop in between, and is called again. A change that spans records is an operation, in the layer above.
 //! - An acknowledged write survives `kill -9` and power loss.
 //! - `Err` is `store_unavailable` when the engine cannot be reached or written (disk full, deadline passed);
 //!   the change may or may not have happened then. A refusal by uniqueness is `name_taken` or `email_taken`,
@@ -388,36 +388,41 @@ pub trait IdempotencyKeys: Send + Sync {
     /// it expires. (On an engine with several writers, concurrent claims of the last free keys may get
     /// `store_unavailable`.) An engine that only one process can use ends the leases of earlier processes when
     /// it is opened.
-    async fn claim_request(&self, record: &IdempotencyRecord, now: Timestamp) -> Result<IdempotencyClaim>;
+    async fn claim_key(&self, record: &IdempotencyRecord, now: Timestamp) -> Result<IdempotencyClaim>;
 
     /// Saves the response of a claimed key.
-    async fn save_answer(&self, key: &IdempotencyKey, answer: &StoredResponse) -> Result<()>;
+    async fn save_response(&self, key: &IdempotencyKey, answer: &StoredResponse) -> Result<()>;
 
     /// Ends the lease of a claimed key that has no response yet: the next request to claim it gets the same
     /// `organization_id`.
-    async fn yield_request(&self, key: &IdempotencyKey) -> Result<()>;
+    async fn end_lease(&self, key: &IdempotencyKey) -> Result<()>;
 
     /// Releases a claimed key as if it had not been used; for requests that were refused before any change.
-    async fn release_request(&self, key: &IdempotencyKey) -> Result<()>;
+    async fn release_key(&self, key: &IdempotencyKey) -> Result<()>;
 
     /// Removes up to `limit` records that expired before `now`; returns how many.
-    async fn delete_expired_requests(&self, now: Timestamp, limit: u32) -> Result<u32>;
+    async fn delete_expired_keys(&self, now: Timestamp, limit: u32) -> Result<u32>;
 }
 
 /// Counters of attempts, kept across restarts.
 #[async_trait]
 pub trait RateLimits: Send + Sync {
     /// Counts one attempt against `key`, or says how long to wait. Exact under any number of callers.
-    async fn take(&self, key: &RateLimitKey, limit: RateLimit, now: Timestamp) -> Result<RateLimitDecision>;
+    async fn acquire(
+        &self,
+        key: &RateLimitKey,
+        limit: RateLimit,
+        now: Timestamp,
+    ) -> Result<RateLimitDecision>;
 
     /// Refunds one attempt, because it succeeded.
-    async fn give_back(&self, key: &RateLimitKey, limit: RateLimit, now: Timestamp) -> Result<()>;
+    async fn refund(&self, key: &RateLimitKey, limit: RateLimit, now: Timestamp) -> Result<()>;
 
     /// Whether the counter of `key` is above zero.
     async fn is_counted(&self, key: &RateLimitKey, now: Timestamp) -> Result<bool>;
 
     /// Removes up to `limit` counters that are back at zero at `now`; returns how many.
-    async fn delete_idle_throttles(&self, now: Timestamp, limit: u32) -> Result<u32>;
+    async fn delete_idle_rate_limits(&self, now: Timestamp, limit: u32) -> Result<u32>;
 }
 
 /// Single values that belong to the installation as a whole.

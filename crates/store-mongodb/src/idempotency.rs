@@ -56,7 +56,7 @@ impl IdempotencyKeys {
 #[async_trait]
 impl store::IdempotencyKeys for IdempotencyKeys {
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn claim_request(&self, record: &IdempotencyRecord, now: Timestamp) -> Result<IdempotencyClaim> {
+    async fn claim_key(&self, record: &IdempotencyRecord, now: Timestamp) -> Result<IdempotencyClaim> {
         for _ in 0..MAX_ATTEMPTS {
             if let Some(claim) = self.try_claim(record, now).await? {
                 return Ok(claim);
@@ -66,26 +66,26 @@ impl store::IdempotencyKeys for IdempotencyKeys {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn save_answer(&self, key: &IdempotencyKey, answer: &StoredResponse) -> Result<()> {
+    async fn save_response(&self, key: &IdempotencyKey, answer: &StoredResponse) -> Result<()> {
         let answer = serialize_to_document(&ResponseDocument::of(answer)).map_err(Error::internal)?;
         self.change(doc! { "_id": binary(&key.0) }, doc! { "answer": answer }).await?;
         Ok(())
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn yield_request(&self, key: &IdempotencyKey) -> Result<()> {
+    async fn end_lease(&self, key: &IdempotencyKey) -> Result<()> {
         self.change(unanswered(key), doc! { "lease_until": DateTime::from_millis(0) }).await?;
         Ok(())
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn release_request(&self, key: &IdempotencyKey) -> Result<()> {
+    async fn release_key(&self, key: &IdempotencyKey) -> Result<()> {
         self.records.call(self.records.collection().delete_one(unanswered(key))).await?;
         Ok(())
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn delete_expired_requests(&self, now: Timestamp, limit: u32) -> Result<u32> {
+    async fn delete_expired_keys(&self, now: Timestamp, limit: u32) -> Result<u32> {
         let expired = doc! { "expires_at": { "$lt": moment(now) } };
         Ok(self.records.delete_some(expired, limit).await?.0)
     }

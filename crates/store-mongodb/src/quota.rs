@@ -9,7 +9,7 @@
 //! A process may die with a claim. So the usage may be too high, and is corrected by a new count, which must not
 //! overlap an addition: each addition changes the version that the count is compared with. The usage is too low in
 //! one case alone: a process that stops for more than a minute between its last check of its claim
-//! ([`claim::Change::check`]) and the write, while others count, adds one command's documents more. The server
+//! ([`claim::PendingClaim::check`]) and the write, while others count, adds one command's documents more. The server
 //! finishes an index build although nobody waits for the reply, so the claim of one stays for as long as a build may
 //! take.
 

@@ -34,7 +34,12 @@ impl RateLimits {
 #[async_trait]
 impl store::RateLimits for RateLimits {
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn take(&self, key: &RateLimitKey, limit: RateLimit, now: Timestamp) -> Result<RateLimitDecision> {
+    async fn acquire(
+        &self,
+        key: &RateLimitKey,
+        limit: RateLimit,
+        now: Timestamp,
+    ) -> Result<RateLimitDecision> {
         for _ in 0..MAX_ATTEMPTS {
             match self.move_on(key, limit, now).await {
                 Ok(arrival) => return Ok(attempt(arrival, limit, now).0),
@@ -56,7 +61,7 @@ impl store::RateLimits for RateLimits {
 
     /// A counter that becomes idle by this stays until the cleanup: it means the same as none.
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn give_back(&self, key: &RateLimitKey, limit: RateLimit, _now: Timestamp) -> Result<()> {
+    async fn refund(&self, key: &RateLimitKey, limit: RateLimit, _now: Timestamp) -> Result<()> {
         let earlier = doc! { "$subtract": ["$arrival", milliseconds(limit.period)] };
         let update = vec![doc! { "$set": { "arrival": earlier } }];
         self.records
@@ -71,7 +76,7 @@ impl store::RateLimits for RateLimits {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn delete_idle_throttles(&self, now: Timestamp, limit: u32) -> Result<u32> {
+    async fn delete_idle_rate_limits(&self, now: Timestamp, limit: u32) -> Result<u32> {
         let idle = doc! { "arrival": { "$lte": moment(now) } };
         Ok(self.records.delete_some(idle, limit).await?.0)
     }

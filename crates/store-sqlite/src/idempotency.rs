@@ -33,13 +33,13 @@ statements! {
 #[async_trait]
 impl IdempotencyKeys for Sqlite {
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn claim_request(&self, record: &IdempotencyRecord, now: Timestamp) -> Result<IdempotencyClaim> {
+    async fn claim_key(&self, record: &IdempotencyRecord, now: Timestamp) -> Result<IdempotencyClaim> {
         let record = record.clone();
         self.write(move |connection| claim(connection, &record, now.as_millisecond())).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn save_answer(&self, key: &IdempotencyKey, answer: &StoredResponse) -> Result<()> {
+    async fn save_response(&self, key: &IdempotencyKey, answer: &StoredResponse) -> Result<()> {
         let (key, answer) = (key.clone(), answer.clone());
         self.write(move |connection| {
             let headers = encode(&answer.headers)?;
@@ -50,19 +50,19 @@ impl IdempotencyKeys for Sqlite {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn yield_request(&self, key: &IdempotencyKey) -> Result<()> {
+    async fn end_lease(&self, key: &IdempotencyKey) -> Result<()> {
         let key = key.clone();
         self.write(move |connection| Ok(YIELD.execute(connection, [key.0]).map(|_| ())?)).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn release_request(&self, key: &IdempotencyKey) -> Result<()> {
+    async fn release_key(&self, key: &IdempotencyKey) -> Result<()> {
         let key = key.clone();
         self.write(move |connection| Ok(RELEASE.execute(connection, [key.0]).map(|_| ())?)).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn delete_expired_requests(&self, now: Timestamp, limit: u32) -> Result<u32> {
+    async fn delete_expired_keys(&self, now: Timestamp, limit: u32) -> Result<u32> {
         let now = now.as_millisecond();
         self.write(move |connection| count(DELETE_EXPIRED.execute(connection, params![now, limit])?)).await
     }

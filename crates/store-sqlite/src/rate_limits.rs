@@ -23,15 +23,20 @@ statements! {
 #[async_trait]
 impl RateLimits for Sqlite {
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn take(&self, key: &RateLimitKey, limit: RateLimit, now: Timestamp) -> Result<RateLimitDecision> {
+    async fn acquire(
+        &self,
+        key: &RateLimitKey,
+        limit: RateLimit,
+        now: Timestamp,
+    ) -> Result<RateLimitDecision> {
         let key = *key;
-        self.write(move |connection| take(connection, key, limit, now)).await
+        self.write(move |connection| acquire(connection, key, limit, now)).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn give_back(&self, key: &RateLimitKey, limit: RateLimit, now: Timestamp) -> Result<()> {
+    async fn refund(&self, key: &RateLimitKey, limit: RateLimit, now: Timestamp) -> Result<()> {
         let key = *key;
-        self.write(move |connection| give_back(connection, key, limit, now)).await
+        self.write(move |connection| refund(connection, key, limit, now)).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
@@ -43,13 +48,13 @@ impl RateLimits for Sqlite {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn delete_idle_throttles(&self, now: Timestamp, limit: u32) -> Result<u32> {
+    async fn delete_idle_rate_limits(&self, now: Timestamp, limit: u32) -> Result<u32> {
         let now = now.as_millisecond();
         self.write(move |connection| count(DELETE_IDLE.execute(connection, params![now, limit])?)).await
     }
 }
 
-fn take(
+fn acquire(
     connection: &Connection,
     key: RateLimitKey,
     limit: RateLimit,
@@ -64,12 +69,7 @@ fn take(
     Ok(taken)
 }
 
-fn give_back(
-    connection: &Connection,
-    key: RateLimitKey,
-    limit: RateLimit,
-    now: Timestamp,
-) -> EngineResult<()> {
+fn refund(connection: &Connection, key: RateLimitKey, limit: RateLimit, now: Timestamp) -> EngineResult<()> {
     let Some(arrival) = arrival(connection, key)? else { return Ok(()) };
     let arrival = forgive(arrival, limit);
     if arrival > now {

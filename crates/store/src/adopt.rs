@@ -1,4 +1,4 @@
-//! Adopts the organizations of another program: of the four classic services, and of what is laid out as they are.
+//! Adopts the organizations of another program, in the layouts that `layout` knows.
 //!
 //! A rehearsal reads everything and changes nothing. An adoption either copies into an empty target, and the source is
 //! only read; or it leaves the data in place, and renames collections by their UUIDs. Both can be resumed after a crash,
@@ -23,7 +23,7 @@ mod values;
 mod writers;
 
 pub use report::{
-    AdoptError, AdoptProgress, AdoptReport, Adopted, AdoptedOrganization, Conflict, ConflictKind,
+    AdoptError, AdoptProgress, AdoptReport, AdoptedOrganization, AdoptionTotals, Conflict, ConflictKind,
     RecognizedField, RecognizedLayout,
 };
 pub use rules::{AdoptOptions, AdoptRules};
@@ -31,7 +31,7 @@ pub use rules::{AdoptOptions, AdoptRules};
 use crate::error::OpenError;
 use crate::run_lock::exclusively;
 use rehearsal::Rehearsal;
-use report::Tell;
+use report::ProgressSink;
 use std::future::Future;
 use tenantry_store_mongodb::{LockPlace, SourceDatabase};
 
@@ -39,7 +39,7 @@ use tenantry_store_mongodb::{LockPlace, SourceDatabase};
 ///
 /// # Errors
 /// See [`AdoptError`].
-pub async fn rehearse(options: &AdoptOptions, tell: Tell<'_>) -> Result<AdoptReport, AdoptError> {
+pub async fn rehearse(options: &AdoptOptions, tell: ProgressSink<'_>) -> Result<AdoptReport, AdoptError> {
     let source = open_source(options).await?;
     target::check(&source, options).await?;
     target::require_new(options).await?;
@@ -51,7 +51,7 @@ pub async fn rehearse(options: &AdoptOptions, tell: Tell<'_>) -> Result<AdoptRep
 ///
 /// # Errors
 /// See [`AdoptError`]. Run it again, or [`undo`] it.
-pub async fn adopt(options: &AdoptOptions, tell: Tell<'_>) -> Result<Adopted, AdoptError> {
+pub async fn adopt(options: &AdoptOptions, tell: ProgressSink<'_>) -> Result<AdoptionTotals, AdoptError> {
     let source = open_source(options).await?;
     target::check(&source, options).await?;
     if options.in_place {

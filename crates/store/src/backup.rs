@@ -29,10 +29,10 @@ pub use format::{BackupFile, BackupManifest, BackupSummary, Damage, KEY_FILES, K
 #[cfg(feature = "mongodb")]
 pub use mongodb::back_up_mongodb;
 pub use progress::BackupProgress;
-pub use repository::{Pruned, Repository, Retention, Verified};
+pub use repository::{PruneReport, Repository, Retention, VerifyReport};
 pub use restore::{
-    BackupReader, Marking, RestoreReport, Restored, is_restoring, rehearse_restore, restore_data_dir,
-    unpack_organization,
+    BackupReader, RestoreReport, RestoreStamp, RestoredOrganization, is_restoring, rehearse_restore,
+    restore_data_dir, unpack_organization,
 };
 pub use sink::{Sink, StartedBackup};
 pub use stream::{StreamReader, StreamSink};

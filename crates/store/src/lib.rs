@@ -20,8 +20,9 @@ mod transfer;
 
 #[cfg(feature = "mongodb")]
 pub use adopt::{
-    AdoptError, AdoptOptions, AdoptProgress, AdoptReport, AdoptRules, Adopted, AdoptedOrganization, Conflict,
-    ConflictKind, RecognizedField, RecognizedLayout, adopt, confirm, rehearse as rehearse_adoption, undo,
+    AdoptError, AdoptOptions, AdoptProgress, AdoptReport, AdoptRules, AdoptedOrganization, AdoptionTotals,
+    Conflict, ConflictKind, RecognizedField, RecognizedLayout, adopt, confirm, rehearse as rehearse_adoption,
+    undo,
 };
 pub use adoption_state::{ADOPTION_MARK, AdoptionStage, AdoptionState};
 pub use error::OpenError;

@@ -10,7 +10,7 @@ use tenantry_documents::document::diagnosis;
 
 /// Where in the array the next byte is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Position {
+enum ArrayState {
     /// Before its bracket.
     Start,
     /// Behind the bracket that begins it.
@@ -39,17 +39,17 @@ pub fn is_array_of_documents(first: &[u8]) -> bool {
 }
 
 /// An array that is arriving.
-pub struct ArrayLines(Position);
+pub struct ArrayLines(ArrayState);
 
 impl ArrayLines {
     /// If `first`, the first bytes of a body, begin an array.
     pub fn begun_by(first: &[u8]) -> Option<Self> {
-        is_array(first).then_some(Self(Position::Start))
+        is_array(first).then_some(Self(ArrayState::Start))
     }
 
     /// Whether the bracket that ends it has arrived.
     pub fn is_whole(&self) -> bool {
-        matches!(self.0, Position::End | Position::Rest)
+        matches!(self.0, ArrayState::End | ArrayState::Rest)
     }
 
     /// The next bytes as lines.
@@ -62,70 +62,70 @@ impl ArrayLines {
     }
 }
 
-fn step(position: Position, byte: u8, out: &mut Vec<u8>) -> Position {
+fn step(position: ArrayState, byte: u8, out: &mut Vec<u8>) -> ArrayState {
     match position {
-        Position::Text { .. } => in_text(position, byte, out),
-        Position::Within(depth) => within(depth, byte, out),
-        Position::Rest => {
+        ArrayState::Text { .. } => in_text(position, byte, out),
+        ArrayState::Within(depth) => within(depth, byte, out),
+        ArrayState::Rest => {
             out.push(if byte == b'\n' { b' ' } else { byte });
             position
         }
         _ if byte.is_ascii_whitespace() => position,
         // A byte order mark may come first.
-        Position::Start if byte == b'[' => Position::BeforeFirst,
-        Position::Start => position,
-        Position::BeforeFirst if byte == b']' => Position::End,
-        Position::BeforeFirst | Position::BeforeNext => before_element(byte, out),
-        Position::End => {
+        ArrayState::Start if byte == b'[' => ArrayState::BeforeFirst,
+        ArrayState::Start => position,
+        ArrayState::BeforeFirst if byte == b']' => ArrayState::End,
+        ArrayState::BeforeFirst | ArrayState::BeforeNext => before_element(byte, out),
+        ArrayState::End => {
             out.extend([b']', byte]);
-            Position::Rest
+            ArrayState::Rest
         }
     }
 }
 
-fn before_element(byte: u8, out: &mut Vec<u8>) -> Position {
+fn before_element(byte: u8, out: &mut Vec<u8>) -> ArrayState {
     match byte {
         b',' => {
             out.extend(b",\n");
-            Position::BeforeNext
+            ArrayState::BeforeNext
         }
         b']' => {
             out.extend(b"]\n");
-            Position::End
+            ArrayState::End
         }
         _ => within(0, byte, out),
     }
 }
 
-fn within(depth: u64, byte: u8, out: &mut Vec<u8>) -> Position {
+fn within(depth: u64, byte: u8, out: &mut Vec<u8>) -> ArrayState {
     match (byte, depth) {
         (b',', 0) => {
             out.push(b'\n');
-            return Position::BeforeNext;
+            return ArrayState::BeforeNext;
         }
         (b']', 0) => {
             out.push(b'\n');
-            return Position::End;
+            return ArrayState::End;
         }
         (b'\n', _) => out.push(b' '),
         _ => out.push(byte),
     }
     match byte {
-        b'"' => Position::Text { depth, is_escaped: false },
-        b'{' | b'[' => Position::Within(depth + 1),
-        b'}' | b']' => Position::Within(depth.saturating_sub(1)),
-        _ => Position::Within(depth),
+        b'"' => ArrayState::Text { depth, is_escaped: false },
+        b'{' | b'[' => ArrayState::Within(depth + 1),
+        b'}' | b']' => ArrayState::Within(depth.saturating_sub(1)),
+        _ => ArrayState::Within(depth),
     }
 }
 
-fn in_text(position: Position, byte: u8, out: &mut Vec<u8>) -> Position {
-    let Position::Text { depth, is_escaped } = position else { return position };
+fn in_text(position: ArrayState, byte: u8, out: &mut Vec<u8>) -> ArrayState {
+    let ArrayState::Text { depth, is_escaped } = position else { return position };
     // A line break in a string is bad JSON, and so is the other control character.
     out.push(if byte == b'\n' { b'\r' } else { byte });
     match byte {
-        _ if is_escaped => Position::Text { depth, is_escaped: false },
-        b'\\' => Position::Text { depth, is_escaped: true },
-        b'"' => Position::Within(depth),
+        _ if is_escaped => ArrayState::Text { depth, is_escaped: false },
+        b'\\' => ArrayState::Text { depth, is_escaped: true },
+        b'"' => ArrayState::Within(depth),
         _ => position,
     }
 }

@@ -23,9 +23,9 @@ pub struct StreamBody {
     _open: OpenStream,
 }
 
-struct Shared(Mutex<Watched>);
+struct Shared(Mutex<WatchedBody>);
 
-struct Watched {
+struct WatchedBody {
     /// `None` once it has ended, or the client has stalled it for too long.
     body: Option<Body>,
     /// Since when it is the client's turn to take more; `None` while the body has no more to give.
@@ -38,7 +38,7 @@ impl StreamBody {
     pub fn new(body: Body, open: OpenStream, pace: ReadPace) -> Self {
         let size = body.size_hint();
         let is_small = size.upper().is_some_and(|bytes| bytes <= UNWATCHED_BYTES);
-        let watched = Watched { body: Some(body), ready_since: Some(Instant::now()), has_stalled: false };
+        let watched = WatchedBody { body: Some(body), ready_since: Some(Instant::now()), has_stalled: false };
         let shared = Arc::new(Shared(Mutex::new(watched)));
         let watchdog =
             (!is_small).then(|| tokio::spawn(watch(Arc::clone(&shared), Arc::clone(open.streams()), pace)));
@@ -65,7 +65,7 @@ async fn watch(shared: Arc<Shared>, streams: Arc<Streams>, pace: ReadPace) {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Watched> {
+    fn lock(&self) -> MutexGuard<'_, WatchedBody> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

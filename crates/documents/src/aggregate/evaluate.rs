@@ -7,7 +7,7 @@
 use super::arithmetic;
 use super::build::append;
 use super::date_trunc;
-use super::syntax::{Expression, Operation, Operator, Relation};
+use super::syntax::{AggregateOperation, AggregateOperator, Expression, Relation};
 use super::value::Value;
 use crate::document::{PathPart, field_within, items_within};
 use crate::error::Result;
@@ -50,15 +50,19 @@ pub fn evaluate<'a>(expression: &'a Expression, root: &'a RawDocument, fuel: &Fu
     })
 }
 
-fn operate<'a>(operation: &'a Operation, root: &'a RawDocument, fuel: &Fuel<'_>) -> Result<Value<'a>> {
-    let Operation { at, operator, operands } = operation;
+fn operate<'a>(
+    operation: &'a AggregateOperation,
+    root: &'a RawDocument,
+    fuel: &Fuel<'_>,
+) -> Result<Value<'a>> {
+    let AggregateOperation { at, operator, operands } = operation;
     let operand = |index: usize| match operands.get(index) {
         Some(operand) => evaluate(operand, root, fuel),
         None => Ok(Value::Missing),
     };
     let boolean = |value| Ok(Value::Made(RawBson::Boolean(value)));
     match operator {
-        Operator::Compare(relation) => {
+        AggregateOperator::Compare(relation) => {
             let (a, b) = (operand(0)?, operand(1)?);
             fuel.spend(fuel::comparison(a.bytes().min(b.bytes())))?;
             let order = a.compare(&b);
@@ -71,8 +75,8 @@ fn operate<'a>(operation: &'a Operation, root: &'a RawDocument, fuel: &Fuel<'_>)
                 Relation::LessOrEqual => order.is_le(),
             })
         }
-        Operator::And | Operator::Or => {
-            let ends_at = *operator == Operator::Or;
+        AggregateOperator::And | AggregateOperator::Or => {
+            let ends_at = *operator == AggregateOperator::Or;
             for each in operands {
                 if evaluate(each, root, fuel)?.is_true() == ends_at {
                     return boolean(ends_at);
@@ -80,9 +84,9 @@ fn operate<'a>(operation: &'a Operation, root: &'a RawDocument, fuel: &Fuel<'_>)
             }
             boolean(!ends_at)
         }
-        Operator::Not => boolean(!operand(0)?.is_true()),
-        Operator::Condition => operand(if operand(0)?.is_true() { 1 } else { 2 }),
-        Operator::IfNull => {
+        AggregateOperator::Not => boolean(!operand(0)?.is_true()),
+        AggregateOperator::Condition => operand(if operand(0)?.is_true() { 1 } else { 2 }),
+        AggregateOperator::IfNull => {
             let (last, others) =
                 operands.split_last().map_or((None, &[][..]), |(last, rest)| (Some(last), rest));
             for each in others {
@@ -93,15 +97,17 @@ fn operate<'a>(operation: &'a Operation, root: &'a RawDocument, fuel: &Fuel<'_>)
             }
             last.map_or(Ok(Value::Missing), |last| evaluate(last, root, fuel))
         }
-        Operator::Add => arithmetic::add(operands.iter().map(|each| evaluate(each, root, fuel)), at, fuel),
-        Operator::Multiply => {
+        AggregateOperator::Add => {
+            arithmetic::add(operands.iter().map(|each| evaluate(each, root, fuel)), at, fuel)
+        }
+        AggregateOperator::Multiply => {
             arithmetic::multiply(operands.iter().map(|each| evaluate(each, root, fuel)), at, fuel)
         }
-        Operator::Subtract => arithmetic::subtract(&operand(0)?, &operand(1)?, at, fuel),
-        Operator::Divide => arithmetic::divide(&operand(0)?, &operand(1)?, at, fuel),
-        Operator::Modulo => arithmetic::modulo(&operand(0)?, &operand(1)?, at, fuel),
-        Operator::Absolute => arithmetic::absolute(&operand(0)?, at),
-        Operator::Truncate(bins) => date_trunc::truncate(&operand(0)?, bins, at, fuel),
+        AggregateOperator::Subtract => arithmetic::subtract(&operand(0)?, &operand(1)?, at, fuel),
+        AggregateOperator::Divide => arithmetic::divide(&operand(0)?, &operand(1)?, at, fuel),
+        AggregateOperator::Modulo => arithmetic::modulo(&operand(0)?, &operand(1)?, at, fuel),
+        AggregateOperator::Absolute => arithmetic::absolute(&operand(0)?, at),
+        AggregateOperator::Truncate(bins) => date_trunc::truncate(&operand(0)?, bins, at, fuel),
     }
 }
 

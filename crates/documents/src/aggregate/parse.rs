@@ -11,7 +11,7 @@ use super::pipeline::Pipeline;
 use super::source::Source;
 use super::syntax::{Stage, StageKind, Unwind};
 use crate::document::order::{Direction, compare};
-use crate::document::{ExtendedJsonReader, FieldErrors, Json, Path, RESERVED_FIELD};
+use crate::document::{ExtendedJsonReader, FieldErrors, Json, JsonMembers, Path, RESERVED_FIELD};
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::limits::{
@@ -21,10 +21,7 @@ use crate::limits::{
 use crate::sort::SortKey;
 use bson::Bson;
 use bson::raw::RawBson;
-use std::borrow::Cow;
 use std::collections::HashSet;
-
-pub(super) type Members<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
 
 pub fn parse(json: &str, at: &str) -> Result<Pipeline> {
     let list = Json::parse_part(json).map_err(|error| Error::invalid_field(at, error))?;
@@ -75,7 +72,7 @@ impl PipelineParser {
     }
 
     /// Calls `read` for each member, at its pointer; refuses a duplicate name.
-    fn each<'a>(&mut self, members: Members<'a>, mut read: impl FnMut(&mut Self, &str, Json<'a>)) {
+    fn each<'a>(&mut self, members: JsonMembers<'a>, mut read: impl FnMut(&mut Self, &str, Json<'a>)) {
         let mut seen = HashSet::new();
         for (name, json) in members {
             let length = self.reader.problems.push(&name);
@@ -176,7 +173,7 @@ impl PipelineParser {
             "$count" => self.count_name(&json).map(StageKind::Count),
             _ => {
                 self.refuse(
-                    "Is no stage that is allowed here: $match, $unwind, $group, $sort, $limit, $skip, $project, \
+                    "Is not a stage that a pipeline may have: $match, $unwind, $group, $sort, $limit, $skip, $project, \
                      $addFields and $count are.",
                 );
                 None
@@ -184,7 +181,7 @@ impl PipelineParser {
         }
     }
 
-    fn object<'a>(&mut self, json: Json<'a>) -> Option<Members<'a>> {
+    fn object<'a>(&mut self, json: Json<'a>) -> Option<JsonMembers<'a>> {
         match json {
             Json::Object(members) => Some(members),
             _ => {
@@ -227,7 +224,7 @@ impl PipelineParser {
             ("includeArrayIndex", _) => parser.refuse("Must be the name of a field."),
             ("preserveNullAndEmptyArrays", Json::Bool(keeps)) => keeps_empty = keeps,
             ("preserveNullAndEmptyArrays", _) => parser.refuse("Must be true or false."),
-            _ => parser.refuse("Is not a member of `$unwind`."),
+            _ => parser.refuse("Is not a member of `$unwind`, which has `path`, `includeArrayIndex` and `preserveNullAndEmptyArrays`."),
         });
         if !has_path {
             self.refuse("Needs a `path`.");

@@ -111,21 +111,21 @@ pub(super) enum Expression {
     Literal(RawBson),
     Object(Vec<(Box<str>, Self)>),
     Array(Vec<Self>),
-    Operation(Box<Operation>),
+    Operation(Box<AggregateOperation>),
 }
 
 /// An operator with its operands.
 #[derive(Debug, Clone)]
-pub(super) struct Operation {
+pub(super) struct AggregateOperation {
     /// The pointer to it, for errors that only documents cause.
     pub(super) at: Box<str>,
-    pub(super) operator: Operator,
+    pub(super) operator: AggregateOperator,
     pub(super) operands: Vec<Expression>,
 }
 
 /// An operator.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Operator {
+pub(super) enum AggregateOperator {
     Add,
     Subtract,
     Multiply,

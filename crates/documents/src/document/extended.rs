@@ -9,7 +9,7 @@
 
 use super::date;
 use super::field_errors::FieldErrors;
-use super::json::{Json, Members};
+use super::json::{Json, JsonMembers};
 use super::raw::Element;
 use crate::limits::DOCUMENT_MAX_LEVELS;
 use base64::Engine;
@@ -48,7 +48,7 @@ pub fn is_wrapper(name: &str) -> bool {
 const REFERENCE: [&str; 3] = ["$ref", "$id", "$db"];
 
 /// Whether an object is such a reference: the one object whose names begin with `$` and that MongoDB stores as it is.
-pub fn is_reference(members: &Members<'_>) -> bool {
+pub fn is_reference(members: &JsonMembers<'_>) -> bool {
     let find = |wanted| members.iter().find(|(name, _)| name == wanted).map(|(_, json)| json);
     matches!((find("$ref"), find("$id")), (Some(Json::String(_)), Some(_)))
 }
@@ -75,18 +75,18 @@ impl ExtendedJsonReader {
     }
 
     /// An object's members as a document.
-    pub fn document(&mut self, members: Members<'_>) -> Document {
+    pub fn document(&mut self, members: JsonMembers<'_>) -> Document {
         self.fields(members, bad_name)
     }
 
     /// Its own names come first, in any order; then any other fields.
-    fn reference(&mut self, mut members: Members<'_>) -> Document {
+    fn reference(&mut self, mut members: JsonMembers<'_>) -> Document {
         let place = |name: &str| REFERENCE.iter().position(|own| *own == name);
         members.sort_by_key(|(name, _)| place(name).unwrap_or(REFERENCE.len()));
         self.fields(members, |name| if place(name).is_some() { None } else { bad_name(name) })
     }
 
-    fn fields(&mut self, members: Members<'_>, bad_name: impl Fn(&str) -> Option<String>) -> Document {
+    fn fields(&mut self, members: JsonMembers<'_>, bad_name: impl Fn(&str) -> Option<String>) -> Document {
         let mut document = Document::new();
         if !self.descend() {
             return document;
@@ -146,7 +146,7 @@ impl ExtendedJsonReader {
         true
     }
 
-    fn wrapped(&mut self, members: Members<'_>) -> Bson {
+    fn wrapped(&mut self, members: JsonMembers<'_>) -> Bson {
         if let Some(scope) = members.iter().position(|(name, _)| name == "$scope") {
             return self.code_with_scope(members, scope);
         }
@@ -161,7 +161,7 @@ impl ExtendedJsonReader {
         }
     }
 
-    fn code_with_scope(&mut self, mut members: Members<'_>, scope: usize) -> Bson {
+    fn code_with_scope(&mut self, mut members: JsonMembers<'_>, scope: usize) -> Bson {
         let (_, scope) = members.remove(scope);
         match (&members[..], scope) {
             ([(name, Json::String(code))], Json::Object(scope)) if name == "$code" => {
@@ -316,7 +316,11 @@ fn date(json: &Json<'_>) -> Option<Bson> {
 }
 
 /// The two members `first` and `second`, in either order, and nothing else.
-fn pair<'m, 'a>(members: &'m Members<'a>, first: &str, second: &str) -> Option<(&'m Json<'a>, &'m Json<'a>)> {
+fn pair<'m, 'a>(
+    members: &'m JsonMembers<'a>,
+    first: &str,
+    second: &str,
+) -> Option<(&'m Json<'a>, &'m Json<'a>)> {
     match &members[..] {
         [(a, x), (b, y)] if a == first && b == second => Some((x, y)),
         [(b, y), (a, x)] if a == first && b == second => Some((x, y)),
@@ -324,7 +328,7 @@ fn pair<'m, 'a>(members: &'m Members<'a>, first: &str, second: &str) -> Option<(
     }
 }
 
-fn binary(members: &Members<'_>) -> Option<Bson> {
+fn binary(members: &JsonMembers<'_>) -> Option<Bson> {
     let (Json::String(base64), Json::String(subtype)) = pair(members, "base64", "subType")? else {
         return None;
     };
@@ -346,12 +350,12 @@ fn uuid(text: &str) -> Option<Bson> {
     Some(Bson::Binary(Binary { subtype: BinarySubtype::Uuid, bytes }))
 }
 
-fn timestamp(members: &Members<'_>) -> Option<Bson> {
+fn timestamp(members: &JsonMembers<'_>) -> Option<Bson> {
     let (Json::Number(time), Json::Number(increment)) = pair(members, "t", "i")? else { return None };
     Some(Bson::Timestamp(Timestamp { time: parsed(time)?, increment: parsed(increment)? }))
 }
 
-fn regular_expression(members: &Members<'_>) -> Option<Bson> {
+fn regular_expression(members: &JsonMembers<'_>) -> Option<Bson> {
     let (Json::String(pattern), Json::String(options)) = pair(members, "pattern", "options")? else {
         return None;
     };

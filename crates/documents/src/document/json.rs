@@ -10,7 +10,7 @@ use crate::limits::JSON_MAX_LEVELS;
 use std::borrow::Cow;
 
 /// The members of an object in their order; a name may occur twice.
-pub type Members<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
+pub type JsonMembers<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
 
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +26,7 @@ pub enum Json<'a> {
     /// An array.
     Array(Vec<Json<'a>>),
     /// An object.
-    Object(Members<'a>),
+    Object(JsonMembers<'a>),
 }
 
 impl<'a> Json<'a> {
@@ -57,7 +57,7 @@ impl<'a> Json<'a> {
     ///
     /// # Errors
     /// `invalid_json`, as [`Self::parse`], or if it is something else.
-    pub fn parse_object(text: &'a str) -> Result<Members<'a>> {
+    pub fn parse_object(text: &'a str) -> Result<JsonMembers<'a>> {
         Self::parse(text)?.into_object().map_err(Error::InvalidJson)
     }
 
@@ -65,7 +65,7 @@ impl<'a> Json<'a> {
     ///
     /// # Errors
     /// A sentence.
-    pub fn into_object(self) -> Result<Members<'a>, String> {
+    pub fn into_object(self) -> Result<JsonMembers<'a>, String> {
         match self {
             Self::Object(members) => Ok(members),
             value => Err(of_value(&value).map_or_else(

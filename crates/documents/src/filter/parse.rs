@@ -9,14 +9,16 @@ use super::pattern::Pattern;
 use super::price::FilterPrice;
 use super::syntax::{Clause, Comparison, ElementMatch, Filter, Predicate, RequiredValues};
 use crate::document::order::compare;
-use crate::document::{ExtendedJsonReader, FieldErrors, Json, Path, is_reference, is_wrapper};
+use crate::document::{ExtendedJsonReader, FieldErrors, Json, JsonMembers, Path, is_reference, is_wrapper};
 use crate::error::{Error, Result};
 use crate::limits::{FILTER_LIST_MAX_ITEMS, FILTER_MAX_LEVELS, FILTER_PATH_MAX_POSITIONS};
 use bson::Bson;
 use bson::raw::RawBson;
-use std::borrow::Cow;
 
-type Members<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
+/// The operators of a filter, for the sentence that refuses another.
+const OPERATORS: &str = "`$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$all`, `$elemMatch`, `$exists`, `$size`, \
+                         `$regex` (with `$options`) and `$not`";
+
 /// How a path is parsed: from the top, or from within an array's item.
 type ParsePath = fn(&str) -> std::result::Result<Path, String>;
 
@@ -28,7 +30,7 @@ pub fn parse(json: &str, at: &str) -> Result<Filter> {
 }
 
 /// Reads a filter whose JSON, of that many bytes, is already parsed.
-pub fn parse_members(members: Members<'_>, at: &str, bytes: usize) -> Result<Filter> {
+pub fn parse_members(members: JsonMembers<'_>, at: &str, bytes: usize) -> Result<Filter> {
     let mut parser = FilterParser {
         reader: ExtendedJsonReader::new(FieldErrors::new(at)),
         price: FilterPrice { bytes, ..FilterPrice::default() },
@@ -42,14 +44,14 @@ pub fn parse_members(members: Members<'_>, at: &str, bytes: usize) -> Result<Fil
 }
 
 /// A filter on what is within an update: paths begin in a value of it, and its price adds to that of the other filters.
-pub fn within(members: Members<'_>, reader: &mut ExtendedJsonReader, price: &mut FilterPrice) -> Filter {
+pub fn within(members: JsonMembers<'_>, reader: &mut ExtendedJsonReader, price: &mut FilterPrice) -> Filter {
     nested(reader, price, |parser| parser.filter(members))
 }
 
 /// The operators `members` as a filter on the field `name`.
 pub fn operators_on(
     name: &str,
-    members: Members<'_>,
+    members: JsonMembers<'_>,
     reader: &mut ExtendedJsonReader,
     price: &mut FilterPrice,
 ) -> Filter {
@@ -96,7 +98,7 @@ impl FilterParser {
     /// Calls `read` for each member, at its pointer; refuses a duplicate name.
     fn each<'a, T>(
         &mut self,
-        members: Members<'a>,
+        members: JsonMembers<'a>,
         mut read: impl FnMut(&mut Self, &str, Json<'a>) -> Option<T>,
     ) -> Vec<T> {
         let mut seen = std::collections::HashSet::new();
@@ -162,7 +164,7 @@ impl FilterParser {
         result
     }
 
-    fn filter(&mut self, members: Members<'_>) -> Filter {
+    fn filter(&mut self, members: JsonMembers<'_>) -> Filter {
         Filter { clauses: self.each(members, Self::clause), price: FilterPrice::default() }
     }
 
@@ -172,7 +174,10 @@ impl FilterParser {
             "$or" => self.filters(json).map(Clause::Or),
             "$nor" => self.filters(json).map(Clause::Nor),
             _ if name.starts_with('$') => {
-                self.refuse(format!("`{}` is not allowed here.", short(name)));
+                self.refuse(format!(
+                    "`{}` is not an operator that combines filters: `$and`, `$or` and `$nor` are.",
+                    short(name)
+                ));
                 None
             }
             _ => {
@@ -224,7 +229,7 @@ impl FilterParser {
         }
     }
 
-    fn operators(&mut self, members: Members<'_>) -> Vec<Predicate> {
+    fn operators(&mut self, members: JsonMembers<'_>) -> Vec<Predicate> {
         let find = |name| members.iter().find(|(each, _)| each == name).map(|(_, json)| json.clone());
         let (regex, options) = (find("$regex"), find("$options"));
         self.each(members, |parser, name, json| match name {
@@ -257,7 +262,7 @@ impl FilterParser {
             "$size" => self.size(json),
             "$not" => self.not(json),
             _ => {
-                self.refuse(format!("The operator `{}` is not allowed here.", short(name)));
+                self.refuse(format!("`{}` is not an operator of a filter: {OPERATORS} are.", short(name)));
                 None
             }
         }
@@ -419,7 +424,7 @@ fn is_equal_to(value: &RawBson, number: i32) -> bool {
 }
 
 /// Whether an object holds operators: as in MongoDB, its first member decides.
-fn has_operators(members: &Members<'_>) -> bool {
+fn has_operators(members: &JsonMembers<'_>) -> bool {
     members.first().is_some_and(|(name, _)| name.starts_with('$') && !is_wrapper(name))
         && !is_reference(members)
 }

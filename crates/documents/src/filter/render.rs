@@ -12,7 +12,8 @@ use crate::document::{ID_FIELD, Path, items};
 use bson::raw::RawBson;
 use bson::{Bson, Document, doc};
 
-pub fn filter(filter: &Filter, prefix: &str) -> Document {
+/// The filter as a command has it, with `prefix` before every path.
+pub fn to_bson(filter: &Filter, prefix: &str) -> Document {
     render(filter, prefix, Level::Document)
 }
 

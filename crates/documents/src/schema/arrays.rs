@@ -1,7 +1,7 @@
 //! Checks an array by the keywords about arrays.
 
 use super::canonical;
-use super::evaluate::{Evaluation, Verdict};
+use super::evaluate::{CheckResult, Evaluation};
 use super::evaluated::Evaluated;
 use super::keywords::{Arrays, Keywords, NodeId};
 use crate::document::{items, size};
@@ -16,7 +16,7 @@ impl<'a> Evaluation<'a> {
         array: &RawArray,
         is_tracked: bool,
         own: &mut Evaluated,
-    ) -> Verdict {
+    ) -> CheckResult {
         let Some(rules) = keywords.array.as_deref() else { return Ok(true) };
         let (mut is_valid, mut count, mut containing) = (true, 0_u64, 0_u64);
         for (place, item) in items(array).enumerate() {
@@ -54,7 +54,7 @@ impl<'a> Evaluation<'a> {
         Ok(is_valid)
     }
 
-    fn contains(&mut self, rules: &Arrays, containing: u64) -> Verdict {
+    fn contains(&mut self, rules: &Arrays, containing: u64) -> CheckResult {
         if rules.contains.is_none() {
             return Ok(true);
         }
@@ -75,7 +75,7 @@ impl<'a> Evaluation<'a> {
     }
 
     /// The pointer of a violation is that of the second of two equal items.
-    fn unique(&mut self, array: &RawArray) -> Verdict {
+    fn unique(&mut self, array: &RawArray) -> CheckResult {
         let (mut met, mut is_valid) = (HashMap::new(), true);
         for (place, item) in items(array).enumerate() {
             let mut encoded = Vec::new();
@@ -93,7 +93,7 @@ impl<'a> Evaluation<'a> {
         Ok(is_valid)
     }
 
-    fn unevaluated_items(&mut self, node: NodeId, array: &RawArray, own: &mut Evaluated) -> Verdict {
+    fn unevaluated_items(&mut self, node: NodeId, array: &RawArray, own: &mut Evaluated) -> CheckResult {
         let mut is_valid = true;
         for (place, item) in items(array).enumerate() {
             self.fuel.spend(FIELD + size(item) as u64 / 2)?;
@@ -105,7 +105,7 @@ impl<'a> Evaluation<'a> {
         Ok(is_valid)
     }
 
-    fn further_item(&mut self, node: NodeId, place: usize, item: RawBsonRef<'_>) -> Verdict {
+    fn further_item(&mut self, node: NodeId, place: usize, item: RawBsonRef<'_>) -> CheckResult {
         if self.is_never(node) {
             return Ok(self.refuse_item(place, || "The schema has no such item.".to_owned()));
         }

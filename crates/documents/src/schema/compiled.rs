@@ -41,28 +41,28 @@ impl Schema {
 
 /// Why a check stopped before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
+pub enum EvaluationError {
     /// There is not enough fuel.
     Interrupted(Interruption),
     /// Subschemas lead into one another too often.
     TooDeep,
 }
 
-impl From<Interruption> for Stop {
+impl From<Interruption> for EvaluationError {
     fn from(stopped: Interruption) -> Self {
         Self::Interrupted(stopped)
     }
 }
 
-impl From<Stop> for Error {
-    fn from(stop: Stop) -> Self {
+impl From<EvaluationError> for Error {
+    fn from(stop: EvaluationError) -> Self {
         match stop {
-            Stop::Interrupted(Interruption::DocumentTooDear) => Self::TooCostly(format!(
+            EvaluationError::Interrupted(Interruption::DocumentTooDear) => Self::TooCostly(format!(
                 "The collection's schema takes more than {DOCUMENT_MAX_STEPS} steps for this document: use fewer branches \
                  of `anyOf`, `oneOf` and `$ref` in it, and simpler patterns."
             )),
-            Stop::Interrupted(stopped) => stopped.into(),
-            Stop::TooDeep => Self::TooCostly(format!(
+            EvaluationError::Interrupted(stopped) => stopped.into(),
+            EvaluationError::TooDeep => Self::TooCostly(format!(
                 "The collection's schema leads through more than {SCHEMA_MAX_EVALUATION_LEVELS} subschemas within one \
                  another for this document: nest the document, or the references of the schema, less deeply."
             )),

@@ -4,7 +4,7 @@
 //! anything is wrong matters, and the first violation ends it.
 
 use super::canonical;
-use super::compiled::{Schema, Stop};
+use super::compiled::{EvaluationError, Schema};
 use super::evaluated::Evaluated;
 use super::instance::{Shape, extended};
 use super::keywords::{Composition, Keywords, Node, NodeId, Texts, Values};
@@ -24,7 +24,7 @@ impl Schema {
     ///
     /// # Errors
     /// The check has to stop before its end.
-    pub fn check(&self, document: &RawDocument, fuel: &Fuel<'_>) -> Result<Violations, Stop> {
+    pub fn check(&self, document: &RawDocument, fuel: &Fuel<'_>) -> Result<Violations, EvaluationError> {
         let mut evaluation = Evaluation {
             schema: self,
             fuel,
@@ -54,7 +54,7 @@ pub(super) struct Evaluation<'a> {
 }
 
 /// Whether a value is valid.
-pub(super) type Verdict = Result<bool, Stop>;
+pub(super) type CheckResult = Result<bool, EvaluationError>;
 
 impl<'a> Evaluation<'a> {
     /// Checks a value; notes in `evaluated` which of its members and items the subschema looks at.
@@ -63,7 +63,7 @@ impl<'a> Evaluation<'a> {
         node: NodeId,
         value: RawBsonRef<'_>,
         evaluated: Option<&mut Evaluated>,
-    ) -> Verdict {
+    ) -> CheckResult {
         self.fuel.spend(NODE)?;
         let schema = self.schema;
         match schema.nodes.get(node) {
@@ -71,7 +71,7 @@ impl<'a> Evaluation<'a> {
             Some(Node::Keywords(keywords)) => {
                 self.levels += 1;
                 if self.levels > SCHEMA_MAX_EVALUATION_LEVELS {
-                    return Err(Stop::TooDeep);
+                    return Err(EvaluationError::TooDeep);
                 }
                 let is_valid = self.apply(keywords, value, evaluated)?;
                 self.levels -= 1;
@@ -87,7 +87,7 @@ impl<'a> Evaluation<'a> {
         keywords: &'a Keywords,
         value: RawBsonRef<'_>,
         evaluated: Option<&mut Evaluated>,
-    ) -> Verdict {
+    ) -> CheckResult {
         let mut is_valid = self.of_any_type(keywords, value)?;
         if self.ends(is_valid) {
             return Ok(false);
@@ -129,7 +129,7 @@ impl<'a> Evaluation<'a> {
         value: RawBsonRef<'_>,
         is_tracked: bool,
         own: &mut Evaluated,
-    ) -> Verdict {
+    ) -> CheckResult {
         if !is_tracked {
             return self.evaluate(node, value, None);
         }
@@ -149,7 +149,7 @@ impl<'a> Evaluation<'a> {
         value: RawBsonRef<'_>,
         is_tracked: bool,
         own: &mut Evaluated,
-    ) -> Verdict {
+    ) -> CheckResult {
         let was_quiet = std::mem::replace(&mut self.is_quiet, true);
         let is_valid = self.within(node, value, is_tracked, own);
         self.is_quiet = was_quiet;
@@ -186,18 +186,18 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Checks a member of the value.
-    pub(super) fn member(&mut self, node: NodeId, name: &str, value: RawBsonRef<'_>) -> Verdict {
+    pub(super) fn member(&mut self, node: NodeId, name: &str, value: RawBsonRef<'_>) -> CheckResult {
         let length = self.position.push(name);
         self.part(node, value, length)
     }
 
     /// Checks an item of the value.
-    pub(super) fn item(&mut self, node: NodeId, place: usize, value: RawBsonRef<'_>) -> Verdict {
+    pub(super) fn item(&mut self, node: NodeId, place: usize, value: RawBsonRef<'_>) -> CheckResult {
         let length = self.position.push_index(place);
         self.part(node, value, length)
     }
 
-    fn part(&mut self, node: NodeId, value: RawBsonRef<'_>, length: usize) -> Verdict {
+    fn part(&mut self, node: NodeId, value: RawBsonRef<'_>, length: usize) -> CheckResult {
         self.depth += 1;
         let is_valid = self.evaluate(node, value, None)?;
         self.depth -= 1;
@@ -215,7 +215,7 @@ impl<'a> Evaluation<'a> {
         matches!(self.schema.nodes.get(node), Some(Node::Never))
     }
 
-    fn of_any_type(&mut self, keywords: &'a Keywords, value: RawBsonRef<'_>) -> Verdict {
+    fn of_any_type(&mut self, keywords: &'a Keywords, value: RawBsonRef<'_>) -> CheckResult {
         let mut is_valid = true;
         if let Some(types) = keywords.types
             && !types.allow(value)
@@ -244,7 +244,7 @@ impl<'a> Evaluation<'a> {
         Ok(is_valid)
     }
 
-    fn is_one_of(&mut self, values: &Values, value: RawBsonRef<'_>) -> Verdict {
+    fn is_one_of(&mut self, values: &Values, value: RawBsonRef<'_>) -> CheckResult {
         // A larger value is none of them, and need not be copied: an item of an array takes up to 8 bytes of BSON for each
         // byte of its encoded form.
         let is_candidate = size(value) <= 16 + 8 * values.longest;
@@ -255,12 +255,12 @@ impl<'a> Evaluation<'a> {
         Ok((is_candidate && values.encoded.contains(&encoded)) || self.refuse(|| values.sentence.clone()))
     }
 
-    fn is_multiple(&mut self, number: Number, unit: Number) -> Verdict {
+    fn is_multiple(&mut self, number: Number, unit: Number) -> CheckResult {
         self.fuel.spend(20 * VALUE)?;
         Ok(is_multiple(number, unit) || self.refuse(|| format!("Must be a multiple of {unit}.")))
     }
 
-    pub(super) fn text(&mut self, keywords: &'a Texts, text: &str) -> Verdict {
+    pub(super) fn text(&mut self, keywords: &'a Texts, text: &str) -> CheckResult {
         let mut is_valid = true;
         if keywords.min.is_some() || keywords.max.is_some() {
             self.fuel.spend(text.len() as u64)?;
@@ -276,7 +276,13 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Checks how many of something there are.
-    pub(super) fn bounds(&mut self, count: u64, min: Option<u64>, max: Option<u64>, what: &str) -> Verdict {
+    pub(super) fn bounds(
+        &mut self,
+        count: u64,
+        min: Option<u64>,
+        max: Option<u64>,
+        what: &str,
+    ) -> CheckResult {
         let plural = |number: u64| if number == 1 { "" } else { "s" };
         let mut is_valid = true;
         if let Some(min) = min.filter(|min| count < *min) {
@@ -294,7 +300,7 @@ impl<'a> Evaluation<'a> {
         value: RawBsonRef<'_>,
         is_tracked: bool,
         own: &mut Evaluated,
-    ) -> Verdict {
+    ) -> CheckResult {
         let mut is_valid = true;
         for node in &composition.all_of {
             is_valid &= self.within(*node, value, is_tracked, own)?;
@@ -329,7 +335,7 @@ impl<'a> Evaluation<'a> {
         value: RawBsonRef<'_>,
         is_tracked: bool,
         own: &mut Evaluated,
-    ) -> Verdict {
+    ) -> CheckResult {
         let mut is_any = false;
         for node in nodes {
             is_any |= self.quietly(*node, value, is_tracked, own)?;
@@ -350,7 +356,7 @@ impl<'a> Evaluation<'a> {
         value: RawBsonRef<'_>,
         is_tracked: bool,
         own: &mut Evaluated,
-    ) -> Verdict {
+    ) -> CheckResult {
         let mut matching = 0;
         for node in nodes {
             matching += usize::from(self.quietly(*node, value, is_tracked, own)?);

@@ -1,6 +1,6 @@
 //! Checks an object by the keywords about objects.
 
-use super::evaluate::{Evaluation, Verdict};
+use super::evaluate::{CheckResult, Evaluation};
 use super::evaluated::Evaluated;
 use super::keywords::{Keywords, NodeId, Objects};
 use crate::document::{RESERVED_FIELD, fields, size};
@@ -15,7 +15,7 @@ impl<'a> Evaluation<'a> {
         value: RawBsonRef<'_>,
         is_tracked: bool,
         own: &mut Evaluated,
-    ) -> Verdict {
+    ) -> CheckResult {
         let Some(object) = keywords.object.as_deref() else { return Ok(true) };
         let mut present = vec![false; object.watched.len()];
         let (mut is_valid, mut members) = (true, 0);
@@ -71,7 +71,7 @@ impl<'a> Evaluation<'a> {
         member: RawBsonRef<'_>,
         is_tracked: bool,
         own: &mut Evaluated,
-    ) -> Verdict {
+    ) -> CheckResult {
         let (mut is_valid, mut is_known) = (true, false);
         if let Some(names) = object.names {
             is_valid &= self.name(names, name)?;
@@ -97,7 +97,7 @@ impl<'a> Evaluation<'a> {
     }
 
     /// A member that no other keyword knows.
-    fn further_member(&mut self, node: NodeId, name: &str, member: RawBsonRef<'_>) -> Verdict {
+    fn further_member(&mut self, node: NodeId, name: &str, member: RawBsonRef<'_>) -> CheckResult {
         if self.is_never(node) {
             return Ok(self.refuse_member(name, || "The schema has no such field.".to_owned()));
         }
@@ -105,14 +105,19 @@ impl<'a> Evaluation<'a> {
     }
 
     /// A name is a value of its own; what is wrong with it is said of the member.
-    fn name(&mut self, node: NodeId, name: &str) -> Verdict {
+    fn name(&mut self, node: NodeId, name: &str) -> CheckResult {
         let is_valid = self.quietly(node, RawBsonRef::String(name), false, &mut Evaluated::default())?;
         Ok(is_valid
             || self
                 .refuse_member(name, || "Its name does not match the schema in `propertyNames`.".to_owned()))
     }
 
-    fn unevaluated_members(&mut self, node: NodeId, document: &RawDocument, own: &mut Evaluated) -> Verdict {
+    fn unevaluated_members(
+        &mut self,
+        node: NodeId,
+        document: &RawDocument,
+        own: &mut Evaluated,
+    ) -> CheckResult {
         let mut is_valid = true;
         for (place, (name, member)) in self.members(document).enumerate() {
             self.fuel.spend(FIELD + (size(member) as u64) / 2)?;

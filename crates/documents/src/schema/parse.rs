@@ -6,11 +6,11 @@
 use super::compiled::Schema;
 use super::keywords::{Arrays, Composition, Keywords, Node, NodeId, Objects};
 use super::number::Number;
-use super::reader::{DIALECT, Reader, Reference, place_of};
+use super::reader::{DIALECT, Reference, SchemaReader, place_of};
 use super::references::{is_anchor, resolve};
 use super::text::write;
 use super::values::Bound;
-use crate::document::{Json, Members};
+use crate::document::{Json, JsonMembers};
 use crate::error::{Error, Result};
 use crate::limits::{SCHEMA_MAX_BYTES, SCHEMA_MAX_NODES};
 use std::collections::HashSet;
@@ -26,7 +26,7 @@ impl Schema {
             return Err(Error::invalid_field(at, detail));
         }
         let root = Json::parse_part(json).map_err(|error| Error::invalid_field(at, error))?;
-        let mut reader = Reader::new(at);
+        let mut reader = SchemaReader::new(at);
         reader.schema(&root);
         resolve(&mut reader, &root);
         reader.problems.finish()?;
@@ -36,7 +36,7 @@ impl Schema {
     }
 }
 
-impl Reader {
+impl SchemaReader {
     /// Reads a subschema; nests no deeper than JSON may.
     pub(super) fn schema(&mut self, json: &Json<'_>) -> NodeId {
         let node = self.nodes.len();
@@ -60,7 +60,7 @@ impl Reader {
         node
     }
 
-    fn keywords(&mut self, node: NodeId, members: &Members<'_>) -> Keywords {
+    fn keywords(&mut self, node: NodeId, members: &JsonMembers<'_>) -> Keywords {
         let mut keywords = Keywords::default();
         let mut met = HashSet::new();
         for (name, value) in members {

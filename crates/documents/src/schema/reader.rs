@@ -25,7 +25,7 @@ pub(super) struct Reference {
 }
 
 /// Reads a schema, and collects what is wrong with it.
-pub(super) struct Reader {
+pub(super) struct SchemaReader {
     pub(super) problems: FieldErrors,
     pub(super) nodes: Vec<Node>,
     /// The subschemas by where they are in memory: references lead to some of them.
@@ -44,7 +44,7 @@ pub(super) fn place_of(json: &Json<'_>) -> usize {
     std::ptr::from_ref(json) as usize
 }
 
-impl Reader {
+impl SchemaReader {
     pub(super) fn new(at: &str) -> Self {
         Self {
             problems: FieldErrors::new(at),

@@ -3,7 +3,7 @@
 //! There is one schema resource, so `$dynamicRef` leads where `$ref` would.
 
 use super::keywords::{Node, NodeId};
-use super::reader::{DIALECT, Reader, Reference, place_of};
+use super::reader::{DIALECT, Reference, SchemaReader, place_of};
 use crate::document::Json;
 
 /// Whether it is the name of an anchor.
@@ -14,7 +14,7 @@ pub(super) fn is_anchor(name: &str) -> bool {
 }
 
 /// Leads every reference to its subschema, and refuses those that lead nowhere, outside or in a circle.
-pub(super) fn resolve(reader: &mut Reader, root: &Json<'_>) {
+pub(super) fn resolve(reader: &mut SchemaReader, root: &Json<'_>) {
     let mut resolved = Vec::new();
     for Reference { from, pointer, target } in std::mem::take(&mut reader.references) {
         match find(reader, root, &target) {
@@ -36,12 +36,12 @@ pub(super) fn resolve(reader: &mut Reader, root: &Json<'_>) {
 }
 
 /// Its pointer is not below the position of the reader, which is at the beginning.
-fn refuse(reader: &mut Reader, pointer: &str, detail: String) {
+fn refuse(reader: &mut SchemaReader, pointer: &str, detail: String) {
     let own = pointer.get(reader.problems.pointer().len()..).unwrap_or_default().to_owned();
     reader.problems.refuse_at(&own, detail);
 }
 
-fn find(reader: &Reader, root: &Json<'_>, target: &str) -> Result<NodeId, String> {
+fn find(reader: &SchemaReader, root: &Json<'_>, target: &str) -> Result<NodeId, String> {
     let own = reader.id.as_deref().and_then(|id| target.strip_prefix(id)).unwrap_or(target);
     let Some(fragment) = own.strip_prefix('#').or(own.is_empty().then_some("")) else {
         let known = if target.trim_end_matches('#') == DIALECT {

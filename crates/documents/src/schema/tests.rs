@@ -2,7 +2,7 @@
 
 mod agreement;
 
-use super::{Schema, Stop, Violations};
+use super::{EvaluationError, Schema, Violations};
 use crate::document::{DocumentId, NewDocument};
 use crate::error::Error;
 use crate::fuel::{Fuel, Interruption};
@@ -354,9 +354,12 @@ fn check_that_grows_exponentially_runs_out_of_fuel() {
     let json = format!("{}{}{}", r#"{"a": "#.repeat(60), "1", "}".repeat(60));
     let fuel = Fuel::unlimited().up_to(1_000_000);
     let stopped = schema.check(&document(&json), &fuel).unwrap_err();
-    assert_eq!(stopped, Stop::Interrupted(Interruption::BudgetSpent));
+    assert_eq!(stopped, EvaluationError::Interrupted(Interruption::BudgetSpent));
     assert!(fuel.spent() < 1_100_000);
-    assert!(matches!(Error::from(Stop::Interrupted(Interruption::DocumentTooDear)), Error::TooCostly(_)));
+    assert!(matches!(
+        Error::from(EvaluationError::Interrupted(Interruption::DocumentTooDear)),
+        Error::TooCostly(_)
+    ));
 }
 
 /// The deepest document that a caller may store, and a schema that needs more levels than there are.
@@ -367,15 +370,15 @@ fn check_of_a_deep_document_stays_on_its_stack() {
     assert!(plain.check(&deep, &Fuel::for_document()).unwrap().is_empty());
     let wrapped = r##"{"allOf": [{"anyOf": [{"oneOf": [{"if": true, "then": {"properties": {"a": {"$ref": "#"}}}}]}]}]}"##;
     let wrapped = Schema::parse(wrapped, "/schema").unwrap();
-    assert_eq!(wrapped.check(&deep, &Fuel::for_document()), Err(Stop::TooDeep));
-    assert!(matches!(Error::from(Stop::TooDeep), Error::TooCostly(_)));
+    assert_eq!(wrapped.check(&deep, &Fuel::for_document()), Err(EvaluationError::TooDeep));
+    assert!(matches!(Error::from(EvaluationError::TooDeep), Error::TooCostly(_)));
     let chain: String = (0..500).fold(String::new(), |mut chain, number| {
         let _ = write!(chain, r##""d{number}": {{"$ref": "#/$defs/d{}"}},"##, number + 1);
         chain
     });
     let chain = format!(r##"{{"$ref": "#/$defs/d0", "$defs": {{{chain} "d500": true}}}}"##);
     let chain = Schema::parse(&chain, "/schema").unwrap();
-    assert_eq!(chain.check(&document("{}"), &Fuel::for_document()), Err(Stop::TooDeep));
+    assert_eq!(chain.check(&document("{}"), &Fuel::for_document()), Err(EvaluationError::TooDeep));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! All memory that an update takes must follow from the size of the result, which is checked on the way
 //! ([`Applier::count`]): a short update can write the same long value to each item of a long array.
 
-use super::operator::{Leaf, Operator};
+use super::operator::{Leaf, UpdateOperator};
 use super::tree::{FieldsNode, Node, ValuesNode};
 use super::values::{least_bytes, type_name};
 use super::{Update, UpdateContext, paths};
@@ -202,8 +202,8 @@ impl<'a> Applier<'a> {
     fn beyond(&self, node: &Node, name: &str, above: &str) -> Result<()> {
         match node {
             Node::Leaf(leaf) => match &leaf.operator {
-                Operator::Unset | Operator::RenameSource => Ok(()),
-                Operator::Rename(source) if self.renamed[*source].is_none() => Ok(()),
+                UpdateOperator::Unset | UpdateOperator::RenameSource => Ok(()),
+                UpdateOperator::Rename(source) if self.renamed[*source].is_none() => Ok(()),
                 _ if leaf.only_on_insert && !self.inserts => Ok(()),
                 _ => {
                     let detail = format!("The path leads to `{name}` in {above}, which cannot have it.");

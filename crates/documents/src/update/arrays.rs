@@ -1,7 +1,7 @@
 //! The operators that change arrays.
 
 use super::apply::Applier;
-use super::operator::{End, Leaf, Operator, Push, PushSort};
+use super::operator::{End, Leaf, Push, PushSort, UpdateOperator};
 use super::values::{key_of, least_bytes};
 use crate::document::order;
 use crate::error::{Error, Result};
@@ -14,14 +14,14 @@ use std::collections::HashSet;
 /// Changes an array by the operator of `leaf`.
 pub fn change(applier: &Applier<'_>, leaf: &Leaf, items: &mut Vec<Bson>) -> Result<()> {
     match &leaf.operator {
-        Operator::Push(push) => self::push(applier, push, items),
-        Operator::AddToSet(values) => add_to_set(applier, values, items),
-        Operator::Pop(End::First) if !items.is_empty() => {
+        UpdateOperator::Push(push) => self::push(applier, push, items),
+        UpdateOperator::AddToSet(values) => add_to_set(applier, values, items),
+        UpdateOperator::Pop(End::First) if !items.is_empty() => {
             applier.fuel().spend(items.len() as u64)?;
             items.remove(0);
             Ok(())
         }
-        Operator::Pop(_) => {
+        UpdateOperator::Pop(_) => {
             items.pop();
             Ok(())
         }

@@ -2,7 +2,7 @@
 
 use super::apply::{Applier, Presence};
 use super::arrays;
-use super::operator::{BitOperation, Leaf, Operator, VALUE};
+use super::operator::{BitOperation, Leaf, UpdateOperator, VALUE};
 use super::values::{key_of, least_bytes, type_name};
 use crate::arithmetic::Number;
 use crate::error::{Error, Result};
@@ -17,14 +17,16 @@ impl Applier<'_> {
             return Ok(None);
         }
         let value = match &leaf.operator {
-            Operator::Add(number) => number.to_bson(),
-            Operator::Multiply(number) => number.times(Number::Int32(0)).map_or(Bson::Null, Number::to_bson),
-            Operator::Push(_) | Operator::AddToSet(_) => {
+            UpdateOperator::Add(number) => number.to_bson(),
+            UpdateOperator::Multiply(number) => {
+                number.times(Number::Int32(0)).map_or(Bson::Null, Number::to_bson)
+            }
+            UpdateOperator::Push(_) | UpdateOperator::AddToSet(_) => {
                 let mut items = Vec::new();
                 arrays::change(self, leaf, &mut items)?;
                 Bson::Array(items)
             }
-            Operator::Bits(operations) => bits(leaf, Number::Int32(0), operations)?,
+            UpdateOperator::Bits(operations) => bits(leaf, Number::Int32(0), operations)?,
             _ => {
                 let mut value = Bson::Undefined;
                 return match self.assign(leaf, &mut value, in_array)? {
@@ -40,15 +42,17 @@ impl Applier<'_> {
     /// Replaces the value by that of an operator which does not look at it; whether it did.
     fn assign(&self, leaf: &Leaf, value: &mut Bson, in_array: bool) -> Result<bool> {
         match &leaf.operator {
-            Operator::Set(new) | Operator::Min(new) | Operator::Max(new) => *value = new.clone(),
-            Operator::CurrentDate => *value = DateTime::from_millis(self.context.now).into(),
-            Operator::CurrentTimestamp => {
+            UpdateOperator::Set(new) | UpdateOperator::Min(new) | UpdateOperator::Max(new) => {
+                *value = new.clone();
+            }
+            UpdateOperator::CurrentDate => *value = DateTime::from_millis(self.context.now).into(),
+            UpdateOperator::CurrentTimestamp => {
                 let increment = self.timestamps.get() + 1;
                 self.timestamps.set(increment);
                 let time = u32::try_from(self.context.now / 1000).unwrap_or(u32::MAX);
                 *value = Bson::Timestamp(Timestamp { time, increment });
             }
-            Operator::Rename(source) => {
+            UpdateOperator::Rename(source) => {
                 let Some(new) = self.renamed.get(*source).cloned().flatten() else { return Ok(false) };
                 if in_array {
                     let detail = "`$rename` does not go through an array.";
@@ -66,33 +70,39 @@ impl Applier<'_> {
             return Ok(Presence::Stays);
         }
         match &leaf.operator {
-            Operator::Unset => return Ok(Presence::Goes),
-            Operator::RenameSource => return Ok(Presence::Stays),
-            Operator::Min(new) | Operator::Max(new) => {
+            UpdateOperator::Unset => return Ok(Presence::Goes),
+            UpdateOperator::RenameSource => return Ok(Presence::Stays),
+            UpdateOperator::Min(new) | UpdateOperator::Max(new) => {
                 let order = self.compare(new, value)?;
-                let replaces =
-                    if matches!(leaf.operator, Operator::Min(_)) { order.is_lt() } else { order.is_gt() };
+                let replaces = if matches!(leaf.operator, UpdateOperator::Min(_)) {
+                    order.is_lt()
+                } else {
+                    order.is_gt()
+                };
                 if replaces {
                     *value = new.clone();
                 }
             }
-            Operator::Add(number) => *value = arithmetic(leaf, value, *number, Number::plus)?,
-            Operator::Multiply(number) => *value = arithmetic(leaf, value, *number, Number::times)?,
-            Operator::Bits(operations) => {
+            UpdateOperator::Add(number) => *value = arithmetic(leaf, value, *number, Number::plus)?,
+            UpdateOperator::Multiply(number) => *value = arithmetic(leaf, value, *number, Number::times)?,
+            UpdateOperator::Bits(operations) => {
                 let number = Number::of(value).filter(|number| number.integer().is_some());
                 let number = number.ok_or_else(|| wrong_type(leaf, "an integer of 32 or 64 bits", value))?;
                 *value = bits(leaf, number, operations)?;
             }
-            Operator::Push(_)
-            | Operator::AddToSet(_)
-            | Operator::PullEqual(_)
-            | Operator::PullValues(_)
-            | Operator::PullDocuments(_)
-            | Operator::Pop(_) => {
+            UpdateOperator::Push(_)
+            | UpdateOperator::AddToSet(_)
+            | UpdateOperator::PullEqual(_)
+            | UpdateOperator::PullValues(_)
+            | UpdateOperator::PullDocuments(_)
+            | UpdateOperator::Pop(_) => {
                 let Bson::Array(items) = value else { return Err(wrong_type(leaf, "an array", value)) };
                 arrays::change(self, leaf, items)?;
             }
-            Operator::Set(_) | Operator::CurrentDate | Operator::CurrentTimestamp | Operator::Rename(_) => {
+            UpdateOperator::Set(_)
+            | UpdateOperator::CurrentDate
+            | UpdateOperator::CurrentTimestamp
+            | UpdateOperator::Rename(_) => {
                 self.assign(leaf, value, in_array)?;
             }
         }
@@ -106,15 +116,15 @@ impl Applier<'_> {
     }
 
     /// Whether a value of an array meets the conditions of a `$pull`.
-    pub fn is_pulled(&self, operator: &Operator, item: &Bson) -> Result<bool> {
+    pub fn is_pulled(&self, operator: &UpdateOperator, item: &Bson) -> Result<bool> {
         match (operator, item) {
-            (Operator::PullValues(filter), item) => self.matches(filter, VALUE, item),
-            (Operator::PullDocuments(filter), Bson::Document(document)) => {
+            (UpdateOperator::PullValues(filter), item) => self.matches(filter, VALUE, item),
+            (UpdateOperator::PullDocuments(filter), Bson::Document(document)) => {
                 self.context.fuel.spend(least_bytes(item) as u64)?;
                 let raw = RawDocumentBuf::try_from(document).map_err(Error::internal)?;
                 Ok(filter.evaluate(&raw, self.context.fuel)?)
             }
-            (Operator::PullEqual(keys), item) => {
+            (UpdateOperator::PullEqual(keys), item) => {
                 self.context.fuel.spend(fuel::comparison(least_bytes(item)))?;
                 Ok(key_of(item).is_some_and(|key| keys.contains(&key)))
             }

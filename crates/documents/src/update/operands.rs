@@ -1,9 +1,9 @@
 //! The operands of the operators of an update.
 
-use super::operator::{BitOperation, End, Operator, Push, PushSort, VALUE};
+use super::operator::{BitOperation, End, Push, PushSort, UpdateOperator, VALUE};
 use super::values::key_of;
 use crate::arithmetic::Number;
-use crate::document::{ExtendedJsonReader, FieldErrors, Json, Members, is_reference, is_wrapper};
+use crate::document::{ExtendedJsonReader, FieldErrors, Json, JsonMembers, is_reference, is_wrapper};
 use crate::filter::{Filter, FilterPrice};
 use crate::limits::{PATH_MAX_BYTES, PATH_MAX_PARTS, PUSH_SORT_MAX_KEYS};
 use bson::Bson;
@@ -20,7 +20,7 @@ pub trait ReadMembers: Sized {
     }
 
     /// Calls `read` for each member, at its pointer; refuses a duplicate name.
-    fn each<'a>(&mut self, members: Members<'a>, mut read: impl FnMut(&mut Self, &str, Json<'a>)) {
+    fn each<'a>(&mut self, members: JsonMembers<'a>, mut read: impl FnMut(&mut Self, &str, Json<'a>)) {
         let mut seen = HashSet::new();
         for (name, json) in members {
             let length = self.problems().push(&name);
@@ -49,33 +49,35 @@ impl ReadMembers for OperandReader {
 }
 
 /// Reads the operand of `operator`; `None` if it was refused.
-pub fn read(parser: &mut OperandReader, operator: &str, json: Json<'_>) -> Option<Operator> {
+pub fn read(parser: &mut OperandReader, operator: &str, json: Json<'_>) -> Option<UpdateOperator> {
     match operator {
-        "$set" | "$setOnInsert" => Some(Operator::Set(parser.reader.value(json))),
+        "$set" | "$setOnInsert" => Some(UpdateOperator::Set(parser.reader.value(json))),
         "$unset" => {
             // Its value means nothing, but is checked like any other.
             parser.reader.value(json);
-            Some(Operator::Unset)
+            Some(UpdateOperator::Unset)
         }
-        "$inc" => number(parser, json).map(Operator::Add),
-        "$mul" => number(parser, json).map(Operator::Multiply),
-        "$min" => Some(Operator::Min(parser.reader.value(json))),
-        "$max" => Some(Operator::Max(parser.reader.value(json))),
+        "$inc" => number(parser, json).map(UpdateOperator::Add),
+        "$mul" => number(parser, json).map(UpdateOperator::Multiply),
+        "$min" => Some(UpdateOperator::Min(parser.reader.value(json))),
+        "$max" => Some(UpdateOperator::Max(parser.reader.value(json))),
         "$currentDate" => current_date(parser, json),
-        "$push" => push(parser, json).map(Operator::Push),
-        "$addToSet" => add_to_set(parser, json).map(Operator::AddToSet),
+        "$push" => push(parser, json).map(UpdateOperator::Push),
+        "$addToSet" => add_to_set(parser, json).map(UpdateOperator::AddToSet),
         "$pull" => pull(parser, json),
         "$pullAll" => match parser.reader.value(json) {
-            Bson::Array(values) => Some(Operator::PullEqual(values.iter().filter_map(key_of).collect())),
+            Bson::Array(values) => {
+                Some(UpdateOperator::PullEqual(values.iter().filter_map(key_of).collect()))
+            }
             _ => refuse(parser, "Must be a list of values."),
         },
         "$pop" => match parser.reader.value(json) {
-            value if whole(&value) == Some(1) => Some(Operator::Pop(End::Last)),
-            value if whole(&value) == Some(-1) => Some(Operator::Pop(End::First)),
+            value if whole(&value) == Some(1) => Some(UpdateOperator::Pop(End::Last)),
+            value if whole(&value) == Some(-1) => Some(UpdateOperator::Pop(End::First)),
             _ => refuse(parser, "Must be 1, for the last value, or -1, for the first."),
         },
         "$bit" => bits(parser, json),
-        _ => refuse(parser, "The operator is not allowed here."),
+        _ => refuse(parser, "Is not an operator of an update."),
     }
 }
 
@@ -94,17 +96,19 @@ fn number(parser: &mut OperandReader, json: Json<'_>) -> Option<Number> {
 }
 
 /// Whether an object is one of operators or fields, and not a value of Extended JSON.
-fn is_plain(members: &Members<'_>) -> bool {
+fn is_plain(members: &JsonMembers<'_>) -> bool {
     !members.iter().any(|(name, _)| is_wrapper(name)) && !is_reference(members)
 }
 
-fn current_date(parser: &mut OperandReader, json: Json<'_>) -> Option<Operator> {
+fn current_date(parser: &mut OperandReader, json: Json<'_>) -> Option<UpdateOperator> {
     match json {
-        Json::Bool(_) => Some(Operator::CurrentDate),
+        Json::Bool(_) => Some(UpdateOperator::CurrentDate),
         Json::Object(members) => match members.as_slice() {
-            [(name, Json::String(kind))] if name == "$type" && kind == "date" => Some(Operator::CurrentDate),
+            [(name, Json::String(kind))] if name == "$type" && kind == "date" => {
+                Some(UpdateOperator::CurrentDate)
+            }
             [(name, Json::String(kind))] if name == "$type" && kind == "timestamp" => {
-                Some(Operator::CurrentTimestamp)
+                Some(UpdateOperator::CurrentTimestamp)
             }
             _ => refuse(parser, "Must be `true`, `{\"$type\": \"date\"}` or `{\"$type\": \"timestamp\"}`."),
         },
@@ -212,7 +216,7 @@ fn add_to_set(parser: &mut OperandReader, json: Json<'_>) -> Option<Vec<Bson>> {
     Some(values.into_iter().filter(|value| key_of(value).is_some_and(|key| seen.insert(key))).collect())
 }
 
-fn pull(parser: &mut OperandReader, json: Json<'_>) -> Option<Operator> {
+fn pull(parser: &mut OperandReader, json: Json<'_>) -> Option<UpdateOperator> {
     match json {
         Json::Object(members) if is_reference(&members) => {
             refuse(parser, "A reference is no condition: write one on its fields, or use `$pullAll`.")
@@ -223,19 +227,19 @@ fn pull(parser: &mut OperandReader, json: Json<'_>) -> Option<Operator> {
             match first {
                 "$not" => refuse(parser, "`$not` must not be the first condition."),
                 _ if first.starts_with('$') && !matches!(first, "$and" | "$or" | "$nor") => {
-                    Some(Operator::PullValues(Filter::of_operators(VALUE, members, reader, price)))
+                    Some(UpdateOperator::PullValues(Filter::of_operators(VALUE, members, reader, price)))
                 }
-                _ => Some(Operator::PullDocuments(Filter::of_members(members, reader, price))),
+                _ => Some(UpdateOperator::PullDocuments(Filter::of_members(members, reader, price))),
             }
         }
         json => match parser.reader.value(json) {
             Bson::RegularExpression(_) => refuse(parser, "Must not be a regular expression; use `$regex`."),
-            value => Some(Operator::PullEqual(key_of(&value).into_iter().collect())),
+            value => Some(UpdateOperator::PullEqual(key_of(&value).into_iter().collect())),
         },
     }
 }
 
-fn bits(parser: &mut OperandReader, json: Json<'_>) -> Option<Operator> {
+fn bits(parser: &mut OperandReader, json: Json<'_>) -> Option<UpdateOperator> {
     let members = match json {
         Json::Object(members) if !members.is_empty() => members,
         _ => return refuse(parser, "Must be an object with `and`, `or` or `xor`."),
@@ -254,5 +258,5 @@ fn bits(parser: &mut OperandReader, json: Json<'_>) -> Option<Operator> {
             None => parser.refuse("Must be an integer of 32 or 64 bits."),
         }
     });
-    Some(Operator::Bits(operations))
+    Some(UpdateOperator::Bits(operations))
 }

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 #[derive(Debug)]
 pub struct Leaf {
     /// What it does.
-    pub operator: Operator,
+    pub operator: UpdateOperator,
     /// The JSON pointer of its path in the request.
     pub pointer: Box<str>,
     /// Whether it only counts when an upsert inserts.
@@ -18,7 +18,7 @@ pub struct Leaf {
 
 /// What to do with the value at a path.
 #[derive(Debug)]
-pub enum Operator {
+pub enum UpdateOperator {
     /// `$set`, `$setOnInsert`
     Set(Bson),
     /// `$unset`
@@ -95,7 +95,7 @@ pub enum PushSort {
     Fields(Vec<(Vec<Box<str>>, bool)>),
 }
 
-impl Operator {
+impl UpdateOperator {
     /// Whether it leaves out a path that does not exist, instead of creating it.
     pub const fn changes_only_existing(&self) -> bool {
         matches!(

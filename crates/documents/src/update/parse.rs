@@ -2,10 +2,10 @@
 //! pointer.
 
 use super::operands::{self, OperandReader, ReadMembers};
-use super::operator::{Leaf, Operator};
+use super::operator::{Leaf, UpdateOperator};
 use super::tree::{Node, PathStep};
 use super::{Update, UpdatePointers, paths};
-use crate::document::{ExtendedJsonReader, FieldErrors, ID_FIELD, Json, Members};
+use crate::document::{ExtendedJsonReader, FieldErrors, ID_FIELD, Json, JsonMembers};
 use crate::error::{Error, Result};
 use crate::filter::{Filter, FilterPrice};
 use crate::limits::UPDATE_MAX_PATHS;
@@ -175,12 +175,12 @@ impl UpdateParser {
         Some(name)
     }
 
-    fn update(&mut self, members: Members<'_>) {
+    fn update(&mut self, members: JsonMembers<'_>) {
         self.each(members, |parser, name, json| {
             if !OPERATORS.contains(&name) {
                 let name: String = name.chars().take(30).collect();
                 parser.refuse(if name.starts_with('$') {
-                    format!("The operator `{name}` is not allowed here.")
+                    format!("`{name}` is not an operator of an update: {} are.", OPERATORS.join(", "))
                 } else {
                     "An update consists of operators, such as `$set`. To replace the document, use PUT."
                         .to_owned()
@@ -230,11 +230,11 @@ impl UpdateParser {
             self.renamed_to_id.push(number);
         }
         self.sources.push(paths::names(&source));
-        self.insert(&source, Operator::RenameSource, false);
-        self.insert(&target, Operator::Rename(number), false);
+        self.insert(&source, UpdateOperator::RenameSource, false);
+        self.insert(&target, UpdateOperator::Rename(number), false);
     }
 
-    fn insert(&mut self, steps: &[PathStep], operator: Operator, only_on_insert: bool) {
+    fn insert(&mut self, steps: &[PathStep], operator: UpdateOperator, only_on_insert: bool) {
         let pointer: Box<str> = self.problems().pointer().into();
         for step in steps {
             match step {

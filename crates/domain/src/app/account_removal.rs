@@ -39,7 +39,7 @@ pub enum RemovalOutcome {
 
 /// Whether an organization that was left is there.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Left {
+enum LeaveOutcome {
     Organization,
     /// It is gone, and with it all that could refuse.
     Nothing,
@@ -153,7 +153,7 @@ impl AccountRemoval {
                 membership.role == Role::Owner && !gone.contains(&membership.organization_id)
             });
             if let Some(owned) = owned {
-                if self.leave(id, owned.organization_id).await? == Left::Nothing {
+                if self.leave(id, owned.organization_id).await? == LeaveOutcome::Nothing {
                     gone.push(owned.organization_id);
                 }
                 continue;
@@ -183,7 +183,8 @@ impl AccountRemoval {
             let Some(account) = self.accounts.get_account(id).await? else { return Ok(()) };
             let mut kept = 0;
             for membership in &account.memberships {
-                kept += usize::from(self.leave(id, membership.organization_id).await? == Left::Nothing);
+                kept +=
+                    usize::from(self.leave(id, membership.organization_id).await? == LeaveOutcome::Nothing);
             }
             while !self.sessions.delete_excess_sessions(id, 0, PAGE_MAX_ITEMS).await?.is_empty() {}
             remove_identities(&*self.identities, id).await?;
@@ -198,15 +199,17 @@ impl AccountRemoval {
     }
 
     /// Takes the account's membership, unless it has none.
-    async fn leave(&self, account_id: AccountId, organization_id: OrganizationId) -> Result<Left> {
+    async fn leave(&self, account_id: AccountId, organization_id: OrganizationId) -> Result<LeaveOutcome> {
         loop {
             let current = match self.executor.idle(organization_id).await {
-                Err(error) if error.code() == ErrorCode::OrganizationNotFound => return Ok(Left::Nothing),
+                Err(error) if error.code() == ErrorCode::OrganizationNotFound => {
+                    return Ok(LeaveOutcome::Nothing);
+                }
                 current => current?,
             };
             let account = self.accounts.get_account(account_id).await?;
             if account.is_none_or(|account| account.membership(organization_id).is_none()) {
-                return Ok(Left::Organization);
+                return Ok(LeaveOutcome::Organization);
             }
             let prepare = |next: &mut Organization| {
                 if next.is_owner(account_id) {
@@ -215,7 +218,7 @@ impl AccountRemoval {
                 Ok(OperationArguments::RemoveMember(MemberChange { account_id, role: None }))
             };
             match self.executor.try_begin(&current, Actor::Account(account_id), prepare).await? {
-                Some(Outcome::Done { .. }) => return Ok(Left::Organization),
+                Some(Outcome::Done { .. }) => return Ok(LeaveOutcome::Organization),
                 Some(Outcome::Running(_)) => return Err(ErrorCode::OperationInProgress.into()),
                 None => {}
             }

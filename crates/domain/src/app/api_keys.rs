@@ -27,6 +27,14 @@ pub struct KeyAccess {
 
 impl KeyAccess {
     /// Refuses the operator where a key of an organization is made: it opens data.
+    /// The organization whose keys they are; `None` for service keys.
+    const fn organization_id(&self) -> Option<OrganizationId> {
+        match self.owner {
+            ApiKeyOwner::Organization(id) => Some(id),
+            ApiKeyOwner::Installation => None,
+        }
+    }
+
     fn require_person(&self) -> Result<()> {
         match (self.owner, &self.authority) {
             (ApiKeyOwner::Organization(_), Authorization::Operator) => Err(ErrorCode::SessionRequired.into()),
@@ -205,7 +213,7 @@ impl ApiKeys {
     /// # Errors
     /// `invalid_input` at `/permissions` for permissions that its maker does not have or such a key cannot
     /// carry, and at `/organizations` for what is no organization; `too_many_keys`, `session_required`.
-    #[tracing::instrument(level = "debug", skip_all)]
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = access.organization_id().map(tracing::field::display)))]
     pub async fn create_key(&self, access: &KeyAccess, new: NewApiKey) -> Result<IssuedApiKey> {
         access.require_person()?;
         access.check_permissions(&new.permissions)?;
@@ -240,7 +248,13 @@ impl ApiKeys {
                 self.revoke_if_late(&key).await?;
                 Ok(IssuedApiKey { key: Arc::new(key), text })
             }
-            BoundedInsert::Full => Err(ErrorCode::TooManyKeys.into()),
+            BoundedInsert::Full => {
+                let whose = match access.owner.kind() {
+                    ApiKeyKind::Organization => "The organization",
+                    ApiKeyKind::Service | ApiKeyKind::Operator => "The installation",
+                };
+                Err(Error::limit_reached(ErrorCode::TooManyKeys, whose, limit as usize, "keys"))
+            }
             BoundedInsert::Exists => Err(Error::internal("a new id of a key exists")),
         }
     }
@@ -285,7 +299,7 @@ impl ApiKeys {
     ///
     /// # Errors
     /// `store_unavailable`.
-    #[tracing::instrument(level = "debug", skip_all)]
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = access.organization_id().map(tracing::field::display)))]
     pub async fn list_keys(
         &self,
         access: &KeyAccess,
@@ -300,7 +314,7 @@ impl ApiKeys {
     ///
     /// # Errors
     /// `key_not_found`, also for one of another owner.
-    #[tracing::instrument(level = "debug", skip_all)]
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = access.organization_id().map(tracing::field::display)))]
     pub async fn get_key(&self, access: &KeyAccess, id: ApiKeyId) -> Result<Arc<ApiKey>> {
         let found = self.keys.get_api_key(id).await?.filter(|key| key.owner == access.owner);
         found.ok_or_else(|| ErrorCode::KeyNotFound.into())
@@ -312,7 +326,7 @@ impl ApiKeys {
     /// # Errors
     /// `key_not_found`; `session_required`; `role_insufficient` for a key that carries more than the caller
     /// may hand out.
-    #[tracing::instrument(level = "debug", skip_all)]
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = access.organization_id().map(tracing::field::display)))]
     pub async fn rotate_key(
         &self,
         access: &KeyAccess,
@@ -342,7 +356,7 @@ impl ApiKeys {
     /// # Errors
     /// `key_not_found`; `session_required`; `role_insufficient` for a key that carries more than the caller may hand
     /// out.
-    #[tracing::instrument(level = "debug", skip_all)]
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = access.organization_id().map(tracing::field::display)))]
     pub async fn confirm_key(&self, access: &KeyAccess, id: ApiKeyId) -> Result<Arc<ApiKey>> {
         access.require_person()?;
         self.confirm(access).await?;
@@ -361,7 +375,7 @@ impl ApiKeys {
     ///
     /// # Errors
     /// `key_not_found`.
-    #[tracing::instrument(level = "debug", skip_all)]
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = access.organization_id().map(tracing::field::display)))]
     pub async fn revoke_key(&self, access: &KeyAccess, id: ApiKeyId) -> Result<()> {
         self.confirm(access).await?;
         let key = self.get_key(access, id).await?;

@@ -37,7 +37,7 @@ use bson::{RawDocument, RawDocumentBuf};
 use document_locks::DocumentLocks;
 use jiff::Timestamp;
 use line_ids::derive_line_id;
-use schemas::{Checked, Schemas, is_violation};
+use schemas::{SchemaCheckOutcome, Schemas, is_violation};
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_documents::document::{DocumentId, MergePatch, NewDocument, Revision, StoredDocument};
@@ -198,7 +198,8 @@ impl Documents {
         let missing = || Err(Error::internal("an insert without an outcome"));
         let (mut outcomes, mut warnings) = (Vec::with_capacity(lines.len()), 0);
         for (document, checked) in lines.into_iter().zip(checked) {
-            let insert = |checked: Checked| written.next().unwrap_or_else(missing).map(|()| checked);
+            let insert =
+                |checked: SchemaCheckOutcome| written.next().unwrap_or_else(missing).map(|()| checked);
             outcomes.push(match checked.and_then(insert) {
                 Ok(checked) => {
                     warnings += checked.warnings();

@@ -75,7 +75,7 @@ impl Idempotency {
     /// # Errors
     /// `idempotency_in_progress`, `idempotency_key_reused`, `too_many_idempotency_keys`.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn claim_request(
+    pub async fn claim_key(
         &self,
         key: IdempotencyKey,
         holder: Option<KeyHolder>,
@@ -113,8 +113,8 @@ impl Idempotency {
     /// # Errors
     /// `store_unavailable`.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn save_answer(&self, key: &IdempotencyKey, answer: &StoredResponse) -> Result<()> {
-        self.keys.save_answer(key, answer).await
+    pub async fn save_response(&self, key: &IdempotencyKey, answer: &StoredResponse) -> Result<()> {
+        self.keys.save_response(key, answer).await
     }
 
     /// Lets others take over a claimed request whose outcome is unknown.
@@ -122,8 +122,8 @@ impl Idempotency {
     /// # Errors
     /// `store_unavailable`.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn yield_request(&self, key: &IdempotencyKey) -> Result<()> {
-        self.keys.yield_request(key).await
+    pub async fn end_lease(&self, key: &IdempotencyKey) -> Result<()> {
+        self.keys.end_lease(key).await
     }
 
     /// Forgets a claimed request that changed nothing.
@@ -131,8 +131,8 @@ impl Idempotency {
     /// # Errors
     /// `store_unavailable`.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn release_request(&self, key: &IdempotencyKey) -> Result<()> {
-        self.keys.release_request(key).await
+    pub async fn release_key(&self, key: &IdempotencyKey) -> Result<()> {
+        self.keys.release_key(key).await
     }
 
     /// Claims the key. A claim that another key has fingerprinted, before the secret was rotated, is of the same request
@@ -143,11 +143,11 @@ impl Idempotency {
         request: &[u8],
         now: Timestamp,
     ) -> Result<IdempotencyClaim> {
-        let claim = self.keys.claim_request(&record, now).await?;
+        let claim = self.keys.claim_key(&record, now).await?;
         match self.mac_keys.previous() {
             Some(previous) if claim == IdempotencyClaim::OtherRequest => {
                 let record = IdempotencyRecord { fingerprint: fingerprint(previous, request), ..record };
-                self.keys.claim_request(&record, now).await
+                self.keys.claim_key(&record, now).await
             }
             _ => Ok(claim),
         }

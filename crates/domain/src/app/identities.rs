@@ -9,7 +9,7 @@ use super::clock_and_entropy::ClockAndEntropy;
 use crate::account::Account;
 use crate::actor::Actor;
 use crate::audit::{AuditAction, AuditEvent, AuditTarget};
-use crate::error::{ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::identity::{Identity, IdentityOrigin, identity_id};
 use crate::ids::{AccountId, IdentityId, OrganizationId};
 use crate::limits::{IDENTITIES_MAX, PAGE_MAX_ITEMS};
@@ -17,7 +17,7 @@ use crate::store::{self, BoundedInsert, Store};
 use std::sync::Arc;
 
 /// A link, and whether it was made just now.
-pub(super) struct Linked {
+pub(super) struct LinkedIdentity {
     pub(super) identity: Arc<Identity>,
     pub(super) is_new: bool,
 }
@@ -94,15 +94,24 @@ impl Identities {
         account: &Account,
         origin: IdentityOrigin,
         organization_id: OrganizationId,
-    ) -> Result<Linked> {
+    ) -> Result<LinkedIdentity> {
         let mut has_room_made = false;
         loop {
             let now = self.sources.now();
             let identity = foreign.identity(account, origin, now);
             let event = linked_event(&self.sources, organization_id, &identity);
             match self.identities.insert_identity(&identity, IDENTITIES_MAX, Some(&event)).await? {
-                BoundedInsert::New => return Ok(Linked { identity: Arc::new(identity), is_new: true }),
-                BoundedInsert::Full if has_room_made => return Err(ErrorCode::TooManyIdentities.into()),
+                BoundedInsert::New => {
+                    return Ok(LinkedIdentity { identity: Arc::new(identity), is_new: true });
+                }
+                BoundedInsert::Full if has_room_made => {
+                    return Err(Error::limit_reached(
+                        ErrorCode::TooManyIdentities,
+                        "The account",
+                        IDENTITIES_MAX as usize,
+                        "identities",
+                    ));
+                }
                 BoundedInsert::Full => {
                     self.auth.remove_void_identities(account).await?;
                     has_room_made = true;
@@ -114,7 +123,7 @@ impl Identities {
             let found =
                 self.identities.get_identity(identity.id).await?.ok_or(ErrorCode::OperationInProgress)?;
             if found.opens(account) && found.is_of(&identity.issuer, &identity.subject) {
-                return Ok(Linked { identity: found, is_new: false });
+                return Ok(LinkedIdentity { identity: found, is_new: false });
             }
             match self.accounts.get_account(found.account_id).await? {
                 Some(holder) if found.opens(&holder) => return Err(ErrorCode::IdentityTaken.into()),

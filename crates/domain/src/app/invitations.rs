@@ -149,7 +149,14 @@ impl Invitations {
         loop {
             match self.invitations.insert_invitation(&invitation, INVITATIONS_MAX, Some(&event)).await? {
                 BoundedInsert::New => break,
-                BoundedInsert::Full => return Err(ErrorCode::TooManyInvitations.into()),
+                BoundedInsert::Full => {
+                    return Err(Error::limit_reached(
+                        ErrorCode::TooManyInvitations,
+                        "The organization",
+                        INVITATIONS_MAX as usize,
+                        "invitations",
+                    ));
+                }
                 BoundedInsert::Exists => self.remove_expired(&invitation, now).await?,
             }
         }
@@ -226,7 +233,7 @@ impl Invitations {
         Ok(page)
     }
 
-    /// Ends an invitation: its link is good no more.
+    /// Ends an invitation: its link is no longer valid.
     ///
     /// # Errors
     /// `invitation_not_found`, `role_insufficient`, `organization_not_active`, `token_revoked`.
@@ -243,7 +250,7 @@ impl Invitations {
         }
     }
 
-    /// Gives an invitation a new token and a new end. The token of before is good no more.
+    /// Gives an invitation a new token and a new end. The earlier token is no longer valid.
     ///
     /// # Errors
     /// As [`Self::revoke`].

@@ -131,10 +131,11 @@ impl Mailer {
         counters.push(("mail-installation", RateLimitKey::new("mail installation", &[]), MAIL_INSTALLATION));
         // The narrowest first: what its own limit refuses must not use up a shared one.
         for (index, (name, key, limit)) in counters.iter().enumerate() {
-            let RateLimitDecision::Refused { wait } = self.rate_limits.take(key, *limit, now).await? else {
+            let RateLimitDecision::Refused { wait } = self.rate_limits.acquire(key, *limit, now).await?
+            else {
                 continue;
             };
-            self.give_back(&counters[..index], now).await?;
+            self.refund(&counters[..index], now).await?;
             return if index == 0 {
                 Ok(MailBudget::AddressFull(wait))
             } else {
@@ -144,9 +145,9 @@ impl Mailer {
         Ok(MailBudget::Allowed)
     }
 
-    async fn give_back(&self, counted: &[(&str, RateLimitKey, RateLimit)], now: Timestamp) -> Result<()> {
+    async fn refund(&self, counted: &[(&str, RateLimitKey, RateLimit)], now: Timestamp) -> Result<()> {
         for (_, key, limit) in counted {
-            self.rate_limits.give_back(key, *limit, now).await?;
+            self.rate_limits.refund(key, *limit, now).await?;
         }
         Ok(())
     }

@@ -80,8 +80,8 @@ impl Maintenance {
             == MAINTENANCE_BATCH as usize
         {}
         while invitations.delete_expired_invitations(now, MAINTENANCE_BATCH).await? == MAINTENANCE_BATCH {}
-        while idempotency_keys.delete_expired_requests(now, MAINTENANCE_BATCH).await? == MAINTENANCE_BATCH {}
-        while rate_limits.delete_idle_throttles(now, MAINTENANCE_BATCH).await? == MAINTENANCE_BATCH {}
+        while idempotency_keys.delete_expired_keys(now, MAINTENANCE_BATCH).await? == MAINTENANCE_BATCH {}
+        while rate_limits.delete_idle_rate_limits(now, MAINTENANCE_BATCH).await? == MAINTENANCE_BATCH {}
         self.signing_keys.maintain().await?;
         self.audit.trim().await?;
         self.account_removal.resume().await?;

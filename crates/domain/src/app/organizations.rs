@@ -189,7 +189,12 @@ impl Organizations {
             NewOwner::Account(member) => {
                 let account = self.auth.current_member(&member).await?.account;
                 if account.memberships.len() >= MEMBERSHIPS_MAX {
-                    return Err(ErrorCode::TooManyOrganizations.into());
+                    return Err(Error::limit_reached(
+                        ErrorCode::TooManyOrganizations,
+                        "The account",
+                        MEMBERSHIPS_MAX,
+                        "organizations",
+                    ));
                 }
                 Ok(PreparedOwner::Account(account.id))
             }
@@ -224,7 +229,8 @@ impl Organizations {
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn find_organization_by_name(&self, name: &OrganizationName) -> Result<OrganizationView> {
         let found = self.organizations.find_recent_organization(&name.identifier()).await?;
-        self.views.view(found.ok_or(ErrorCode::OrganizationNotFound)?).await
+        let found = found.ok_or_else(|| Error::organization_not_found(name.as_str()))?;
+        self.views.view(found).await
     }
 
     /// An organization, for the operator (deleted ones too, by id) or one of its members.

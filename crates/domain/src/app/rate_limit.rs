@@ -72,7 +72,7 @@ impl RateLimiter {
             },
         ];
         for counter in counters {
-            match self.counters.take(&counter.0, counter.1, attempt.at).await? {
+            match self.counters.acquire(&counter.0, counter.1, attempt.at).await? {
                 RateLimitDecision::Allowed { remaining } => {
                     attempt.counted.push(counter);
                     attempt.remaining = Some(attempt.remaining.map_or(remaining, |left| left.min(remaining)));
@@ -111,7 +111,7 @@ impl RateLimiter {
 
     async fn make_familiar(&self, network: &RateLimitKey, at: Timestamp) -> Result<()> {
         // A refusal only means that the network is known already.
-        self.counters.take(network, KNOWN_NETWORK, at).await.map(|_| ())
+        self.counters.acquire(network, KNOWN_NETWORK, at).await.map(|_| ())
     }
 
     /// Counts the creation of an organization, or refuses it. Returns how many more are allowed at once, if they
@@ -125,7 +125,7 @@ impl RateLimiter {
             return Ok(None);
         }
         let key = RateLimitKey::new("create", &[&network.text()]);
-        match self.counters.take(&key, CREATE_NETWORK, self.sources.now()).await? {
+        match self.counters.acquire(&key, CREATE_NETWORK, self.sources.now()).await? {
             RateLimitDecision::Allowed { remaining } => Ok(Some(remaining)),
             RateLimitDecision::Refused { wait } => Err(refusal(wait, "create", CREATE_NETWORK)),
         }
@@ -137,15 +137,14 @@ impl RateLimiter {
             return Ok(());
         }
         let key = RateLimitKey::new("forgot", &[&network.text()]);
-        match self.counters.take(&key, FORGOT_NETWORK, self.sources.now()).await? {
+        match self.counters.acquire(&key, FORGOT_NETWORK, self.sources.now()).await? {
             RateLimitDecision::Allowed { .. } => Ok(()),
             RateLimitDecision::Refused { wait } => Err(refusal(wait, "forgot-password", FORGOT_NETWORK)),
         }
     }
 
     async fn refund(&self, attempt: &SignInAttempt) -> Result<()> {
-        let back =
-            attempt.counted.iter().map(|(key, limit)| self.counters.give_back(key, *limit, attempt.at));
+        let back = attempt.counted.iter().map(|(key, limit)| self.counters.refund(key, *limit, attempt.at));
         join_all(back).await.into_iter().collect()
     }
 }

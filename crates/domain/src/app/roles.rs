@@ -185,7 +185,7 @@ impl Roles {
         }
     }
 
-    /// Deletes a role that no member has. Invitations that offer it are good no more.
+    /// Deletes a role that no member has. Invitations that offer it are no longer valid.
     ///
     /// # Errors
     /// `role_not_found`, `role_in_use`, `role_insufficient`, `version_mismatch`, `organization_not_active`,

@@ -21,7 +21,7 @@ use crate::signing_keys::{SigningKeySet, SigningKeyView};
 use crate::store::{self, Store};
 use crate::token::TokenKeys;
 use std::sync::Arc;
-use stored::{Change, StoredKeyReader};
+use stored::{KeySetChange, StoredKeyReader};
 
 /// Where the keys that sign tokens come from.
 pub enum TokenSigning {
@@ -131,7 +131,7 @@ impl SigningKeys {
             let now = self.sources.now();
             if !is_stored {
                 let event = event(AuditAction::SigningKeyPublished).detail("kid", set.next_kid(now));
-                return Ok(Change { set: set.clone(), event });
+                return Ok(KeySetChange { set: set.clone(), event });
             }
             let set = set.rotated(now).map_err(|not_yet| {
                 Error::new(ErrorCode::SigningKeyUnready)
@@ -139,7 +139,7 @@ impl SigningKeys {
                     .detail(format!("It can take over from {} on.", not_yet.ready_at))
             })?;
             let event = event(AuditAction::SigningKeyRotated).detail("kid", set.current_kid(now));
-            Ok(Change { set, event })
+            Ok(KeySetChange { set, event })
         };
         let set = stored.change(&self.tokens, change).await?;
         Ok(set.views(self.sources.now()))
@@ -155,7 +155,7 @@ impl SigningKeys {
         let change = |set: &SigningKeySet, _: bool| {
             let set = set.retired(kid, self.sources.now()).ok_or(ErrorCode::SigningKeyNotFound)?;
             let event = self.sources.event(None, AuditAction::SigningKeyRetired, Actor::Operator);
-            Ok(Change { set, event: event.detail("kid", Some(kid)) })
+            Ok(KeySetChange { set, event: event.detail("kid", Some(kid)) })
         };
         let set = stored.change(&self.tokens, change).await?;
         Ok(set.views(self.sources.now()))

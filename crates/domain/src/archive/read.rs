@@ -140,7 +140,10 @@ impl ArchiveReader {
             ArchiveLine::AuditTrailEnd(end) => {
                 sections.end_trail(&end).map(|()| ArchiveItem::AuditTrailEnd(end))
             }
-            _ => Err("Is no line of an archive.".to_owned()),
+            _ => {
+                Err("The line is of no kind that an archive has: export it again, or check how it was made."
+                    .to_owned())
+            }
         };
         item.map_err(|fault| self.damaged(fault))
     }
@@ -226,12 +229,13 @@ impl ArchiveReader {
     fn new_document(&self, line: &[u8]) -> Result<NewDocument> {
         let read = if let Some(base64) = line.strip_prefix(BSON) {
             let bytes = base64.strip_suffix(b"\"}").and_then(|base64| STANDARD.decode(base64).ok());
-            let bytes = bytes.ok_or_else(|| self.damaged("Is not the base64 of a document's BSON."))?;
+            let bytes =
+                bytes.ok_or_else(|| self.damaged("The line is not the base64 of a document's BSON."))?;
             NewDocument::from_bson(bytes, self.document_max_bytes)
         } else {
             let json = line.strip_prefix(DOCUMENT).and_then(|rest| rest.strip_suffix(b"}"));
             let json = json.and_then(|json| std::str::from_utf8(json).ok());
-            let json = json.ok_or_else(|| self.damaged("Is not one JSON object in UTF-8."))?;
+            let json = json.ok_or_else(|| self.damaged("The line is not one JSON object in UTF-8."))?;
             NewDocument::parse(json, self.document_max_bytes)
         };
         read.map_err(|error| match error.fields().first() {

@@ -338,7 +338,10 @@ fn archive_error_names_the_line() {
     for (archive, expected) in [
         (Vec::new(), "Line 1 of the archive: Is missing"),
         (b"PK\x03\x04\n".to_vec(), "Line 1 of the archive: It is a ZIP archive"),
-        (b"{\"end\":{}}".to_vec(), "Line 1 of the archive: Is not a line of an archive (missing field"),
+        (
+            b"{\"end\":{}}".to_vec(),
+            "Line 1 of the archive: The text is not a line of an archive (missing field",
+        ),
         (with("\"version\":2", "\"version\":3"), "Line 1 of the archive: This service reads"),
         (with("tenantry-archive", "zip"), "Line 1 of the archive: This service reads"),
         (

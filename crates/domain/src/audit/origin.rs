@@ -43,13 +43,13 @@ impl Origin {
 pub struct RequestOrigin {
     address: Option<IpAddr>,
     request_id: String,
-    noted: Mutex<Noted>,
+    noted: Mutex<RequestFindings>,
     issuer: OnceLock<String>,
 }
 
 /// What was found out while the request is answered.
 #[derive(Clone, Copy, Default)]
-struct Noted {
+struct RequestFindings {
     caller: Option<(Actor, Option<OrganizationId>)>,
     /// The organization that the request names, or has made.
     named: Option<OrganizationId>,
@@ -78,12 +78,12 @@ impl RequestOrigin {
         }
     }
 
-    fn change(change: impl FnOnce(&mut Noted)) {
+    fn change(change: impl FnOnce(&mut RequestFindings)) {
         let _ = ORIGIN
             .try_with(|origin| change(&mut origin.noted.lock().unwrap_or_else(PoisonError::into_inner)));
     }
 
-    fn noted(&self) -> Noted {
+    fn noted(&self) -> RequestFindings {
         *self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

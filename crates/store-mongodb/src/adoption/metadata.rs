@@ -1,4 +1,4 @@
-//! The document with which collections of the classic services begin, and the metadata document that takes its place.
+//! The document with which collections of some adopted programs begin, and the metadata document that takes its place.
 
 use super::{SourceDatabase, SourceIndexes};
 use crate::collections::metadata_document::distinct_value;

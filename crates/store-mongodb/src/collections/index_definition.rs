@@ -46,7 +46,8 @@ pub(crate) fn compare(there: &[Index], index: &Index) -> EngineResult<Option<Ins
         return Err(Error::from(ErrorCode::IndexExists).into());
     }
     if there.len() >= INDEXES_MAX as usize {
-        return Err(Error::from(ErrorCode::TooManyIndexes).into());
+        let most = INDEXES_MAX as usize;
+        return Err(Error::limit_reached(ErrorCode::TooManyIndexes, "The collection", most, "indexes").into());
     }
     Ok(None)
 }

@@ -17,7 +17,7 @@ use crate::collections::handle::CollectionHandle;
 use crate::collections::index_cache::IndexCache;
 use crate::engine_error::{EngineError, EngineResult};
 use crate::placements::Placements;
-use crate::quota::claim::{Change, Claims};
+use crate::quota::claim::{Claims, PendingClaim};
 use crate::quota::size::Size;
 use crate::quota::usage::UsageRecords;
 use commands::BatchCollections;
@@ -106,7 +106,7 @@ impl BatchWriter {
         &self,
         collections: &mut BatchCollections<'_>,
         steps: &[BatchStep],
-        change: &Change,
+        change: &PendingClaim,
     ) -> Result<(), TransactionFailure> {
         let began = Instant::now();
         let mut tries = 0;

@@ -7,7 +7,7 @@ use crate::collections::command::Command;
 use crate::collections::handle::CollectionHandle;
 use crate::collections::index_cache::IndexCache;
 use crate::engine_error::EngineResult;
-use crate::quota::claim::{Change, Claims};
+use crate::quota::claim::{Claims, PendingClaim};
 use crate::quota::limits::is_limited;
 use crate::quota::size::Size;
 use crate::records::update_outcome;
@@ -63,7 +63,7 @@ impl DocumentUpdater {
         id: &DocumentId,
         document: &StoredDocument,
         expected: Revision,
-    ) -> Result<Option<(Size, Change)>> {
+    ) -> Result<Option<(Size, PendingClaim)>> {
         let organization = handle.organization();
         let mut size = Size::default();
         let new = sizes_of(handle, &self.indexes, &[document])

@@ -19,7 +19,7 @@ const MAX_ATTEMPTS: u32 = 8;
 
 /// An announced change. If it is dropped without an end, its claim counts for a minute.
 #[must_use]
-pub(crate) struct Change(Option<Claim>);
+pub(crate) struct PendingClaim(Option<Claim>);
 
 struct Claim {
     organization: OrganizationId,
@@ -56,7 +56,7 @@ impl Claim {
     }
 }
 
-impl Change {
+impl PendingClaim {
     /// The size of the claim.
     pub(super) fn size(&self) -> Size {
         self.0.as_ref().map(|claim| claim.size).unwrap_or_default()
@@ -91,7 +91,7 @@ impl Claims {
         &self,
         organization: &Organization,
         size: Size,
-    ) -> EngineResult<Result<Change, Size>> {
+    ) -> EngineResult<Result<PendingClaim, Size>> {
         self.begin(organization, size, false).await
     }
 
@@ -102,7 +102,7 @@ impl Claims {
         organization: &Organization,
         most: Size,
         adds: bool,
-    ) -> EngineResult<Result<Change, Size>> {
+    ) -> EngineResult<Result<PendingClaim, Size>> {
         self.announce(organization, most, false, adds).await
     }
 
@@ -112,7 +112,7 @@ impl Claims {
         organization: &Organization,
         size: Size,
         is_index: bool,
-    ) -> EngineResult<Result<Change, Size>> {
+    ) -> EngineResult<Result<PendingClaim, Size>> {
         self.announce(organization, size, is_index, size != Size::default()).await
     }
 
@@ -122,15 +122,15 @@ impl Claims {
         size: Size,
         is_index: bool,
         adds: bool,
-    ) -> EngineResult<Result<Change, Size>> {
+    ) -> EngineResult<Result<PendingClaim, Size>> {
         if !is_limited(organization) {
-            return Ok(Ok(Change(None)));
+            return Ok(Ok(PendingClaim(None)));
         }
         let mut doubted = false;
         for _ in 0..MAX_ATTEMPTS {
             let claim = Claim::new(organization, size, is_index, adds);
             if self.note_claim(organization, &claim).await? {
-                return Ok(Ok(Change(Some(claim))));
+                return Ok(Ok(PendingClaim(Some(claim))));
             }
             let usage = self.usage.get(organization.id).await?;
             let Some(usage) = usage.filter(UsageDocument::is_counted) else {
@@ -163,19 +163,19 @@ impl Claims {
     }
 
     /// Announces a change that adds nothing; there is always room for it.
-    pub(crate) async fn begin_removal(&self, organization: &Organization) -> EngineResult<Change> {
+    pub(crate) async fn begin_removal(&self, organization: &Organization) -> EngineResult<PendingClaim> {
         let begun = self.begin_change(organization, Size::default()).await?;
         begun.map_err(|_| Error::internal("no room for nothing").into())
     }
 
     /// Records the end of a change. A failure to do so is no reason to undo the change.
-    pub(crate) async fn end_change(&self, change: Change, added: Size) {
+    pub(crate) async fn end_change(&self, change: PendingClaim, added: Size) {
         self.note_end(change, added).await;
     }
 
     /// Records the end of a change. Returns whether the claim was still there: a count may have dropped it as
     /// abandoned.
-    pub(super) async fn note_end(&self, change: Change, added: Size) -> bool {
+    pub(super) async fn note_end(&self, change: PendingClaim, added: Size) -> bool {
         let Some(claim) = change.0 else { return true };
         let mut filter = of(claim.organization);
         filter.insert("claims.id", claim.id);

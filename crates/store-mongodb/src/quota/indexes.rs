@@ -4,7 +4,7 @@
 //! A writer uses the cached indexes, which are some seconds old. Documents that were written without the new index
 //! are counted once more when all writers know of it.
 
-use super::claim::{Change, Claims};
+use super::claim::{Claims, PendingClaim};
 use super::count::{claimed_by, count_running_error, later};
 use super::limits::is_limited;
 use super::measure::measure_new_index;
@@ -41,7 +41,7 @@ impl IndexClaims {
         serving: &[Index],
         index: &Index,
         budget: EntryBudget,
-    ) -> EngineResult<Change> {
+    ) -> EngineResult<PendingClaim> {
         let index_bytes = measure_new_index(handle, serving, index, budget).await?;
         let size = Size::default().with_entries(index_bytes);
         match self.claims.begin(handle.organization(), size, true).await? {
@@ -63,7 +63,7 @@ impl IndexClaims {
     }
 
     /// Records how the build of an announced index ended.
-    pub(crate) async fn end(&self, organization: &Organization, change: Change, outcome: BuildOutcome) {
+    pub(crate) async fn end(&self, organization: &Organization, change: PendingClaim, outcome: BuildOutcome) {
         if outcome == BuildOutcome::Unknown {
             // Its claim stays until a count has found out.
             return self.count_after_claim(organization, change).await;
@@ -89,7 +89,7 @@ impl IndexClaims {
     }
 
     /// Schedules a count for when an abandoned claim has expired.
-    async fn count_after_claim(&self, organization: &Organization, change: Change) {
+    async fn count_after_claim(&self, organization: &Organization, change: PendingClaim) {
         if !change.is_counted() {
             return;
         }

@@ -20,6 +20,8 @@ pub(crate) fn most_collections(organization: &Organization) -> u64 {
 /// The error for one more.
 pub(crate) fn collection_limit_error(organization: &Organization) -> Error {
     let most = most_collections(organization);
-    let detail = format!("The organization has {most} collections, the most that it may have.");
+    let is_of_quota = most < u64::from(COLLECTIONS_MAX);
+    let way_out = if is_of_quota { ErrorCode::QuotaExceeded.advice() } else { "Delete one." };
+    let detail = format!("The organization may have at most {most} collections. {way_out}");
     Error::from(ErrorCode::QuotaExceeded).detail(detail)
 }

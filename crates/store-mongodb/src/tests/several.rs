@@ -162,9 +162,9 @@ async fn rate_limit_counts_attempts_across_instances() {
     let limit = RateLimit { burst: 20, period: Duration::from_secs(60) };
     let mut attempts = JoinSet::new();
     for number in 0..200 {
-        let throttles = instances[number % 2].rate_limits.clone();
+        let rate_limits = instances[number % 2].rate_limits.clone();
         attempts.spawn(async move {
-            throttles.take(&RateLimitKey::new("test", &[]), limit, samples::NOW).await.unwrap()
+            rate_limits.acquire(&RateLimitKey::new("test", &[]), limit, samples::NOW).await.unwrap()
         });
     }
     let taken = attempts.join_all().await;
@@ -188,7 +188,7 @@ async fn idempotency_new_keys_count_across_instances() {
     let mut claims = JoinSet::new();
     for key in 0..40 {
         let (requests, record) = (stores[usize::from(key) % 2].idempotency_keys.clone(), of(key));
-        claims.spawn(async move { requests.claim_request(&record, samples::NOW).await });
+        claims.spawn(async move { requests.claim_key(&record, samples::NOW).await });
     }
     let claims = claims.join_all().await;
     let granted = claims.iter().filter(|claim| matches!(claim, Ok(IdempotencyClaim::Granted(_)))).count();

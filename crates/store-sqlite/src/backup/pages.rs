@@ -41,7 +41,7 @@ struct Log {
 
 /// A state of a database: how far its log counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Position {
+pub(super) struct LogPosition {
     /// The frames of the log that belong to it.
     pub(super) frames: u32,
     /// What tells this use of the log from others.
@@ -50,7 +50,7 @@ pub(super) struct Position {
 
 impl Pages {
     /// Opens the database at `path`: its last commit, or the state at `position`.
-    pub(super) fn open(path: &Path, log: &Path, position: Option<Position>) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, log: &Path, position: Option<LogPosition>) -> io::Result<Self> {
         let database = File::open(path)?;
         let log = match File::open(log) {
             _ if position.is_some_and(|position| position.frames == 0) => None,
@@ -58,7 +58,7 @@ impl Pages {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        let is_there = |position: Position| {
+        let is_there = |position: LogPosition| {
             let head = log.as_ref().map(|log| &log.head[16..24]);
             position.frames == 0 || head == Some(&position.salts)
         };

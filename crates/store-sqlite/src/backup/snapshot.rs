@@ -8,7 +8,7 @@
 //! The files are opened beside SQLite, and closing them ends the locks that this process has on them. So they are closed
 //! after the reader; and no other connection of this process may be open to them.
 
-use super::pages::{Pages, Position};
+use super::pages::{LogPosition, Pages};
 use super::state::FileState;
 use crate::connection;
 use crate::inspect::beside;
@@ -170,7 +170,7 @@ fn begin(reader: &Connection) -> rusqlite::Result<()> {
 
 /// The state that the index of the log describes, with all of its head, which changes with every commit; `None` while it
 /// is being written (SQLite's WAL-index format, 2.1).
-fn position(index: &File) -> io::Result<Option<(Position, [u8; INDEX_HEAD_BYTES])>> {
+fn position(index: &File) -> io::Result<Option<(LogPosition, [u8; INDEX_HEAD_BYTES])>> {
     let (mut head, mut copy) = ([0; INDEX_HEAD_BYTES], [0; INDEX_HEAD_BYTES]);
     index.read_exact_at(&mut head, 0)?;
     index.read_exact_at(&mut copy, INDEX_HEAD_BYTES as u64)?;
@@ -180,5 +180,5 @@ fn position(index: &File) -> io::Result<Option<(Position, [u8; INDEX_HEAD_BYTES]
     let frames = u32::from_ne_bytes([head[16], head[17], head[18], head[19]]);
     let mut salts = [0; 8];
     salts.copy_from_slice(&head[32..40]);
-    Ok(Some((Position { frames, salts }, head)))
+    Ok(Some((LogPosition { frames, salts }, head)))
 }

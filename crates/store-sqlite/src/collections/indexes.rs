@@ -49,7 +49,8 @@ pub(super) fn is_there(scope: Scope<'_>, name: &CollectionName, index: &Index) -
         return Err(Error::new(ErrorCode::IndexExists).into());
     }
     if found.indexes.len() >= INDEXES_MAX as usize {
-        return Err(Error::new(ErrorCode::TooManyIndexes).into());
+        let most = INDEXES_MAX as usize;
+        return Err(Error::limit_reached(ErrorCode::TooManyIndexes, "The collection", most, "indexes").into());
     }
     Ok(false)
 }

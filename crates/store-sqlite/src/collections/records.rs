@@ -83,7 +83,7 @@ pub(super) fn insert(scope: Scope<'_>, name: &CollectionName, quota: Quota) -> E
     let collections = how_many(scope.connection)? + 1;
     quota.check_collections(collections)?;
     if collections > COLLECTIONS_MAX.into() {
-        let detail = format!("An organization may have at most {COLLECTIONS_MAX} collections.");
+        let detail = format!("The organization may have at most {COLLECTIONS_MAX} collections. Delete one.");
         return Err(Error::new(ErrorCode::QuotaExceeded).detail(detail).into());
     }
     scope.add_collection(name)?;

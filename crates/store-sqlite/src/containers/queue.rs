@@ -29,12 +29,12 @@ pub(super) struct Queue {
     places: Arc<Semaphore>,
     writer: Mutex<Writer>,
     /// Ends what runs outside of the queue.
-    alone: Mutex<Alone>,
+    alone: Mutex<ExclusiveJob>,
 }
 
 /// What runs on the connection between two groups of writes.
 #[derive(Default)]
-struct Alone {
+struct ExclusiveJob {
     running: Option<InterruptHandle>,
     is_stopped: bool,
 }

@@ -95,9 +95,9 @@ impl<'a> Indexes<'a> {
 }
 
 /// The changes in the indexes of a collection when a document is inserted, changed or removed.
-pub(super) struct Changes<'a>(Vec<Change<'a>>);
+pub(super) struct Changes<'a>(Vec<EntryChange<'a>>);
 
-struct Change<'a> {
+struct EntryChange<'a> {
     index: &'a StoredIndex,
     /// The build, if the index is being built.
     building: Option<&'a IndexBuild>,
@@ -133,7 +133,7 @@ impl<'a> Changes<'a> {
                 (Err(_), Some(_)) => IndexKeys::default(),
                 (old, _) => old.map_err(IndexKeysError::unexpected)?,
             };
-            let change = Change { index, building, had_old, old, new };
+            let change = EntryChange { index, building, had_old, old, new };
             if index.definition.unique {
                 change.check(connection, id)?;
             }
@@ -144,8 +144,9 @@ impl<'a> Changes<'a> {
 
     /// How many bytes the entries grow by, for a document whose `_id` has a key of `id_bytes`.
     pub(super) fn growth(&self, id_bytes: usize) -> i64 {
-        let growth =
-            |change: &Change<'_>| integer(change.new.bytes(id_bytes)) - integer(change.old.bytes(id_bytes));
+        let growth = |change: &EntryChange<'_>| {
+            integer(change.new.bytes(id_bytes)) - integer(change.old.bytes(id_bytes))
+        };
         self.0.iter().map(growth).sum()
     }
 
@@ -182,7 +183,7 @@ impl<'a> Changes<'a> {
     }
 }
 
-impl Change<'_> {
+impl EntryChange<'_> {
     fn gone(&self) -> impl Iterator<Item = &IndexKey> {
         self.old.keys.iter().filter(|entry| !self.new.contains(&entry.key))
     }

@@ -1,6 +1,6 @@
 //! Reads every document of the source once, and checks that the service can keep it.
 
-use super::plan::{Planned, Stored};
+use super::plan::{OrganizationCollection, PlannedOrganization};
 use super::report::{AdoptError, AdoptProgress, Conflict, ConflictKind};
 use super::values::shown;
 use bson::{Bson, Document, RawDocument};
@@ -23,7 +23,7 @@ pub(super) struct Checks {
 /// marker.
 pub(super) async fn check(
     source: &SourceDatabase,
-    planned: &mut [Planned],
+    planned: &mut [PlannedOrganization],
     document_max_bytes: usize,
     tell: &mut (dyn FnMut(AdoptProgress) + Send),
 ) -> Result<Checks, AdoptError> {
@@ -49,7 +49,7 @@ pub(super) async fn check(
 }
 
 /// A validator, a collation or a bound would be missed by who relied on it.
-fn note_of_options(stored: &Stored) -> Option<String> {
+fn note_of_options(stored: &OrganizationCollection) -> Option<String> {
     (!stored.options.is_empty()).then(|| {
         format!(
             "{}: the options of the collection are not copied (in place they stay, and hold for the service too): {}",
@@ -61,7 +61,7 @@ fn note_of_options(stored: &Stored) -> Option<String> {
 
 async fn check_indexes(
     source: &SourceDatabase,
-    stored: &Stored,
+    stored: &OrganizationCollection,
     checks: &mut Checks,
 ) -> Result<(), AdoptError> {
     let indexes = source.indexes(&stored.database, &stored.name).await?;
@@ -146,7 +146,13 @@ impl CollectionScan {
         ))
     }
 
-    fn finish(mut self, documents: &mut u64, bytes: &mut u64, stored: &mut Stored, checks: &mut Checks) {
+    fn finish(
+        mut self,
+        documents: &mut u64,
+        bytes: &mut u64,
+        stored: &mut OrganizationCollection,
+        checks: &mut Checks,
+    ) {
         // If there are several, they are documents like others.
         if self.markers.len() == 1 {
             stored.marker = self.markers.pop();

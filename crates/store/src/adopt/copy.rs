@@ -2,9 +2,9 @@
 //!
 //! It may be interrupted anywhere. Run again, it writes all records again, and copies only the containers that differ.
 
-use super::plan::{Planned, Stored};
+use super::plan::{OrganizationCollection, PlannedOrganization};
 use super::rehearsal::Rehearsal;
-use super::report::{AdoptError, AdoptProgress, Adopted, Tell};
+use super::report::{AdoptError, AdoptProgress, AdoptionTotals, ProgressSink};
 use super::rules::AdoptOptions;
 use super::trail::{note_adopted, note_confirmed};
 use super::writers::{WriteCounts, watch};
@@ -32,8 +32,8 @@ const FENCE: u32 = 0;
 pub(super) async fn adopt(
     source: &SourceDatabase,
     options: &AdoptOptions,
-    tell: Tell<'_>,
-) -> Result<Adopted, AdoptError> {
+    tell: ProgressSink<'_>,
+) -> Result<AdoptionTotals, AdoptError> {
     let rehearsal = Rehearsal::run(source, options, tell).await?;
     if !rehearsal.plan.conflicts.is_empty() {
         return Err(AdoptError::Conflicts);
@@ -53,7 +53,7 @@ pub(super) async fn adopt(
         point("adopt", "records", "done");
         copy.compare(&rehearsal.plan.accounts, tell).await?;
         counts.require_same(&WriteCounts::read(source, &watched).await?)?;
-        let adopted = Adopted {
+        let adopted = AdoptionTotals {
             organizations: rehearsal.plan.organizations.len() as u64,
             accounts: rehearsal.plan.accounts.len() as u64,
             documents: Some(documents),
@@ -184,12 +184,12 @@ async fn organizations(target: &OpenSide) -> StoreResult<BTreeMap<OrganizationId
 struct Copy<'a> {
     source: &'a SourceDatabase,
     target: &'a OpenSide,
-    plan: &'a [Planned],
+    plan: &'a [PlannedOrganization],
 }
 
 impl Copy<'_> {
     /// Copies the containers, and writes the records of their organizations; returns the number of documents.
-    async fn organizations(&self, tell: Tell<'_>) -> Result<u64, AdoptError> {
+    async fn organizations(&self, tell: ProgressSink<'_>) -> Result<u64, AdoptError> {
         let mut earlier = organizations(self.target).await?;
         let wanted: BTreeSet<OrganizationId> = self.plan.iter().map(|planned| planned.record.id).collect();
         // An earlier try had other options.
@@ -207,7 +207,11 @@ impl Copy<'_> {
         Ok(documents)
     }
 
-    async fn organization(&self, planned: &Planned, placement: Option<Placement>) -> Result<u64, AdoptError> {
+    async fn organization(
+        &self,
+        planned: &PlannedOrganization,
+        placement: Option<Placement>,
+    ) -> Result<u64, AdoptError> {
         let ports = &self.target.ports;
         let mut copied = self.make_container(&planned.record, placement).await?;
         require_new(ports.organizations.insert_organization(&copied).await?)?;
@@ -265,7 +269,11 @@ impl Copy<'_> {
     }
 
     /// Creates the collections that are empty, and the indexes of all.
-    async fn collections(&self, planned: &Planned, copied: &Organization) -> Result<(), AdoptError> {
+    async fn collections(
+        &self,
+        planned: &PlannedOrganization,
+        copied: &Organization,
+    ) -> Result<(), AdoptError> {
         let collections = &self.target.ports.collections;
         for stored in &planned.stored {
             let _ = collections.insert_collection(copied, &stored.target).await?;
@@ -288,7 +296,7 @@ impl Copy<'_> {
     }
 
     /// Reads both sides once more.
-    async fn compare(&self, accounts: &[Account], tell: Tell<'_>) -> Result<(), AdoptError> {
+    async fn compare(&self, accounts: &[Account], tell: ProgressSink<'_>) -> Result<(), AdoptError> {
         let differs = |what: String| AdoptError::Differs { what };
         let mut kept = Vec::new();
         let visit = async |account: Account| {
@@ -315,9 +323,9 @@ impl Copy<'_> {
     }
 
     /// As [`compare::container`] computes it of a target.
-    async fn digest(&self, planned: &Planned) -> Result<Digest, AdoptError> {
+    async fn digest(&self, planned: &PlannedOrganization) -> Result<Digest, AdoptError> {
         let mut digest = Digest::default();
-        let mut stored: Vec<&Stored> = planned.stored.iter().collect();
+        let mut stored: Vec<&OrganizationCollection> = planned.stored.iter().collect();
         stored.sort_by(|one, other| one.target.cmp(&other.target));
         for stored in stored {
             let mut pages = self.source.documents(&stored.database, &stored.name);
@@ -336,7 +344,7 @@ impl Copy<'_> {
     }
 }
 
-impl Stored {
+impl OrganizationCollection {
     /// Whether it is the document that only says when the collection was created.
     fn is_marker(&self, document: &RawDocument) -> bool {
         let Some(marker) = self.marker.as_ref().and_then(|marker| marker.get("_id")) else { return false };

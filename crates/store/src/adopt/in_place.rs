@@ -15,7 +15,7 @@ pub(super) use undo::{confirm, undo};
 use super::layout;
 use super::plan::{self, Plan};
 use super::rehearsal::Rehearsal;
-use super::report::{AdoptError, AdoptProgress, Adopted, ConflictKind, Tell};
+use super::report::{AdoptError, AdoptProgress, AdoptionTotals, ConflictKind, ProgressSink};
 use super::rules::{AdoptOptions, AdoptRules};
 use super::trail::note_adopted;
 use super::writers::watch;
@@ -34,8 +34,8 @@ use tenantry_store_mongodb::{Journal, JournalEntry, RECORD_COLLECTIONS, SourceDa
 pub(super) async fn adopt(
     source: &SourceDatabase,
     options: &AdoptOptions,
-    tell: Tell<'_>,
-) -> Result<Adopted, AdoptError> {
+    tell: ProgressSink<'_>,
+) -> Result<AdoptionTotals, AdoptError> {
     let begun = match source.journal().await? {
         Some(journal) => resume(&journal, options)?,
         None => begin(source, options, tell).await?,
@@ -78,7 +78,7 @@ fn resume(journal: &Journal, options: &AdoptOptions) -> Result<StartOptions, Ado
 async fn begin(
     source: &SourceDatabase,
     options: &AdoptOptions,
-    tell: Tell<'_>,
+    tell: ProgressSink<'_>,
 ) -> Result<StartOptions, AdoptError> {
     if !source.supports_uuids().await? {
         return Err(AdoptError::NotInPlace {
@@ -111,7 +111,11 @@ async fn begin(
     Ok(begun)
 }
 
-async fn run(source: &SourceDatabase, options: &AdoptOptions, tell: Tell<'_>) -> Result<Adopted, AdoptError> {
+async fn run(
+    source: &SourceDatabase,
+    options: &AdoptOptions,
+    tell: ProgressSink<'_>,
+) -> Result<AdoptionTotals, AdoptError> {
     let entries = source.journal_entries().await?;
     set_stage(source, AdoptionStage::Running).await?;
     point("adopt", "mark", "done");
@@ -125,7 +129,7 @@ async fn run(source: &SourceDatabase, options: &AdoptOptions, tell: Tell<'_>) ->
     effects.write_records(&options.target, &plan).await?;
     point("adopt", "records", "done");
     effects.require_none_recreated().await?;
-    let adopted = Adopted {
+    let adopted = AdoptionTotals {
         organizations: plan.organizations.len() as u64,
         accounts: plan.accounts.len() as u64,
         documents: None,

@@ -9,7 +9,7 @@ mod planner;
 #[cfg(test)]
 mod tests;
 
-pub(super) use planner::Stored;
+pub(super) use planner::OrganizationCollection;
 
 use super::layout::Layout;
 use super::report::{AdoptError, Conflict, ConflictKind};
@@ -25,17 +25,17 @@ use tenantry_domain::organization::Organization;
 
 /// An organization that is adopted.
 #[derive(Debug, Clone)]
-pub(super) struct Planned {
+pub(super) struct PlannedOrganization {
     /// Its record, without the location of its data.
     pub(super) record: Organization,
-    pub(super) stored: Vec<Stored>,
+    pub(super) stored: Vec<OrganizationCollection>,
     pub(super) documents: u64,
     pub(super) bytes: u64,
 }
 
 /// Everything that is adopted.
 pub(super) struct Plan {
-    pub(super) organizations: Vec<Planned>,
+    pub(super) organizations: Vec<PlannedOrganization>,
     pub(super) accounts: Vec<Account>,
     pub(super) conflicts: Vec<Conflict>,
     pub(super) notes: Vec<String>,
@@ -58,11 +58,11 @@ pub(super) fn plan(source: &str, layout: &Layout, options: &AdoptOptions) -> Res
     let Planner { mut conflicts, notes, .. } = planner;
     conflicts.sort_by(|one, other| one.kind.cmp(&other.kind).then(one.records.cmp(&other.records)));
     let accounts = accounts::records(&candidates, people);
-    let mut organizations: Vec<Planned> = candidates
+    let mut organizations: Vec<PlannedOrganization> = candidates
         .into_iter()
         .zip(stored)
         .filter_map(|(candidate, stored)| {
-            Some(Planned { record: candidate.record?, stored, documents: 0, bytes: 0 })
+            Some(PlannedOrganization { record: candidate.record?, stored, documents: 0, bytes: 0 })
         })
         .collect();
     organizations.sort_by_key(|planned| planned.record.id);

@@ -3,8 +3,8 @@
 use super::contents;
 use super::in_place::entries;
 use super::layout::{Layout, recognize};
-use super::plan::{Plan, Stored, plan};
-use super::report::{AdoptError, AdoptReport, AdoptedOrganization, Tell};
+use super::plan::{OrganizationCollection, Plan, plan};
+use super::report::{AdoptError, AdoptReport, AdoptedOrganization, ProgressSink};
 use super::rules::AdoptOptions;
 use super::writers::Namespace;
 use tenantry_domain::organization::Status;
@@ -20,7 +20,7 @@ impl Rehearsal {
     pub(super) async fn run(
         source: &SourceDatabase,
         options: &AdoptOptions,
-        tell: Tell<'_>,
+        tell: ProgressSink<'_>,
     ) -> Result<Self, AdoptError> {
         if source.is_ours().await? {
             return Err(AdoptError::OwnDatabase { database: source.name().to_owned() });
@@ -63,7 +63,7 @@ impl Rehearsal {
                 _ => "deleted",
             },
             members: planned.record.members,
-            from: planned.stored.iter().map(Stored::path).collect(),
+            from: planned.stored.iter().map(OrganizationCollection::path).collect(),
             tenant_collection: planned.record.naming.namespace.clone(),
             documents: planned.documents,
             bytes: planned.bytes,

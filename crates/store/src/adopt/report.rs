@@ -224,11 +224,11 @@ pub enum AdoptProgress {
 }
 
 /// What is told of the progress.
-pub(crate) type Tell<'a> = &'a mut (dyn FnMut(AdoptProgress) + Send);
+pub(crate) type ProgressSink<'a> = &'a mut (dyn FnMut(AdoptProgress) + Send);
 
 /// The result of an adoption.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Adopted {
+pub struct AdoptionTotals {
     /// Organizations.
     pub organizations: u64,
     /// Accounts.

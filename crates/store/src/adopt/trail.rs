@@ -2,7 +2,7 @@
 //!
 //! An adoption may stop after any step and be run again, so an event is written only if the trail does not have it yet.
 
-use super::report::{AdoptError, Adopted};
+use super::report::{AdoptError, AdoptionTotals};
 use super::rules::AdoptOptions;
 use crate::transfer::side::OpenSide;
 use tenantry_domain::Result as StoreResult;
@@ -14,7 +14,7 @@ use tenantry_domain::store::{Audit, AuditQuery};
 pub(super) async fn note_adopted(
     target: &OpenSide,
     options: &AdoptOptions,
-    adopted: &Adopted,
+    adopted: &AdoptionTotals,
 ) -> Result<(), AdoptError> {
     let event = event(AuditAction::InstallationAdopted, options)
         .detail("organizations", Some(adopted.organizations.to_string()))

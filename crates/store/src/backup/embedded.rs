@@ -264,7 +264,7 @@ impl DirectoryBackup<'_> {
 fn backup_file(
     path: &str,
     bytes: u64,
-    kept: super::sink::Kept,
+    kept: super::sink::StoredObject,
     state: Option<FileState>,
     clock: &dyn Clock,
 ) -> BackupFile {

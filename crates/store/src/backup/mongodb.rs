@@ -87,7 +87,7 @@ pub async fn back_up_mongodb(
     complete(sink, "mongodb", Files { control, containers, organizations, keys }, &**clock)
 }
 
-struct Copied {
+struct StagedOrganization {
     /// Its container, if it has one.
     file: Option<BackupFile>,
     /// The record as it is in the stage.
@@ -102,7 +102,7 @@ struct MongoBackup<'a> {
     clock: &'a dyn Clock,
     tell: &'a mut dyn FnMut(BackupProgress),
     bytes: u64,
-    copied: BTreeMap<OrganizationId, Copied>,
+    copied: BTreeMap<OrganizationId, StagedOrganization>,
 }
 
 impl MongoBackup<'_> {
@@ -191,7 +191,7 @@ impl MongoBackup<'_> {
                     let file = file.map(|file| BackupFile { organization: Some(id), moment, until, ..file });
                     self.bytes += file.as_ref().map_or(0, |file| file.bytes);
                     self.stage.ports.containers.drop_container(&record).await?;
-                    self.copied.insert(id, Copied { file, record });
+                    self.copied.insert(id, StagedOrganization { file, record });
                     return Ok(true);
                 }
                 Ok(record) => self.forget(&record).await?,

@@ -14,14 +14,14 @@ mod prune;
 mod reader;
 mod verify;
 
-pub use prune::{Pruned, Retention};
-pub use verify::Verified;
+pub use prune::{PruneReport, Retention};
+pub use verify::VerifyReport;
 
 use super::encryption::{Protection, Recipients, new_protected_key, recipient_of};
 use super::error::BackupError;
 use super::files::{make_directory, private_file, sync_directory, write_durably};
 use super::format::{BackupFile, BackupManifest};
-use super::sink::{Kept, PutError, Sink, StartedBackup};
+use super::sink::{PutError, Sink, StartedBackup, StoredObject};
 use jiff::Timestamp;
 use objects::Objects;
 use std::collections::HashMap;
@@ -304,7 +304,7 @@ impl Sink for RepositorySink {
         self.objects.has(&file.object, file.kept).then_some(file)
     }
 
-    fn put(&mut self, _path: &str, _bytes: u64, content: &mut dyn Read) -> Result<Kept, PutError> {
+    fn put(&mut self, _path: &str, _bytes: u64, content: &mut dyn Read) -> Result<StoredObject, PutError> {
         let unfinished = self.repository.directory.join(UNFINISHED);
         let (kept, added) = self.objects.put(&unfinished, self.recipients.as_ref(), content)?;
         self.added += added;

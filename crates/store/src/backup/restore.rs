@@ -36,7 +36,7 @@ pub use organization::unpack_organization;
 /// What is called with the path and the content of each file.
 pub type Visit<'a> = &'a mut dyn FnMut(&str, &mut dyn Read) -> Result<(), BackupError>;
 /// Whether the file of that path is wanted.
-pub type Wanted<'a> = &'a dyn Fn(&str) -> bool;
+pub type PathFilter<'a> = &'a dyn Fn(&str) -> bool;
 
 /// Reads a backup.
 pub trait BackupReader {
@@ -48,12 +48,12 @@ pub trait BackupReader {
     ///
     /// # Errors
     /// It is damaged, or cannot be opened.
-    fn each(&mut self, wanted: Wanted<'_>, visit: Visit<'_>) -> Result<BackupManifest, BackupError>;
+    fn each(&mut self, wanted: PathFilter<'_>, visit: Visit<'_>) -> Result<BackupManifest, BackupError>;
 }
 
 /// An organization of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Restored {
+pub struct RestoredOrganization {
     /// Its id.
     pub organization: OrganizationId,
     /// The moment from which its data is; of one that has written nothing, that of the records.
@@ -70,7 +70,7 @@ pub struct RestoreReport {
     /// The backup.
     pub summary: BackupSummary,
     /// Its organizations.
-    pub organizations: Vec<Restored>,
+    pub organizations: Vec<RestoredOrganization>,
     /// Mails that waited to be sent, and are gone.
     pub mails: usize,
     /// Organizations whose data was left out: they are empty.
@@ -78,7 +78,7 @@ pub struct RestoreReport {
 }
 
 /// How a restore marks what it restores.
-pub struct Marking<'a> {
+pub struct RestoreStamp<'a> {
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// For the id of the event in the audit trail.
@@ -94,7 +94,7 @@ pub async fn restore_data_dir(
     reader: &mut dyn BackupReader,
     data_dir: &Path,
     without: &BTreeSet<OrganizationId>,
-    marking: &Marking<'_>,
+    marking: &RestoreStamp<'_>,
     tell: &mut dyn FnMut(BackupProgress),
 ) -> Result<Option<RestoreReport>, BackupError> {
     let target = Target::take(data_dir)?;
@@ -187,7 +187,7 @@ fn write(staging: &Path, path: &str, content: &mut dyn Read) -> Result<u64, Back
 fn check<'a>(
     files: impl Iterator<Item = &'a BackupFile>,
     staging: &Path,
-) -> Result<Vec<Restored>, BackupError> {
+) -> Result<Vec<RestoredOrganization>, BackupError> {
     let (mut organizations, mut damaged) = (Vec::new(), Vec::new());
     for file in files {
         match (check_file(file, staging), file.organization) {
@@ -200,7 +200,7 @@ fn check<'a>(
 }
 
 /// Checks a file; the organization whose container it is.
-fn check_file(file: &BackupFile, staging: &Path) -> Result<Option<Restored>, BackupError> {
+fn check_file(file: &BackupFile, staging: &Path) -> Result<Option<RestoredOrganization>, BackupError> {
     let path = staging.join(&file.path);
     if let Some(Damage { fault, is_earlier: false }) = &file.damage {
         return Err(BackupError::damaged(format!("{} ({fault})", file.path)));
@@ -213,14 +213,14 @@ fn check_file(file: &BackupFile, staging: &Path) -> Result<Option<Restored>, Bac
     check_restored_container(&path, organization)
         .map_err(|cause| BackupError::damaged(format!("{} ({cause})", file.path)))?;
     let BackupFile { moment, until, bytes, .. } = *file;
-    Ok(Some(Restored { organization, moment, until, bytes }))
+    Ok(Some(RestoredOrganization { organization, moment, until, bytes }))
 }
 
 /// Refuses a backup in which an organization has no container, and adds those that need none.
 fn ensure_complete(
     staging: &Path,
     moment: Timestamp,
-    organizations: &mut Vec<Restored>,
+    organizations: &mut Vec<RestoredOrganization>,
 ) -> Result<(), BackupError> {
     let containers: BTreeSet<_> = organizations.iter().map(|restored| restored.organization).collect();
     let records = BackupSource::open(staging)?.organizations()?;
@@ -229,7 +229,12 @@ fn ensure_complete(
         return Err(BackupError::damaged(format!("the container of {id} is missing")));
     }
     let others = records.iter().filter(|(id, state)| state.is_settled && !containers.contains(id));
-    organizations.extend(others.map(|(id, _)| Restored { organization: *id, moment, until: None, bytes: 0 }));
+    organizations.extend(others.map(|(id, _)| RestoredOrganization {
+        organization: *id,
+        moment,
+        until: None,
+        bytes: 0,
+    }));
     organizations.sort_unstable_by_key(|restored| restored.organization);
     Ok(())
 }
@@ -253,7 +258,7 @@ fn sync_all(directory: &Path) -> Result<(), BackupError> {
 pub(super) async fn mark(
     staging: &Path,
     summary: &BackupSummary,
-    marking: &Marking<'_>,
+    marking: &RestoreStamp<'_>,
 ) -> Result<(), BackupError> {
     let newest = newest_record(&staging.join(CONTROL));
     let options = EmbeddedOptions { data_dir: staging.to_owned(), clock: marking.clock.clone(), readers: 1 };

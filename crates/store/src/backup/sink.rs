@@ -22,7 +22,7 @@ pub struct StartedBackup {
 }
 
 /// What is kept of a file.
-pub struct Kept {
+pub struct StoredObject {
     /// The SHA-256 of what is kept.
     pub(super) object: String,
     /// Its size.
@@ -49,7 +49,7 @@ pub trait Sink {
     ///
     /// # Errors
     /// See [`PutError`].
-    fn put(&mut self, path: &str, bytes: u64, content: &mut dyn Read) -> Result<Kept, PutError>;
+    fn put(&mut self, path: &str, bytes: u64, content: &mut dyn Read) -> Result<StoredObject, PutError>;
 
     /// Notes a file that is good, so that an interrupted backup need not copy it again.
     ///

@@ -7,8 +7,8 @@ use super::content::HashingReader;
 use super::encryption::{Identities, Protection, encrypt_with_passphrase, is_encrypted};
 use super::error::BackupError;
 use super::format::{BackupFile, BackupManifest};
-use super::restore::{BackupReader, Visit, Wanted};
-use super::sink::{Kept, PutError, Sink, StartedBackup};
+use super::restore::{BackupReader, PathFilter, Visit};
+use super::sink::{PutError, Sink, StartedBackup, StoredObject};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -119,7 +119,7 @@ impl Sink for StreamSink {
         None
     }
 
-    fn put(&mut self, path: &str, bytes: u64, content: &mut dyn Read) -> Result<Kept, PutError> {
+    fn put(&mut self, path: &str, bytes: u64, content: &mut dyn Read) -> Result<StoredObject, PutError> {
         let mut padded = Padded { content, left: bytes, error: None };
         let mut hashing = HashingReader::new(&mut padded);
         self.append(path, bytes, &mut hashing).map_err(PutError::Write)?;
@@ -127,7 +127,7 @@ impl Sink for StreamSink {
         self.added += kept;
         match padded.error {
             Some(error) => Err(PutError::Read(error)),
-            None => Ok(Kept { object, kept }),
+            None => Ok(StoredObject { object, kept }),
         }
     }
 
@@ -174,7 +174,7 @@ impl BackupReader for StreamReader {
         None
     }
 
-    fn each(&mut self, wanted: Wanted<'_>, visit: Visit<'_>) -> Result<BackupManifest, BackupError> {
+    fn each(&mut self, wanted: PathFilter<'_>, visit: Visit<'_>) -> Result<BackupManifest, BackupError> {
         let mut input =
             self.input.take().ok_or_else(|| BackupError::damaged("the stream was read already"))?;
         let is_encrypted =
@@ -187,7 +187,7 @@ impl BackupReader for StreamReader {
     }
 }
 
-fn read(input: impl Read, wanted: Wanted<'_>, visit: Visit<'_>) -> Result<BackupManifest, BackupError> {
+fn read(input: impl Read, wanted: PathFilter<'_>, visit: Visit<'_>) -> Result<BackupManifest, BackupError> {
     let cut_off =
         |error: io::Error| BackupError::damaged(format!("the stream cannot be read to its end ({error})"));
     let mut archive = tar::Archive::new(input);

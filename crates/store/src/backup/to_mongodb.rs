@@ -3,7 +3,7 @@
 
 use super::error::BackupError;
 use super::progress::BackupProgress;
-use super::restore::{BackupReader, Marking, RestoreReport, mark, unpack};
+use super::restore::{BackupReader, RestoreReport, RestoreStamp, mark, unpack};
 use crate::transfer::side::OpenSide;
 use crate::transfer::transfer_for_restore;
 use crate::{EmbeddedOptions, MongoOptions, Side, TRANSFER_MARK, TransferError, TransferProgress};
@@ -21,7 +21,7 @@ pub async fn restore_mongodb(
     mongodb: &MongoOptions,
     scratch: &Path,
     without: &BTreeSet<OrganizationId>,
-    marking: &Marking<'_>,
+    marking: &RestoreStamp<'_>,
     tell: &mut (dyn FnMut(BackupProgress) + Send),
 ) -> Result<RestoreReport, BackupError> {
     ensure_empty(mongodb).await?;

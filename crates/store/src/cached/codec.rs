@@ -8,7 +8,7 @@
 mod bytes;
 mod records;
 
-pub(super) use bytes::{Reader, Writer};
+pub(super) use bytes::{ByteReader, ByteWriter};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use std::sync::Arc;
 /// A record with a compact encoding.
 pub(super) trait Encode: PartialEq + Serialize + DeserializeOwned {
     /// Writes the fields in the order in which [`Self::unpack`] reads them.
-    fn pack(&self, to: &mut Writer);
+    fn pack(&self, to: &mut ByteWriter);
 
     /// The record that was written; `None` if the bytes are not those of one.
-    fn unpack(from: &mut Reader<'_>) -> Option<Self>;
+    fn unpack(from: &mut ByteReader<'_>) -> Option<Self>;
 }
 
 /// The encoding of the bytes after the first.
@@ -28,7 +28,7 @@ const JSON: u8 = 1;
 
 /// The bytes of `record`; `None` if no encoding decodes to it.
 pub(super) fn pack<T: Encode>(record: &T) -> Option<Arc<[u8]>> {
-    let mut packed = Writer::new(PACKED);
+    let mut packed = ByteWriter::new(PACKED);
     record.pack(&mut packed);
     if unpack_whole(packed.as_slice()).as_ref() == Some(record) {
         return Some(packed.as_slice().into());
@@ -47,7 +47,7 @@ pub(super) fn unpack<T: Encode>(bytes: &[u8]) -> Option<T> {
 }
 
 fn unpack_whole<T: Encode>(bytes: &[u8]) -> Option<T> {
-    let mut reader = Reader::new(bytes.strip_prefix(&[PACKED])?);
+    let mut reader = ByteReader::new(bytes.strip_prefix(&[PACKED])?);
     T::unpack(&mut reader)
 }
 

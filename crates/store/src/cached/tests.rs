@@ -3,7 +3,7 @@
 mod shared;
 
 use super::codec::Encode;
-use super::codec::{Reader, Writer};
+use super::codec::{ByteReader, ByteWriter};
 use super::memory::Memory;
 use super::records::{LOAD_WAIT_TIMEOUT, Records};
 use super::*;
@@ -19,11 +19,11 @@ use tokio::sync::oneshot;
 struct Version(u64);
 
 impl Encode for Version {
-    fn pack(&self, to: &mut Writer) {
+    fn pack(&self, to: &mut ByteWriter) {
         to.number(self.0);
     }
 
-    fn unpack(from: &mut Reader<'_>) -> Option<Self> {
+    fn unpack(from: &mut ByteReader<'_>) -> Option<Self> {
         from.number().map(Self)
     }
 }

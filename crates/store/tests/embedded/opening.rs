@@ -149,13 +149,13 @@ async fn leases_of_earlier_process_end_with_it() {
     };
     let first = open(directory.path()).await.unwrap();
     for claim in [IdempotencyClaim::Granted(id(3)), IdempotencyClaim::InProgress] {
-        let claimed = first.store.idempotency_keys.claim_request(&request, Timestamp::UNIX_EPOCH).await;
+        let claimed = first.store.idempotency_keys.claim_key(&request, Timestamp::UNIX_EPOCH).await;
         assert_eq!(claimed.unwrap(), claim);
     }
     first.close().await;
     let second = open(directory.path()).await.unwrap();
     let again = IdempotencyRecord { organization_id: id(4), ..request };
-    let claimed = second.store.idempotency_keys.claim_request(&again, Timestamp::UNIX_EPOCH).await;
+    let claimed = second.store.idempotency_keys.claim_key(&again, Timestamp::UNIX_EPOCH).await;
     assert_eq!(claimed.unwrap(), IdempotencyClaim::Granted(id(3)));
     second.close().await;
 }

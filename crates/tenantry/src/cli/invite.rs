@@ -86,7 +86,7 @@ impl Invitations {
         let request = self.about(Method::POST, &[id(arguments), "renew"]).json(&body);
         let answer = self.client.send(request).await?;
         self.show_once(&answer, |renewed| {
-            format!("Renewed the invitation of {}. The token of before is good no more.", renewed.email)
+            format!("Renewed the invitation of {}. The earlier token is no longer valid.", renewed.email)
         })
     }
 

@@ -74,7 +74,7 @@ pub struct LoggedOperation {
     id: String,
     kind: String,
     state: String,
-    error: Option<Refusal>,
+    error: Option<OperationFailure>,
     actor: Actor,
     member: Option<ChangedMember>,
     role: Option<String>,
@@ -82,7 +82,7 @@ pub struct LoggedOperation {
 }
 
 #[derive(Deserialize)]
-struct Refusal {
+struct OperationFailure {
     code: String,
 }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use tenantry_domain::clock::Clock;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::restored;
-use tenantry_store::backup::{BackupReader, Marking, RestoreReport, rehearse_restore, restore_data_dir};
+use tenantry_store::backup::{BackupReader, RestoreReport, RestoreStamp, rehearse_restore, restore_data_dir};
 use tokio::runtime::Runtime;
 
 const AFTER: &str = "\
@@ -140,7 +140,7 @@ fn restore(matches: &ArgMatches, config: &Config, runtime: &Runtime) -> Result<(
         drop(progress);
         return print(matches, &report, "A restore would bring");
     }
-    let marking = Marking { clock: Arc::new(SystemClock), entropy: &SystemEntropy };
+    let marking = RestoreStamp { clock: Arc::new(SystemClock), entropy: &SystemEntropy };
     let report = if config.mongo_uri.is_some() {
         Some(to_mongodb(matches, config, runtime, &mut *reader, &marking, &mut tell)?)
     } else {
@@ -208,7 +208,7 @@ fn to_mongodb(
     config: &Config,
     runtime: &Runtime,
     reader: &mut dyn BackupReader,
-    marking: &Marking<'_>,
+    marking: &RestoreStamp<'_>,
     tell: &mut (dyn FnMut(tenantry_store::backup::BackupProgress) + Send),
 ) -> Result<RestoreReport> {
     use anyhow::Context;
@@ -238,7 +238,7 @@ fn to_mongodb(
     _: &Config,
     _: &Runtime,
     _: &mut dyn BackupReader,
-    _: &Marking<'_>,
+    _: &RestoreStamp<'_>,
     _: &mut (dyn FnMut(tenantry_store::backup::BackupProgress) + Send),
 ) -> Result<RestoreReport> {
     anyhow::bail!(

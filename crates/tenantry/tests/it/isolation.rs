@@ -143,7 +143,8 @@ impl Scene {
         self.checks += 1;
         let headers = format!("{:?}", answer.headers);
         for foreign in [&self.other, &self.deleted] {
-            let leaks = answer.text.contains(&foreign.canary) || headers.contains(&foreign.canary);
+            let leaks =
+                answer.text_beyond_request().contains(&foreign.canary) || headers.contains(&foreign.canary);
             assert!(!leaks, "{what}: {answer}");
         }
     }

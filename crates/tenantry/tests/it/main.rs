@@ -29,6 +29,7 @@ mod documents;
 mod embedded_only;
 mod ended_credentials;
 mod ended_rights;
+mod error_sentences;
 mod every_operation;
 mod identity_providers;
 mod imported_hashes;

@@ -109,6 +109,46 @@ fn target(span: &Span) -> String {
     attribute(&span.attributes, "target")
 }
 
+/// The calls of the engine for records in the trace `id`, by their names.
+fn engine_calls(collector: &OtlpReceiver, id: &str) -> Vec<String> {
+    let trace = collector.trace(id);
+    let of_engine = trace.iter().filter(|span| target(span).starts_with("tenantry_store_"));
+    // Values of the installation, such as its signing keys, are no records: they are read once a process.
+    of_engine.filter(|span| span.name != "get_value").map(|span| span.name.clone()).collect()
+}
+
+/// The session, the account and the organization: nothing else is read to know who calls, and nothing at all soon after.
+#[tokio::test]
+async fn access_token_costs_at_most_three_record_reads() {
+    let collector = OtlpReceiver::start().await;
+    let test_env = TestEnv::new();
+    let launch = || {
+        Launch::on(&test_env)
+            .with(&format!("--otel-exporter-otlp-endpoint={}", collector.endpoint))
+            .with("--otel-traces-sampler-arg=0")
+            .start()
+    };
+    let server = launch();
+    let (id, owner) = acme(&server).await;
+    let token = owner.header("authorization").unwrap().strip_prefix("Bearer ").unwrap().to_owned();
+    server.log_at_its_end().await;
+    // A new process has no record in memory.
+    let server = launch();
+    let owner = server.client().with_token(&token);
+    let traces = [TRACE.to_owned(), TRACE.replace('4', "5")];
+    for trace in &traces {
+        let traced = owner.with_header("traceparent", &format!("00-{trace}-{PARENT}-01"));
+        traced.get(&format!("/v1/organizations/{id}")).await.ok();
+    }
+    server.log_at_its_end().await;
+
+    let [cold, warm] = traces.map(|trace| engine_calls(&collector, &trace));
+    assert!((1..=3).contains(&cold.len()), "{cold:?}");
+    assert!(warm.len() <= cold.len(), "{warm:?}");
+    let names: BTreeSet<_> = cold.iter().collect();
+    assert_eq!(names.len(), cold.len(), "a record is read twice: {cold:?}");
+}
+
 #[tokio::test]
 async fn trace_goes_from_request_to_engine_call() {
     let collector = OtlpReceiver::start().await;

@@ -66,6 +66,10 @@ pub struct OperationRequest {
     exists: (),
 }
 
+/// The members of operations, in the order in which errors name them.
+const MEMBERS: [&str; 10] =
+    ["op", "collection", "id", "revision", "document", "patch", "update", "arrayFilters", "upsert", "exists"];
+
 /// Reads the operations of a batch.
 ///
 /// # Errors
@@ -84,12 +88,10 @@ fn operation(fields: &mut Fields, max_bytes: usize, cost: &mut FilterPrice) -> O
     let collection = fields.required("collection", CollectionName::parse);
     let action = kind.and_then(|kind| action(fields, kind, max_bytes, cost));
     if kind.is_none() {
-        fields.ignore_rest();
+        // Some operation takes each of these; what none takes is refused along with the missing `op`.
+        fields.ignore(&MEMBERS);
     }
-    fields.sort_errors(
-        earlier,
-        &["op", "collection", "id", "revision", "document", "patch", "update", "arrayFilters"],
-    );
+    fields.sort_errors(earlier, &MEMBERS);
     Some(BatchOperation { collection: collection?, action: action? })
 }
 

@@ -3,12 +3,14 @@
 //! An operator whose operands are all literals is computed here, as MongoDB does: what has no value is refused with the
 //! request, not with a document.
 
-use super::{Members, PipelineParser};
+use super::PipelineParser;
 use crate::aggregate::date_trunc::parse_zone;
 use crate::aggregate::evaluate::evaluate;
-use crate::aggregate::syntax::{DateBins, DateUnit, Expression, Operation, Operator, Relation};
+use crate::aggregate::syntax::{
+    AggregateOperation, AggregateOperator, DateBins, DateUnit, Expression, Relation,
+};
 use crate::aggregate::value::Value;
-use crate::document::{Json, Path, empty_document, is_reference, is_wrapper};
+use crate::document::{Json, JsonMembers, Path, empty_document, is_reference, is_wrapper};
 use crate::fuel::Fuel;
 use bson::Bson;
 use bson::raw::RawBson;
@@ -31,27 +33,31 @@ const UNITS: [(&str, DateUnit); 9] = [
     ("millisecond", DateUnit::Millisecond),
 ];
 
+/// The operators of an expression, for the sentence that refuses another.
+const OPERATORS: &str = "`$add`, `$subtract`, `$multiply`, `$divide`, `$mod`, `$abs`, `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, \
+                         `$lte`, `$and`, `$or`, `$not`, `$cond`, `$ifNull`, `$dateTrunc` and `$literal`";
+
 /// An operator by its name, and how many operands it takes.
-fn operator(name: &str) -> Option<(Operator, RangeInclusive<usize>)> {
+fn operator(name: &str) -> Option<(AggregateOperator, RangeInclusive<usize>)> {
     let many = 0..=usize::MAX;
     Some(match name {
-        "$add" => (Operator::Add, many),
-        "$multiply" => (Operator::Multiply, many),
-        "$subtract" => (Operator::Subtract, 2..=2),
-        "$divide" => (Operator::Divide, 2..=2),
-        "$mod" => (Operator::Modulo, 2..=2),
-        "$abs" => (Operator::Absolute, 1..=1),
-        "$eq" => (Operator::Compare(Relation::Equal), 2..=2),
-        "$ne" => (Operator::Compare(Relation::NotEqual), 2..=2),
-        "$gt" => (Operator::Compare(Relation::Greater), 2..=2),
-        "$gte" => (Operator::Compare(Relation::GreaterOrEqual), 2..=2),
-        "$lt" => (Operator::Compare(Relation::Less), 2..=2),
-        "$lte" => (Operator::Compare(Relation::LessOrEqual), 2..=2),
-        "$and" => (Operator::And, many),
-        "$or" => (Operator::Or, many),
-        "$not" => (Operator::Not, 1..=1),
-        "$cond" => (Operator::Condition, 3..=3),
-        "$ifNull" => (Operator::IfNull, 2..=usize::MAX),
+        "$add" => (AggregateOperator::Add, many),
+        "$multiply" => (AggregateOperator::Multiply, many),
+        "$subtract" => (AggregateOperator::Subtract, 2..=2),
+        "$divide" => (AggregateOperator::Divide, 2..=2),
+        "$mod" => (AggregateOperator::Modulo, 2..=2),
+        "$abs" => (AggregateOperator::Absolute, 1..=1),
+        "$eq" => (AggregateOperator::Compare(Relation::Equal), 2..=2),
+        "$ne" => (AggregateOperator::Compare(Relation::NotEqual), 2..=2),
+        "$gt" => (AggregateOperator::Compare(Relation::Greater), 2..=2),
+        "$gte" => (AggregateOperator::Compare(Relation::GreaterOrEqual), 2..=2),
+        "$lt" => (AggregateOperator::Compare(Relation::Less), 2..=2),
+        "$lte" => (AggregateOperator::Compare(Relation::LessOrEqual), 2..=2),
+        "$and" => (AggregateOperator::And, many),
+        "$or" => (AggregateOperator::Or, many),
+        "$not" => (AggregateOperator::Not, 1..=1),
+        "$cond" => (AggregateOperator::Condition, 3..=3),
+        "$ifNull" => (AggregateOperator::IfNull, 2..=usize::MAX),
         _ => return None,
     })
 }
@@ -95,7 +101,7 @@ impl PipelineParser {
             }
             ("REMOVE", None) => Some(Expression::Remove),
             _ => {
-                self.refuse("Is no variable that is allowed here: `$$ROOT`, `$$CURRENT` and `$$REMOVE` are.");
+                self.refuse("Is not a variable of an expression: `$$ROOT`, `$$CURRENT` and `$$REMOVE` are.");
                 None
             }
         }
@@ -119,7 +125,7 @@ impl PipelineParser {
         (read.len() == count).then_some(read)
     }
 
-    fn fields(&mut self, members: Members<'_>) -> Option<Expression> {
+    fn fields(&mut self, members: JsonMembers<'_>) -> Option<Expression> {
         let (count, mut fields) = (members.len(), Vec::with_capacity(members.len()));
         self.each(members, |parser, name, json| {
             let name = parser.inner_name(name);
@@ -138,7 +144,7 @@ impl PipelineParser {
     }
 
     /// An object whose first member is an operator.
-    fn operation(&mut self, members: Members<'_>) -> Option<Expression> {
+    fn operation(&mut self, members: JsonMembers<'_>) -> Option<Expression> {
         let Ok([(name, json)]) = <[_; 1]>::try_from(members) else {
             self.refuse("Nothing else is allowed beside an operator.");
             return None;
@@ -151,7 +157,7 @@ impl PipelineParser {
             name => match operator(name) {
                 Some((operator, counts)) => self.operands(operator, &counts, json),
                 None => {
-                    self.refuse("Is no operator that is allowed here.");
+                    self.refuse(format!("Is not an operator of an expression: {OPERATORS} are."));
                     None
                 }
             },
@@ -162,7 +168,7 @@ impl PipelineParser {
 
     fn operands(
         &mut self,
-        operator: Operator,
+        operator: AggregateOperator,
         counts: &RangeInclusive<usize>,
         json: Json<'_>,
     ) -> Option<Expression> {
@@ -183,13 +189,13 @@ impl PipelineParser {
     }
 
     /// The operation, or its value if nothing in it depends on a document.
-    fn operate(&mut self, operator: Operator, operands: Vec<Expression>) -> Option<Expression> {
+    fn operate(&mut self, operator: AggregateOperator, operands: Vec<Expression>) -> Option<Expression> {
         let operands = match operator {
-            Operator::Add | Operator::Multiply => self.collect(&operator, operands)?,
+            AggregateOperator::Add | AggregateOperator::Multiply => self.collect(&operator, operands)?,
             _ => operands,
         };
         let is_constant = operands.iter().all(|operand| matches!(operand, Expression::Literal(_)));
-        let operation = Operation { at: self.at(), operator, operands };
+        let operation = AggregateOperation { at: self.at(), operator, operands };
         let expression = Expression::Operation(Box::new(operation));
         if !is_constant {
             return Some(expression);
@@ -201,7 +207,11 @@ impl PipelineParser {
 
     /// The operands of a sum or a product as MongoDB takes them: those of sums within a sum are its own, and the literals
     /// are added up and come last. Overflows depend on it.
-    fn collect(&mut self, operator: &Operator, operands: Vec<Expression>) -> Option<Vec<Expression>> {
+    fn collect(
+        &mut self,
+        operator: &AggregateOperator,
+        operands: Vec<Expression>,
+    ) -> Option<Vec<Expression>> {
         let mut flat = Vec::with_capacity(operands.len());
         for operand in operands {
             match operand {
@@ -230,7 +240,7 @@ impl PipelineParser {
                     named[place] = true;
                     operands[place] = parser.expression(json);
                 }
-                None => parser.refuse("Is not a member of `$cond`."),
+                None => parser.refuse("Is not a member of `$cond`, which has `if`, `then` and `else`."),
             }
         });
         if named.contains(&false) {
@@ -239,7 +249,7 @@ impl PipelineParser {
         }
         let [condition, then, otherwise] = operands;
         let operands = vec![condition?, then?, otherwise?];
-        if has_all { self.operate(Operator::Condition, operands) } else { None }
+        if has_all { self.operate(AggregateOperator::Condition, operands) } else { None }
     }
 
     fn date_trunc(&mut self, json: Json<'_>) -> Option<Expression> {
@@ -267,7 +277,7 @@ impl PipelineParser {
                 is_good &= zone.is_some();
             }
             "startOfWeek" => week_start = parser.weekday(&json),
-            _ => parser.refuse("Is not a member of `$dateTrunc`."),
+            _ => parser.refuse("Is not a member of `$dateTrunc`, which has `date`, `unit`, `binSize`, `timezone` and `startOfWeek`."),
         });
         if !has_date || !has_unit {
             self.refuse("Needs a `date` and a `unit`.");
@@ -278,7 +288,7 @@ impl PipelineParser {
             zone: zone.unwrap_or(jiff::tz::TimeZone::UTC),
             week_start: week_start?,
         };
-        if is_good { self.operate(Operator::Truncate(bins), vec![date?]) } else { None }
+        if is_good { self.operate(AggregateOperator::Truncate(bins), vec![date?]) } else { None }
     }
 
     fn choice<T: Copy>(&mut self, json: &Json<'_>, all: &[(&str, T)]) -> Option<T> {

@@ -60,7 +60,7 @@ impl PipelineParser {
         }
         let Some((_, accumulator)) = ACCUMULATORS.iter().find(|(own, _)| *own == name) else {
             self.refuse(
-                "Is no accumulator that is allowed here: $sum, $avg, $min, $max, $count, $first, $last, $push and \
+                "Is not an accumulator of `$group`: $sum, $avg, $min, $max, $count, $first, $last, $push and \
                  $addToSet are.",
             );
             return None;

@@ -1,9 +1,9 @@
 //! `$project` and `$addFields`.
 
-use super::{Members, PipelineParser};
+use super::PipelineParser;
 use crate::aggregate::syntax::{Expression, ProjectItem, ProjectMode, ProjectNode, StageKind};
 use crate::document::order::compare;
-use crate::document::{ID_FIELD, Json, Path, is_reference, is_wrapper};
+use crate::document::{ID_FIELD, Json, JsonMembers, Path, is_reference, is_wrapper};
 use bson::raw::RawBson;
 
 /// What the members of a `$project` have asked for, beside the `_id`.
@@ -55,7 +55,7 @@ impl PipelineParser {
 
     fn project_fields(
         &mut self,
-        members: Members<'_>,
+        members: JsonMembers<'_>,
         above: &[&str],
         node: &mut ProjectNode,
         wishes: &mut Wishes,
@@ -92,7 +92,7 @@ impl PipelineParser {
         });
     }
 
-    fn added_fields(&mut self, members: Members<'_>, above: &[&str], node: &mut ProjectNode) {
+    fn added_fields(&mut self, members: JsonMembers<'_>, above: &[&str], node: &mut ProjectNode) {
         self.each(members, |parser, name, json| {
             let Some(path) = parser.target(name, above) else { return };
             let parts = path.parts().iter().map(|part| &*part.name);
@@ -122,7 +122,7 @@ impl PipelineParser {
         self.count().then_some(path)
     }
 
-    fn nested<'a>(&mut self, members: Members<'a>, read: impl FnOnce(&mut Self, Members<'a>)) {
+    fn nested<'a>(&mut self, members: JsonMembers<'a>, read: impl FnOnce(&mut Self, JsonMembers<'a>)) {
         if members.is_empty() {
             self.refuse("Must not be an empty object; write {\"$literal\": {}}.");
             return;

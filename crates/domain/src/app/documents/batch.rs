@@ -159,7 +159,8 @@ impl Documents {
         let mut reads = futures_util::stream::iter(reads).buffered(BATCH_READS_AT_ONCE);
         let mut keys = wanted.iter();
         while let (Some((place, document)), Some(key)) = (reads.next().await, keys.next()) {
-            let document = document.map_err(|error| error.below(&operation_pointer(place)))?;
+            let document = document
+                .map_err(|error| operations[place].name_absent(error).below(&operation_pointer(place)))?;
             bytes += document.as_ref().map_or(0, |document| document.body.as_bytes().len());
             if bytes > limit {
                 return Err(too_large(place, limit));
@@ -179,7 +180,8 @@ impl Documents {
         for (place, operation) in operations.iter().enumerate().filter(|(_, operation)| operation.stores()) {
             if !schemas.contains_key(&operation.collection) {
                 let schema = self.schemas.get(organization, &operation.collection).await;
-                let schema = schema.map_err(|error| error.below(&operation_pointer(place)))?;
+                let schema =
+                    schema.map_err(|error| operation.name_absent(error).below(&operation_pointer(place)))?;
                 schemas.insert(operation.collection.clone(), schema);
             }
         }

@@ -25,7 +25,8 @@ use tenantry_documents::sort::{Position, Sort};
 const SEAL_BYTES: usize = 16;
 
 /// The detail for a bad cursor.
-const NOT_A_CURSOR: &str = "Is not a cursor of this query.";
+const NOT_A_CURSOR: &str =
+    "The text is not a cursor of this query: send the `next_cursor` of an earlier page of it.";
 
 /// The request for a page.
 #[derive(Debug, Clone, Default)]

@@ -19,7 +19,7 @@ use tenantry_documents::document::{ID_FIELD, StoredDocument};
 use tenantry_documents::filter::Filter;
 use tenantry_documents::fuel::{Fuel, Interruption};
 use tenantry_documents::query::DocumentQuery;
-use tenantry_documents::schema::{Schema, Stop};
+use tenantry_documents::schema::{EvaluationError, Schema};
 use tenantry_documents::sort::{Position, Sort};
 
 /// A check of a collection, and how far it has come.
@@ -184,22 +184,29 @@ fn check_documents(
     let fuel = Fuel::new(&must_stop);
     let mut violating = Vec::new();
     for (count, document) in documents.iter().enumerate() {
-        let checked =
-            fuel.begin_document(0).map_err(Stop::from).and_then(|()| schema.check(&document.body, &fuel));
+        let checked = fuel
+            .begin_document(0)
+            .map_err(EvaluationError::from)
+            .and_then(|()| schema.check(&document.body, &fuel));
         match checked {
             Ok(violations) if violations.is_empty() => {}
             Ok(violations) => {
                 let unnamed = violations.unnamed();
                 violating.push(ViolatingDocument { id: id_of(document), errors: violations.named, unnamed });
             }
-            Err(stop @ (Stop::TooDeep | Stop::Interrupted(Interruption::DocumentTooDear))) => {
+            Err(
+                stop @ (EvaluationError::TooDeep
+                | EvaluationError::Interrupted(Interruption::DocumentTooDear)),
+            ) => {
                 let detail = Error::from(tenantry_documents::Error::from(stop)).sentence();
                 let errors = vec![FieldError { pointer: String::new(), detail }];
                 violating.push(ViolatingDocument { id: id_of(document), errors, unnamed: 0 });
             }
             // The rest is for the next page.
-            Err(Stop::Interrupted(Interruption::TimeOver)) if count > 0 => return Ok((count, violating)),
-            Err(Stop::Interrupted(stopped)) => return Err(stopped.into()),
+            Err(EvaluationError::Interrupted(Interruption::TimeOver)) if count > 0 => {
+                return Ok((count, violating));
+            }
+            Err(EvaluationError::Interrupted(stopped)) => return Err(stopped.into()),
         }
     }
     Ok((documents.len(), violating))

@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tenantry_documents::document::StoredDocument;
 use tenantry_documents::fuel::{Fuel, Interruption};
-use tenantry_documents::schema::{Schema, SchemaAction, SchemaDefinition, SchemaLevel, Stop};
+use tenantry_documents::schema::{EvaluationError, Schema, SchemaAction, SchemaDefinition, SchemaLevel};
 
 /// About how many schemas find room in the cache.
 const CACHED_SCHEMAS: usize = 1000;
@@ -117,12 +117,14 @@ impl Schemas {
         collection: &CollectionName,
         before: Option<&RawDocument>,
         after: &RawDocument,
-    ) -> Result<Checked> {
-        let Some(active) = self.get(organization, collection).await? else { return Ok(Checked::Valid) };
+    ) -> Result<SchemaCheckOutcome> {
+        let Some(active) = self.get(organization, collection).await? else {
+            return Ok(SchemaCheckOutcome::Valid);
+        };
         match active.check_one(before, after, &self.bounds).await? {
             Err(error) => match self.changed(organization, collection, &active).await? {
                 Reread::Same => Err(error),
-                Reread::None => Ok(Checked::Valid),
+                Reread::None => Ok(SchemaCheckOutcome::Valid),
                 Reread::Other(current) => current.check_one(before, after, &self.bounds).await?,
             },
             checked => checked,
@@ -138,16 +140,16 @@ impl Schemas {
         organization: &Organization,
         collection: &CollectionName,
         documents: Vec<StoredDocument>,
-    ) -> Result<(Vec<StoredDocument>, Vec<Result<Checked>>)> {
+    ) -> Result<(Vec<StoredDocument>, Vec<Result<SchemaCheckOutcome>>)> {
         let Some(active) = self.get(organization, collection).await? else {
-            let all = documents.iter().map(|_| Ok(Checked::Valid)).collect();
+            let all = documents.iter().map(|_| Ok(SchemaCheckOutcome::Valid)).collect();
             return Ok((documents, all));
         };
         let (mut documents, mut checked) = active.check_all(documents, &self.bounds).await?;
         if checked.iter().any(Result::is_err) {
             match self.changed(organization, collection, &active).await? {
                 Reread::Same => {}
-                Reread::None => checked = documents.iter().map(|_| Ok(Checked::Valid)).collect(),
+                Reread::None => checked = documents.iter().map(|_| Ok(SchemaCheckOutcome::Valid)).collect(),
                 Reread::Other(current) => {
                     (documents, checked) = current.check_all(documents, &self.bounds).await?;
                 }
@@ -197,14 +199,14 @@ pub(super) enum Reread {
 
 /// The result of the check of a document that may be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Checked {
+pub(super) enum SchemaCheckOutcome {
     /// It is valid, or need not be.
     Valid,
     /// It is not, and the schema only warns.
     Warned,
 }
 
-impl Checked {
+impl SchemaCheckOutcome {
     /// How many documents to [warn](Schemas::warn) of once this one is written.
     pub(super) fn warnings(self) -> usize {
         usize::from(self == Self::Warned)
@@ -225,9 +227,9 @@ impl ActiveSchema {
         before: Option<&RawDocument>,
         after: &RawDocument,
         fuel: &Fuel<'_>,
-    ) -> Result<Result<Checked>, Interruption> {
+    ) -> Result<Result<SchemaCheckOutcome>, Interruption> {
         let violations = match self.violations(after, fuel)? {
-            Ok(violations) if violations.is_empty() => return Ok(Ok(Checked::Valid)),
+            Ok(violations) if violations.is_empty() => return Ok(Ok(SchemaCheckOutcome::Valid)),
             violations => violations,
         };
         if self.definition.level == SchemaLevel::Moderate
@@ -235,10 +237,10 @@ impl ActiveSchema {
             && let Ok(violations) = self.violations(before, fuel)?
             && !violations.is_empty()
         {
-            return Ok(Ok(Checked::Valid));
+            return Ok(Ok(SchemaCheckOutcome::Valid));
         }
         if self.definition.action == SchemaAction::Warn {
-            return Ok(Ok(Checked::Warned));
+            return Ok(Ok(SchemaCheckOutcome::Warned));
         }
         Ok(Err(match violations {
             Ok(violations) => Error::schema_violation(violations),
@@ -252,19 +254,22 @@ impl ActiveSchema {
         document: &RawDocument,
         fuel: &Fuel<'_>,
     ) -> Result<Result<tenantry_documents::schema::Violations>, Interruption> {
-        let checked =
-            fuel.begin_document(0).map_err(Stop::from).and_then(|()| self.schema.check(document, fuel));
+        let checked = fuel
+            .begin_document(0)
+            .map_err(EvaluationError::from)
+            .and_then(|()| self.schema.check(document, fuel));
         match checked {
             Ok(violations) => Ok(Ok(violations)),
-            Err(stop @ (Stop::TooDeep | Stop::Interrupted(Interruption::DocumentTooDear))) => {
-                Ok(Err(tenantry_documents::Error::from(stop).into()))
-            }
-            Err(Stop::Interrupted(Interruption::TimeOver)) => {
+            Err(
+                stop @ (EvaluationError::TooDeep
+                | EvaluationError::Interrupted(Interruption::DocumentTooDear)),
+            ) => Ok(Err(tenantry_documents::Error::from(stop).into())),
+            Err(EvaluationError::Interrupted(Interruption::TimeOver)) => {
                 let detail = "The check by the collection's schema did not end within QUERY_TIMEOUT: use fewer branches \
                               of `anyOf`, `oneOf` and `$ref` in it, and simpler patterns, or write less at once.";
                 Ok(Err(Error::new(ErrorCode::QueryTooSlow).detail(detail)))
             }
-            Err(Stop::Interrupted(stopped)) => Err(stopped),
+            Err(EvaluationError::Interrupted(stopped)) => Err(stopped),
         }
     }
 
@@ -278,7 +283,7 @@ impl ActiveSchema {
         before: Option<&RawDocument>,
         after: &RawDocument,
         bounds: &CheckBounds,
-    ) -> Result<Result<Checked>> {
+    ) -> Result<Result<SchemaCheckOutcome>> {
         let bytes = after.as_bytes().len() + before.map_or(0, |before| before.as_bytes().len());
         if self.is_short(bytes) {
             match self.evaluate(before, after, &short()) {
@@ -297,7 +302,7 @@ impl ActiveSchema {
         &self,
         documents: Vec<StoredDocument>,
         bounds: &CheckBounds,
-    ) -> Result<(Vec<StoredDocument>, Vec<Result<Checked>>)> {
+    ) -> Result<(Vec<StoredDocument>, Vec<Result<SchemaCheckOutcome>>)> {
         let bytes = documents.iter().map(|document| document.body.as_bytes().len()).sum();
         if self.is_short(bytes) {
             let fuel = short();

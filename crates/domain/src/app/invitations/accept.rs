@@ -264,7 +264,12 @@ impl Invitations {
                     return Err(ErrorCode::AlreadyMember.into());
                 }
                 if account.memberships.len() >= MEMBERSHIPS_MAX {
-                    return Err(ErrorCode::TooManyOrganizations.into());
+                    return Err(Error::limit_reached(
+                        ErrorCode::TooManyOrganizations,
+                        "The account",
+                        MEMBERSHIPS_MAX,
+                        "organizations",
+                    ));
                 }
             }
             let new = NewMember {
@@ -308,7 +313,12 @@ fn prepare(next: &mut Organization, new: NewMember) -> Result<OperationArguments
         return Err(ErrorCode::OrganizationNotActive.into());
     }
     if next.members >= MEMBERS_MAX {
-        return Err(ErrorCode::TooManyMembers.into());
+        return Err(Error::limit_reached(
+            ErrorCode::TooManyMembers,
+            "The organization",
+            MEMBERS_MAX as usize,
+            "members",
+        ));
     }
     if new.role == Role::Owner {
         // Only whether there is room: it is an owner once the account has the role.

@@ -5,7 +5,7 @@ use super::accept::{AcceptOutcome, Invitee, is_invited};
 use crate::account::Account;
 use crate::app::address_proof::ProvenBy;
 use crate::app::auth::ForeignCaller;
-use crate::app::identities::Linked;
+use crate::app::identities::LinkedIdentity;
 use crate::app::passwords::unknown_password;
 use crate::error::{ErrorCode, Result};
 use crate::identity::{Identity, IdentityOrigin};
@@ -36,7 +36,7 @@ impl Invitations {
         }
         let invitee = self.foreign_invitee(foreign, &invitation).await?;
         let (id, origin) = (invitee.id(), IdentityOrigin::Invitation);
-        let Linked { identity, is_new } =
+        let LinkedIdentity { identity, is_new } =
             self.identities.link(foreign, invitee.account(), origin, organization).await?;
         match self.join(token, organization, &invitee, Some(foreign.issued_at)).await {
             Ok(outcome) => self.joined(id, outcome).await,

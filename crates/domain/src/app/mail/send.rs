@@ -19,7 +19,7 @@ pub enum MailRound {
 }
 
 /// The outcome for one mail.
-enum Handled {
+enum DeliveryOutcome {
     /// There was none.
     Nothing,
     /// It is dealt with.
@@ -47,16 +47,16 @@ impl Mailer {
     async fn send_until_empty(&self, transport: &dyn MailTransport) -> Result<MailRound> {
         loop {
             match self.send_next(transport).await? {
-                Handled::Nothing => return Ok(MailRound::Done),
-                Handled::Unreachable => return Ok(MailRound::Unreachable),
-                Handled::Mail => {}
+                DeliveryOutcome::Nothing => return Ok(MailRound::Done),
+                DeliveryOutcome::Unreachable => return Ok(MailRound::Unreachable),
+                DeliveryOutcome::Mail => {}
             }
         }
     }
 
-    async fn send_next(&self, transport: &dyn MailTransport) -> Result<Handled> {
+    async fn send_next(&self, transport: &dyn MailTransport) -> Result<DeliveryOutcome> {
         let Some(queued) = self.mails.claim_mail(self.sources.now(), MAIL_LEASE).await? else {
-            return Ok(Handled::Nothing);
+            return Ok(DeliveryOutcome::Nothing);
         };
         if queued.expires_at <= self.sources.now() {
             return self.drop_mail(&queued, "expired").await;
@@ -64,7 +64,9 @@ impl Mailer {
         let Some(mail) = queued.open(&self.mac_keys) else {
             return self.drop_mail(&queued, "unreadable").await;
         };
-        let Some((queued, mail)) = self.complete(queued, mail).await? else { return Ok(Handled::Mail) };
+        let Some((queued, mail)) = self.complete(queued, mail).await? else {
+            return Ok(DeliveryOutcome::Mail);
+        };
         if !self.lookup.is_current(&mail).await? {
             return self.drop_mail(&queued, "outdated").await;
         }
@@ -75,7 +77,7 @@ impl Mailer {
                 metrics::counter!(MAILS_SENT).increment(1);
                 tracing::info!(mail = %queued.id, kind = mail.kind.as_str(), "mail sent");
                 let _ = self.mails.delete_mail(queued.id, queued.version).await?;
-                Ok(Handled::Mail)
+                Ok(DeliveryOutcome::Mail)
             }
             Err(SendError::Refused(code)) => {
                 tracing::warn!(mail = %queued.id, code, "the mail server refused a mail for good");
@@ -84,12 +86,12 @@ impl Mailer {
             Err(SendError::Later(code)) => {
                 tracing::warn!(mail = %queued.id, code, "the mail server does not take a mail now");
                 self.try_again(&queued).await?;
-                Ok(Handled::Mail)
+                Ok(DeliveryOutcome::Mail)
             }
             Err(SendError::Unreachable) => {
                 tracing::warn!(mail = %queued.id, "the mail server cannot be used: mails wait; `tenantry doctor` says why");
                 self.try_again(&queued).await?;
-                Ok(Handled::Unreachable)
+                Ok(DeliveryOutcome::Unreachable)
             }
         }
     }
@@ -123,12 +125,12 @@ impl Mailer {
         Ok(())
     }
 
-    async fn drop_mail(&self, queued: &QueuedMail, reason: &'static str) -> Result<Handled> {
+    async fn drop_mail(&self, queued: &QueuedMail, reason: &'static str) -> Result<DeliveryOutcome> {
         debug_assert!(MAIL_DROP_REASONS.contains(&reason), "{reason} is not in the table");
         metrics::counter!(MAILS_DROPPED, "reason" => reason).increment(1);
         tracing::info!(mail = %queued.id, reason, "a mail is not sent");
         let _ = self.mails.delete_mail(queued.id, queued.version).await?;
-        Ok(Handled::Mail)
+        Ok(DeliveryOutcome::Mail)
     }
 }
 

@@ -58,7 +58,7 @@ pub struct StoredKeys {
 }
 
 /// The keys after a change, and its event.
-pub(super) struct Change {
+pub(super) struct KeySetChange {
     pub(super) set: SigningKeySet,
     pub(super) event: AuditEvent,
 }
@@ -68,7 +68,7 @@ pub(super) struct StoredKeyReader {
     installation: Arc<dyn Installation>,
     sources: ClockAndEntropy,
     /// Held while the keys are read or changed, so that no older ones come after newer ones.
-    held: Mutex<Held>,
+    held: Mutex<LoadedKeys>,
     started: Instant,
     /// When they were read last, in milliseconds since `started`, plus one; 0 means never.
     read_at: AtomicU64,
@@ -78,7 +78,7 @@ pub(super) struct StoredKeyReader {
 
 /// The keys in use.
 #[derive(Default)]
-struct Held {
+struct LoadedKeys {
     is_set_up: bool,
     /// Whether what is stored does not open with our secret.
     is_foreign: bool,
@@ -147,7 +147,7 @@ impl StoredKeyReader {
     }
 
     /// Reads the keys; before they are set up, sets them up.
-    async fn read(&self, held: &mut Held, tokens: &TokenKeys) -> Result<()> {
+    async fn read(&self, held: &mut LoadedKeys, tokens: &TokenKeys) -> Result<()> {
         if held.is_set_up {
             self.read_again(held, tokens).await
         } else {
@@ -155,7 +155,7 @@ impl StoredKeyReader {
         }
     }
 
-    async fn read_again(&self, held: &mut Held, tokens: &TokenKeys) -> Result<()> {
+    async fn read_again(&self, held: &mut LoadedKeys, tokens: &TokenKeys) -> Result<()> {
         let began = Instant::now();
         let value = self.installation.get_value(SIGNING_KEYS).await?;
         if value != held.value {
@@ -178,7 +178,7 @@ impl StoredKeyReader {
 
     fn adopt(
         &self,
-        held: &mut Held,
+        held: &mut LoadedKeys,
         tokens: &TokenKeys,
         value: Option<Vec<u8>>,
         set: SigningKeySet,
@@ -187,7 +187,7 @@ impl StoredKeyReader {
         if !held.is_set_up || held.set != set {
             tokens.publish(&set.published()?)?;
         }
-        *held = Held { is_set_up: true, is_foreign: false, value, set };
+        *held = LoadedKeys { is_set_up: true, is_foreign: false, value, set };
         Ok(())
     }
 
@@ -204,7 +204,7 @@ impl StoredKeyReader {
     }
 
     /// Stores what is due, until nothing is.
-    async fn bring_up_to_date(&self, held: &mut Held, tokens: &TokenKeys) -> Result<()> {
+    async fn bring_up_to_date(&self, held: &mut LoadedKeys, tokens: &TokenKeys) -> Result<()> {
         loop {
             let began = Instant::now();
             let state = read_state(&*self.installation).await?;
@@ -277,7 +277,7 @@ impl StoredKeyReader {
     /// Stores `set` in place of `value`; `false` if another value is there.
     async fn replace(
         &self,
-        held: &mut Held,
+        held: &mut LoadedKeys,
         tokens: &TokenKeys,
         value: Option<Vec<u8>>,
         set: SigningKeySet,
@@ -302,7 +302,7 @@ impl StoredKeyReader {
     pub(super) async fn change(
         &self,
         tokens: &TokenKeys,
-        change: impl Fn(&SigningKeySet, bool) -> Result<Change>,
+        change: impl Fn(&SigningKeySet, bool) -> Result<KeySetChange>,
     ) -> Result<SigningKeySet> {
         let mut held = self.held.lock().await;
         loop {
@@ -311,7 +311,7 @@ impl StoredKeyReader {
                 return Err(Error::unavailable("the signing keys are sealed under another secret"));
             }
             let (value, set) = (held.value.clone(), held.set.clone());
-            let Change { set: changed, event } = match &value {
+            let KeySetChange { set: changed, event } = match &value {
                 Some(_) => change(&set, true)?,
                 // From now on they are stored.
                 None => {

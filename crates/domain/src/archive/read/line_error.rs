@@ -21,7 +21,7 @@ pub(super) fn explain<T: DeserializeOwned>(line: &[u8], error: &serde_json::Erro
 }
 
 fn of_line(error: &serde_json::Error) -> String {
-    format!("Is not a line of an archive ({}).", without_position(error))
+    format!("The text is not a line of an archive ({}).", without_position(error))
 }
 
 /// The sentence of `serde_json` without its line numbers, which would only confuse.

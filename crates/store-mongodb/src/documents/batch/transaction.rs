@@ -5,7 +5,7 @@ use super::placeholders::PlaceholderPaths;
 use crate::collections::handle::CollectionHandle;
 use crate::documents::write::{number, write_errors};
 use crate::engine_error::{COLLECTION_UUID_MISMATCH, EngineError};
-use crate::quota::claim::Change;
+use crate::quota::claim::PendingClaim;
 use mongodb::ClientSession;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document};
@@ -62,7 +62,7 @@ impl From<TransactionFailure> for Error {
 pub(super) async fn run(
     collections: &mut BatchCollections<'_>,
     steps: &[BatchStep],
-    claim: &Change,
+    claim: &PendingClaim,
 ) -> Result<(), TransactionFailure> {
     let groups = groups(steps.iter().filter(|step| !collections.is_void(step)));
     let mark = ObjectId::new();

@@ -2,9 +2,8 @@
 //!
 //! Its name is visible to users and follows a rename. Its UUID never changes, and every effect carries it, so that a
 //! late effect gets an error instead of reaching another organization's data. A new container is created under a name
-//! with the organization's id and the operation's fence, and is renamed when it is complete. Nothing is ever
-//! overwritten by a rename or dropped by name alone.
-//! ever renamed onto or dropped by name alone.
+//! with the organization's id and the operation's fence, and is renamed when it is complete. A
+//! rename never overwrites a collection, and nothing is dropped by its name alone.
 
 use super::extra_collections::ExtraCollections;
 use super::named_collections::NamedCollections;

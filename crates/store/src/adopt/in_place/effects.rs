@@ -1,8 +1,8 @@
 //! The effects of an adoption in place, each of which may be repeated.
 
 use super::names::{ASIDE_ACCOUNTS, ASIDE_REGISTRY, BETWEEN};
-use crate::adopt::plan::{Plan, Planned};
-use crate::adopt::report::{AdoptError, AdoptProgress, Tell};
+use crate::adopt::plan::{Plan, PlannedOrganization};
+use crate::adopt::report::{AdoptError, AdoptProgress, ProgressSink};
 use crate::error::OpenError;
 use crate::transfer::Side;
 use crate::transfer::side::OpenSide;
@@ -56,7 +56,11 @@ impl Effects<'_> {
         Ok(())
     }
 
-    pub(super) async fn add_metadata(&self, plan: &[Planned], tell: Tell<'_>) -> Result<(), AdoptError> {
+    pub(super) async fn add_metadata(
+        &self,
+        plan: &[PlannedOrganization],
+        tell: ProgressSink<'_>,
+    ) -> Result<(), AdoptError> {
         let created: BTreeMap<OrganizationId, _> =
             plan.iter().map(|planned| (planned.record.id, planned.record.created_at)).collect();
         let containers: Vec<_> =

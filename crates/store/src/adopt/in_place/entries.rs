@@ -2,7 +2,7 @@
 
 use super::names::{ASIDE_ACCOUNTS, ASIDE_REGISTRY, BETWEEN, UNFINISHED};
 use crate::adopt::layout::{Isolation, Layout};
-use crate::adopt::plan::{Plan, Planned};
+use crate::adopt::plan::{Plan, PlannedOrganization};
 use crate::adopt::report::{AdoptError, Conflict, ConflictKind};
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_domain::Error;
@@ -63,7 +63,7 @@ fn find_twice(entries: &[JournalEntry]) -> Vec<Conflict> {
 }
 
 /// The names of the containers that have to be created.
-pub(super) fn fresh(organizations: &[Planned]) -> Vec<String> {
+pub(super) fn fresh(organizations: &[PlannedOrganization]) -> Vec<String> {
     let without =
         organizations.iter().filter(|planned| !planned.stored.iter().any(|stored| stored.is_container));
     without.map(|planned| planned.record.naming.namespace.clone()).collect()
@@ -72,7 +72,7 @@ pub(super) fn fresh(organizations: &[Planned]) -> Vec<String> {
 /// The collections that get other names.
 pub(super) fn entries(
     layout: &Layout,
-    organizations: &[Planned],
+    organizations: &[PlannedOrganization],
     collections: &[SourceCollection],
 ) -> Result<Vec<JournalEntry>, AdoptError> {
     let ids: BTreeMap<&str, Option<ContainerId>> =
@@ -86,7 +86,7 @@ pub(super) fn entries(
         entry(&layout.registry, ASIDE_REGISTRY.to_owned())?,
         entry(&layout.accounts, ASIDE_ACCOUNTS.to_owned())?,
     ];
-    for Planned { record, stored, .. } in organizations {
+    for PlannedOrganization { record, stored, .. } in organizations {
         let namespace = &record.naming.namespace;
         for stored in stored {
             let to = if stored.is_container {

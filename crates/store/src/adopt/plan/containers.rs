@@ -1,7 +1,7 @@
 //! Where the data of each organization is in the source.
 
 use super::organizations::Candidate;
-use super::planner::{Planner, Stored};
+use super::planner::{OrganizationCollection, Planner};
 use crate::adopt::layout::Isolation;
 use crate::adopt::report::{Conflict, ConflictKind};
 use crate::adopt::values::text;
@@ -15,7 +15,7 @@ const PREFIXES: [&str; 2] = ["org_", "tenant_"];
 
 impl Planner<'_> {
     /// The collections of each organization, in the order of the candidates.
-    pub(super) fn containers(&mut self, candidates: &[Candidate]) -> Vec<Vec<Stored>> {
+    pub(super) fn containers(&mut self, candidates: &[Candidate]) -> Vec<Vec<OrganizationCollection>> {
         let names: Vec<Option<String>> = candidates
             .iter()
             .map(|each| self.container_of(each.container.as_deref(), each.source_name.as_deref()))
@@ -64,7 +64,7 @@ impl Planner<'_> {
             && (name == self.layout.registry || name == self.layout.accounts)
     }
 
-    /// The name of its collection or database: as its record says, or as the classic services make it of its name.
+    /// The name of its collection or database: as its record says, or as programs of that layout make it of its name.
     fn container_of(&self, container: Option<&str>, source_name: Option<&str>) -> Option<String> {
         if let Some(container) = container {
             return Some(container.to_owned());
@@ -143,7 +143,7 @@ impl Planner<'_> {
         containers.collect()
     }
 
-    fn stored(&mut self, container: &str, owners: &Owners<'_>) -> Vec<Stored> {
+    fn stored(&mut self, container: &str, owners: &Owners<'_>) -> Vec<OrganizationCollection> {
         let leave = &self.options.rules.leave;
         let mut stored = Vec::new();
         match self.layout.isolation {
@@ -185,7 +185,7 @@ impl Planner<'_> {
     }
 
     /// A collection beside the container may have the name that the container itself has within the organization.
-    fn refuse_second_default(&mut self, container: &str, stored: &mut Vec<Stored>) {
+    fn refuse_second_default(&mut self, container: &str, stored: &mut Vec<OrganizationCollection>) {
         if stored.iter().filter(|each| each.is_container).count() > 1 {
             let second = format!("{container}.{}", CollectionName::DEFAULT);
             stored.retain(|each| each.name != second);
@@ -233,7 +233,7 @@ fn take(
     collection: &SourceCollection,
     name: &str,
     conflicts: &mut Vec<Conflict>,
-) -> Option<Stored> {
+) -> Option<OrganizationCollection> {
     if is_left {
         return None;
     }
@@ -244,7 +244,7 @@ fn take(
         Err(rule) => Err(format!("Its name: {rule}")),
     };
     match target {
-        Ok(target) => Some(Stored {
+        Ok(target) => Some(OrganizationCollection {
             database: database.to_owned(),
             is_container: target.is_default(),
             name: collection.name.clone(),

@@ -26,7 +26,7 @@ struct Referents {
 }
 
 /// What the name of an organization leads to.
-enum Resolved {
+enum MembershipResolution {
     Organization(Option<[u8; 12]>),
     /// Several have that name, and none of them names the account.
     Ambiguous,
@@ -50,19 +50,19 @@ impl Referents {
 
     /// A name that several organizations have does not say which one is meant: a deleted one and a live one, for
     /// example. Those that name the account itself have it anyhow.
-    fn resolve(&self, person: &Person) -> Resolved {
+    fn resolve(&self, person: &Person) -> MembershipResolution {
         let name = match &person.organization {
-            Some(Reference::Id(id)) => return Resolved::Organization(Some(*id)),
+            Some(Reference::Id(id)) => return MembershipResolution::Organization(Some(*id)),
             Some(Reference::Name(name)) => name,
-            None => return Resolved::Organization(None),
+            None => return MembershipResolution::Organization(None),
         };
         match self.by_name.get(name).map_or(&[][..], Vec::as_slice) {
-            [] => Resolved::Organization(None),
-            [only] => Resolved::Organization(only.id),
+            [] => MembershipResolution::Organization(None),
+            [only] => MembershipResolution::Organization(only.id),
             several if several.iter().any(|each| each.admin == Some(person.id)) => {
-                Resolved::Organization(None)
+                MembershipResolution::Organization(None)
             }
-            _ => Resolved::Ambiguous,
+            _ => MembershipResolution::Ambiguous,
         }
     }
 }
@@ -83,13 +83,13 @@ impl Planner<'_> {
         let mut ambiguous: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (index, person) in people.iter().enumerate() {
             match (referents.resolve(person), &person.organization) {
-                (Resolved::Organization(Some(id)), _) => {
+                (MembershipResolution::Organization(Some(id)), _) => {
                     let members = members.entry(id).or_default();
                     if !members.contains(&index) {
                         members.push(index);
                     }
                 }
-                (Resolved::Ambiguous, Some(Reference::Name(name))) => {
+                (MembershipResolution::Ambiguous, Some(Reference::Name(name))) => {
                     ambiguous.entry(name.clone()).or_default().push(person.label.clone());
                 }
                 _ => {}

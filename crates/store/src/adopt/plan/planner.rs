@@ -12,7 +12,7 @@ use tenantry_domain::organization::ContainerId;
 
 /// A collection of an organization in the source.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::adopt) struct Stored {
+pub(in crate::adopt) struct OrganizationCollection {
     pub(in crate::adopt) database: String,
     pub(in crate::adopt) name: String,
     pub(in crate::adopt) id: Option<ContainerId>,
@@ -26,7 +26,7 @@ pub(in crate::adopt) struct Stored {
     pub(in crate::adopt) marker: Option<Document>,
 }
 
-impl Stored {
+impl OrganizationCollection {
     /// The collection as reports show it.
     pub(in crate::adopt) fn path(&self) -> String {
         format!("{}.{}", self.database, self.name)

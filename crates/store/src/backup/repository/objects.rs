@@ -4,7 +4,7 @@ use crate::backup::content::HashingWriter;
 use crate::backup::encryption::Recipients;
 use crate::backup::error::BackupError;
 use crate::backup::files::{make_directory, private_file, sync_directory};
-use crate::backup::sink::{Kept, PutError, copy};
+use crate::backup::sink::{PutError, StoredObject, copy};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -40,7 +40,7 @@ impl Objects {
         unfinished: &Path,
         recipients: Option<&Recipients>,
         content: &mut dyn Read,
-    ) -> Result<(Kept, u64), PutError> {
+    ) -> Result<(StoredObject, u64), PutError> {
         let file = unfinished.join("object.tmp");
         let failed = BackupError::not_writable(&file);
         let write = |error| PutError::Write(failed(error));
@@ -67,7 +67,7 @@ impl Objects {
         // Also over one that is there: that may have been damaged since, and this is what was read just now.
         fs::rename(&file, &place).map_err(write)?;
         self.changed.insert(shard);
-        Ok((Kept { object, kept }, added))
+        Ok((StoredObject { object, kept }, added))
     }
 
     /// Makes all names durable.

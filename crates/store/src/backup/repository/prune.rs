@@ -35,7 +35,7 @@ fn began(id: &str) -> Option<Timestamp> {
 
 /// What was removed.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Pruned {
+pub struct PruneReport {
     /// Backups.
     pub backups: usize,
     /// Objects.
@@ -52,7 +52,7 @@ impl Repository {
     ///
     /// # Errors
     /// The directory cannot be read or written.
-    pub fn prune(&self, retention: &Retention) -> Result<Pruned, BackupError> {
+    pub fn prune(&self, retention: &Retention) -> Result<PruneReport, BackupError> {
         let (ids, damaged) = self.sort_out()?;
         let newer = (0..ids.len()).rev();
         let (kept, old): (Vec<_>, Vec<_>) =
@@ -67,7 +67,7 @@ impl Repository {
         }
         // A manifest that comes back after a power failure must find its objects.
         sync_directory(&self.directory.join(super::BACKUPS))?;
-        let mut pruned = Pruned { backups: old.len(), damaged, ..Pruned::default() };
+        let mut pruned = PruneReport { backups: old.len(), damaged, ..PruneReport::default() };
         if !pruned.damaged.is_empty() {
             return Ok(pruned);
         }

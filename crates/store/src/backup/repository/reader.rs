@@ -5,7 +5,7 @@ use crate::backup::content::HashingReader;
 use crate::backup::encryption::Identities;
 use crate::backup::error::BackupError;
 use crate::backup::format::{BackupFile, BackupManifest, Damage};
-use crate::backup::restore::{BackupReader, Visit, Wanted};
+use crate::backup::restore::{BackupReader, PathFilter, Visit};
 use std::io::Read;
 
 /// A backup of a directory, with what opens it.
@@ -38,7 +38,7 @@ impl BackupReader for RepositoryReader {
         Some(self.manifest.summary.organizations)
     }
 
-    fn each(&mut self, wanted: Wanted<'_>, visit: Visit<'_>) -> Result<BackupManifest, BackupError> {
+    fn each(&mut self, wanted: PathFilter<'_>, visit: Visit<'_>) -> Result<BackupManifest, BackupError> {
         let mut manifest = self.manifest.clone();
         for file in manifest.files.iter_mut().filter(|file| wanted(&file.path)) {
             match self.read(file, &mut *visit) {

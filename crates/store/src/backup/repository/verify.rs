@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// What was found.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Verified {
+pub struct VerifyReport {
     /// Backups that were looked at.
     pub backups: usize,
     /// Objects that they have.
@@ -37,12 +37,12 @@ impl Repository {
         &self,
         id: Option<&str>,
         tell: &mut dyn FnMut(BackupProgress),
-    ) -> Result<Verified, BackupError> {
+    ) -> Result<VerifyReport, BackupError> {
         let ids = match id {
             Some(id) => vec![id.to_owned()],
             None => self.ids()?,
         };
-        let mut verified = Verified::default();
+        let mut verified = VerifyReport::default();
         // What each object was found to be.
         let mut seen: HashMap<String, Option<String>> = HashMap::new();
         for id in &ids {
@@ -78,7 +78,7 @@ impl Repository {
     ///
     /// # Errors
     /// The directory cannot be written.
-    pub fn set_aside(&self, verified: &Verified) -> Result<usize, BackupError> {
+    pub fn set_aside(&self, verified: &VerifyReport) -> Result<usize, BackupError> {
         let place = self.directory.join(DAMAGED);
         make_directory(&place)?;
         let objects = self.objects();

@@ -1,6 +1,6 @@
 //! One organization out of a backup: the records, and its container alone.
 
-use super::{BackupReader, Restored, check_file, write};
+use super::{BackupReader, RestoredOrganization, check_file, write};
 use crate::backup::error::BackupError;
 use crate::backup::format::{BackupSummary, CONTROL};
 use crate::backup::progress::BackupProgress;
@@ -18,7 +18,7 @@ pub fn unpack_organization(
     organization: OrganizationId,
     scratch: &Path,
     tell: &mut dyn FnMut(BackupProgress),
-) -> Result<(BackupSummary, Restored), BackupError> {
+) -> Result<(BackupSummary, RestoredOrganization), BackupError> {
     let container = container_name(organization);
     let mut bytes = 0;
     let manifest = reader.each(&|path| path == CONTROL || path == container, &mut |path, content| {
@@ -38,7 +38,9 @@ pub fn unpack_organization(
             return Err(BackupError::damaged(format!("the container of {organization} is missing")));
         }
         // It has written nothing yet.
-        (Some(_), None) => Restored { organization, moment: manifest.summary.records, until: None, bytes: 0 },
+        (Some(_), None) => {
+            RestoredOrganization { organization, moment: manifest.summary.records, until: None, bytes: 0 }
+        }
         (None, _) => return Err(BackupError::NoSuchOrganization { organization: organization.to_string() }),
     };
     Ok((manifest.summary, restored))

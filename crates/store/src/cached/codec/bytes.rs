@@ -6,9 +6,9 @@ use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
 
 /// Bytes being written.
-pub(in crate::cached) struct Writer(Vec<u8>);
+pub(in crate::cached) struct ByteWriter(Vec<u8>);
 
-impl Writer {
+impl ByteWriter {
     /// Begins with `first`.
     pub(in crate::cached) fn new(first: u8) -> Self {
         // Room for most records: growing would cost more than writing them.
@@ -57,9 +57,9 @@ impl Writer {
 }
 
 /// Bytes being read; each method returns `None` if they are not what it expects.
-pub(in crate::cached) struct Reader<'a>(&'a [u8]);
+pub(in crate::cached) struct ByteReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> ByteReader<'a> {
     pub(in crate::cached) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }

@@ -2,7 +2,7 @@
 //! written, no record decodes to itself, which the test below notices.
 
 use super::Encode;
-use super::bytes::{Reader, Writer};
+use super::bytes::{ByteReader, ByteWriter};
 use tenantry_domain::account::{Account, Membership, PasswordHash, Role};
 use tenantry_domain::api_key::{ApiKey, ApiKeyHash, ApiKeyMaker, ApiKeyOwner, ReplacedSecret};
 use tenantry_domain::audit::AuditChain;
@@ -26,14 +26,14 @@ fn index_of<T: PartialEq>(all: &[T], one: &T) -> u64 {
     all.iter().position(|other| other == one).unwrap_or(all.len()) as u64
 }
 
-fn at<T: Copy>(all: &[T], from: &mut Reader<'_>) -> Option<T> {
+fn at<T: Copy>(all: &[T], from: &mut ByteReader<'_>) -> Option<T> {
     all.get(from.small::<usize>()?).copied()
 }
 
 /// Only for a record without an operation, whose reserved keys follow from its naming: its state between
 /// changes.
 impl Encode for Organization {
-    fn pack(&self, to: &mut Writer) {
+    fn pack(&self, to: &mut ByteWriter) {
         to.bytes(self.id.as_bytes());
         to.text(self.naming.name.as_str());
         to.text(self.naming.identifier.as_str());
@@ -71,16 +71,16 @@ impl Encode for Organization {
         to.flag(self.legal_hold);
         let Quota { documents, bytes, collections, index_bytes } = self.quota;
         for most in [documents, bytes, collections, index_bytes] {
-            to.option(most.map(QuotaLimit::get), Writer::number);
+            to.option(most.map(QuotaLimit::get), ByteWriter::number);
         }
         to.moment(self.created_at);
         to.moment(self.modified_at);
-        to.option(self.deleted_at, Writer::moment);
-        to.option(self.purge_at, Writer::moment);
+        to.option(self.deleted_at, ByteWriter::moment);
+        to.option(self.purge_at, ByteWriter::moment);
         to.number(self.version);
     }
 
-    fn unpack(from: &mut Reader<'_>) -> Option<Self> {
+    fn unpack(from: &mut ByteReader<'_>) -> Option<Self> {
         let id = OrganizationId::from_bytes(from.bytes()?);
         let naming =
             Naming { name: from.parsed()?, identifier: from.parsed()?, namespace: from.text()?.to_owned() };
@@ -118,32 +118,32 @@ impl Encode for Organization {
             },
             created_at: from.moment()?,
             modified_at: from.moment()?,
-            deleted_at: from.option(Reader::moment)?,
-            purge_at: from.option(Reader::moment)?,
+            deleted_at: from.option(ByteReader::moment)?,
+            purge_at: from.option(ByteReader::moment)?,
             version: from.number()?,
             operation: None,
         })
     }
 }
 
-fn limit(from: &mut Reader<'_>) -> Option<QuotaLimit> {
+fn limit(from: &mut ByteReader<'_>) -> Option<QuotaLimit> {
     from.number().map(QuotaLimit::from_stored)
 }
 
-fn owners(from: &mut Reader<'_>) -> Option<Vec<AccountId>> {
+fn owners(from: &mut ByteReader<'_>) -> Option<Vec<AccountId>> {
     (0..from.number()?).map(|_| from.bytes().map(AccountId::from_bytes)).collect()
 }
 
-fn own_roles(from: &mut Reader<'_>) -> Option<OwnRoles> {
+fn own_roles(from: &mut ByteReader<'_>) -> Option<OwnRoles> {
     (0..from.number()?).map(|_| OwnRole::unpack(from)).collect()
 }
 
-fn trails(from: &mut Reader<'_>) -> Option<Vec<CarriedTrail>> {
+fn trails(from: &mut ByteReader<'_>) -> Option<Vec<CarriedTrail>> {
     (0..from.number()?).map(|_| CarriedTrail::unpack(from)).collect()
 }
 
 impl Encode for CarriedTrail {
-    fn pack(&self, to: &mut Writer) {
+    fn pack(&self, to: &mut ByteWriter) {
         to.text(&self.kept_as.to_string());
         to.text(&self.chain.to_string());
         to.number(self.entries);
@@ -151,7 +151,7 @@ impl Encode for CarriedTrail {
         to.bytes(&self.hash);
     }
 
-    fn unpack(from: &mut Reader<'_>) -> Option<Self> {
+    fn unpack(from: &mut ByteReader<'_>) -> Option<Self> {
         Some(Self {
             kept_as: AuditChain::parse(from.text()?)?,
             chain: AuditChain::parse(from.text()?)?,
@@ -164,7 +164,7 @@ impl Encode for CarriedTrail {
 
 /// With the key that follows from its address, or none, or another one, as older accounts may have.
 impl Encode for Account {
-    fn pack(&self, to: &mut Writer) {
+    fn pack(&self, to: &mut ByteWriter) {
         to.bytes(self.id.as_bytes());
         to.text(self.email.as_str());
         let key_of_today = self.email.key();
@@ -183,17 +183,17 @@ impl Encode for Account {
         to.number(self.memberships.len() as u64);
         self.memberships.iter().for_each(|membership| membership.pack(to));
         to.option(self.last_operation.as_ref(), |to, operation| to.bytes(operation.as_bytes()));
-        to.option(self.email_verified_at, Writer::moment);
+        to.option(self.email_verified_at, ByteWriter::moment);
         to.moment(self.created_at);
         to.moment(self.modified_at);
         to.number(self.version);
     }
 
-    fn unpack(from: &mut Reader<'_>) -> Option<Self> {
+    fn unpack(from: &mut ByteReader<'_>) -> Option<Self> {
         let id = AccountId::from_bytes(from.bytes()?);
         let email = from.parsed::<EmailAddress>()?;
         let has_key_of_today = from.flag()?;
-        let key_of_before = from.option(Reader::parsed::<EmailKey>)?;
+        let key_of_before = from.option(ByteReader::parsed::<EmailKey>)?;
         let password_hash = PasswordHash(from.text()?.to_owned());
         let epoch = from.number()?;
         let identity_epoch = if epoch & 1 == 1 { from.small()? } else { 0 };
@@ -210,7 +210,7 @@ impl Encode for Account {
             last_operation: from.option(|from| from.bytes().map(OperationId::from_bytes))?,
             // One that is being removed is rare, and kept as JSON.
             removing_since: None,
-            email_verified_at: from.option(Reader::moment)?,
+            email_verified_at: from.option(ByteReader::moment)?,
             // So is one with links that nobody has used.
             links: Vec::new(),
             created_at: from.moment()?,
@@ -221,7 +221,7 @@ impl Encode for Account {
 }
 
 impl Encode for Membership {
-    fn pack(&self, to: &mut Writer) {
+    fn pack(&self, to: &mut ByteWriter) {
         to.bytes(self.organization_id.as_bytes());
         match self.role {
             Role::Own(name) => {
@@ -232,12 +232,12 @@ impl Encode for Membership {
         }
         to.number(self.epoch.into());
         to.moment(self.since);
-        to.option(self.tokens_since, Writer::moment);
+        to.option(self.tokens_since, ByteWriter::moment);
         to.number(self.changed_at_version);
         to.option(self.last_operation.as_ref(), |to, operation| to.bytes(operation.as_bytes()));
     }
 
-    fn unpack(from: &mut Reader<'_>) -> Option<Self> {
+    fn unpack(from: &mut ByteReader<'_>) -> Option<Self> {
         Some(Self {
             organization_id: OrganizationId::from_bytes(from.bytes()?),
             role: match from.small::<usize>()? {
@@ -246,7 +246,7 @@ impl Encode for Membership {
             },
             epoch: from.small()?,
             since: from.moment()?,
-            tokens_since: from.option(Reader::moment)?,
+            tokens_since: from.option(ByteReader::moment)?,
             changed_at_version: from.number()?,
             last_operation: from.option(|from| from.bytes().map(OperationId::from_bytes))?,
         })
@@ -254,7 +254,7 @@ impl Encode for Membership {
 }
 
 impl Encode for OwnRole {
-    fn pack(&self, to: &mut Writer) {
+    fn pack(&self, to: &mut ByteWriter) {
         to.text(self.name.as_str());
         to.text(self.description.as_str());
         pack_permissions(self.permissions, to);
@@ -264,7 +264,7 @@ impl Encode for OwnRole {
         to.number(self.version);
     }
 
-    fn unpack(from: &mut Reader<'_>) -> Option<Self> {
+    fn unpack(from: &mut ByteReader<'_>) -> Option<Self> {
         Some(Self {
             name: from.parsed()?,
             description: RoleDescription::parse(from.text()?).ok()?,
@@ -278,7 +278,7 @@ impl Encode for OwnRole {
 }
 
 impl Encode for Session {
-    fn pack(&self, to: &mut Writer) {
+    fn pack(&self, to: &mut ByteWriter) {
         to.bytes(self.id.as_bytes());
         to.bytes(self.account_id.as_bytes());
         to.bytes(self.organization_id.as_bytes());
@@ -298,7 +298,7 @@ impl Encode for Session {
         to.number(self.version);
     }
 
-    fn unpack(from: &mut Reader<'_>) -> Option<Self> {
+    fn unpack(from: &mut ByteReader<'_>) -> Option<Self> {
         Some(Self {
             id: SessionId::from_bytes(from.bytes()?),
             account_id: AccountId::from_bytes(from.bytes()?),
@@ -320,7 +320,7 @@ impl Encode for Session {
 }
 
 impl Encode for ApiKey {
-    fn pack(&self, to: &mut Writer) {
+    fn pack(&self, to: &mut ByteWriter) {
         to.bytes(self.id.as_bytes());
         let owner = match &self.owner {
             ApiKeyOwner::Installation => None,
@@ -344,12 +344,12 @@ impl Encode for ApiKey {
             to.number(maker.membership_epoch.into());
         });
         to.moment(self.created_at);
-        to.option(self.expires_at, Writer::moment);
-        to.option(self.last_used_at, Writer::moment);
+        to.option(self.expires_at, ByteWriter::moment);
+        to.option(self.last_used_at, ByteWriter::moment);
         to.number(self.version);
     }
 
-    fn unpack(from: &mut Reader<'_>) -> Option<Self> {
+    fn unpack(from: &mut ByteReader<'_>) -> Option<Self> {
         Some(Self {
             id: ApiKeyId::from_bytes(from.bytes()?),
             owner: match from.option(organization_id)? {
@@ -373,15 +373,15 @@ impl Encode for ApiKey {
                 Some(ApiKeyMaker { account_id, membership_epoch: from.small()? })
             })?,
             created_at: from.moment()?,
-            expires_at: from.option(Reader::moment)?,
-            last_used_at: from.option(Reader::moment)?,
+            expires_at: from.option(ByteReader::moment)?,
+            last_used_at: from.option(ByteReader::moment)?,
             version: from.number()?,
         })
     }
 }
 
 impl Encode for Identity {
-    fn pack(&self, to: &mut Writer) {
+    fn pack(&self, to: &mut ByteWriter) {
         to.bytes(self.id.as_bytes());
         to.text(&self.issuer);
         to.text(&self.subject);
@@ -391,7 +391,7 @@ impl Encode for Identity {
         to.moment(self.created_at);
     }
 
-    fn unpack(from: &mut Reader<'_>) -> Option<Self> {
+    fn unpack(from: &mut ByteReader<'_>) -> Option<Self> {
         Some(Self {
             id: IdentityId::from_bytes(from.bytes()?),
             issuer: from.text()?.to_owned(),
@@ -404,18 +404,18 @@ impl Encode for Identity {
     }
 }
 
-fn organization_id(from: &mut Reader<'_>) -> Option<OrganizationId> {
+fn organization_id(from: &mut ByteReader<'_>) -> Option<OrganizationId> {
     from.bytes().map(OrganizationId::from_bytes)
 }
 
 /// One bit for each permission.
-fn pack_permissions(permissions: PermissionSet, to: &mut Writer) {
+fn pack_permissions(permissions: PermissionSet, to: &mut ByteWriter) {
     to.number(
         permissions.iter().fold(0, |bits, permission| bits | 1 << index_of(&Permission::ALL, &permission)),
     );
 }
 
-fn unpack_permissions(from: &mut Reader<'_>) -> Option<PermissionSet> {
+fn unpack_permissions(from: &mut ByteReader<'_>) -> Option<PermissionSet> {
     let bits = from.number()?;
     let numbered = (0..).zip(Permission::ALL);
     Some(numbered.filter(|(number, _)| bits >> number & 1 == 1).map(|(_, permission)| permission).collect())

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use std::fmt::Write;
-use tenantry_store::{AdoptProgress, AdoptReport, Adopted};
+use tenantry_store::{AdoptProgress, AdoptReport, AdoptionTotals};
 
 /// A line of progress.
 pub fn line(step: &AdoptProgress) -> String {
@@ -82,8 +82,8 @@ fn write_report(report: &AdoptReport, out: &mut String) -> std::fmt::Result {
 }
 
 /// The result.
-pub fn adopted(adopted: &Adopted, in_place: bool) -> String {
-    let Adopted { organizations, accounts, documents } = adopted;
+pub fn adopted(adopted: &AdoptionTotals, in_place: bool) -> String {
+    let AdoptionTotals { organizations, accounts, documents } = adopted;
     let documents = documents.map_or_else(String::new, |documents| {
         format!(" Their {documents} documents are equal on both sides.")
     });

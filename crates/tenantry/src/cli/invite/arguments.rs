@@ -59,7 +59,7 @@ fn list() -> Command {
 
 fn renew() -> Command {
     Command::new("renew")
-        .about("Give an invitation a new token and a new end; the token of before is good no more")
+        .about("Give an invitation a new token and a new end; the earlier token is no longer valid")
         .after_help("Examples:\n  tenantry invite renew acme-corp 674f1c2e9b1d4a0c5e8f7a6b")
         .arg(organization_argument("Its id, identifier or name"))
         .arg(id())
@@ -68,7 +68,7 @@ fn renew() -> Command {
 
 fn revoke() -> Command {
     Command::new("revoke")
-        .about("End an invitation: its token is good no more")
+        .about("End an invitation: its token is no longer valid")
         .after_help("Examples:\n  tenantry invite revoke acme-corp 674f1c2e9b1d4a0c5e8f7a6b")
         .arg(organization_argument("Its id, identifier or name"))
         .arg(id())

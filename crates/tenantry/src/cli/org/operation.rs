@@ -28,7 +28,7 @@ struct Operation {
     kind: String,
     state: String,
     progress: Steps,
-    error: Option<Refusal>,
+    error: Option<OperationFailure>,
 }
 
 #[derive(Deserialize)]
@@ -38,7 +38,7 @@ struct Steps {
 }
 
 #[derive(Deserialize)]
-struct Refusal {
+struct OperationFailure {
     code: String,
     detail: String,
 }
@@ -65,7 +65,7 @@ pub async fn follow(client: &Client, mut answer: ClientResponse) -> Result<Compl
 
 fn finished(operation: Operation, answer: ClientResponse) -> Result<CompletedChange, ClientError> {
     match operation.error {
-        Some(Refusal { code, detail }) => {
+        Some(OperationFailure { code, detail }) => {
             Err(ClientError::Other(format!("{detail}\ncode: {code}\noperation: {}", operation.id)))
         }
         None => Ok(CompletedChange { organization_id: operation.organization_id, answer }),

@@ -29,7 +29,7 @@ use tenantry_domain::archive::{ArchiveEnd, ArchiveLines, Verifier, line_max_byte
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::name::OrganizationName;
-use tenantry_store::backup::{BackupSummary, Restored, is_in_use, unpack_organization};
+use tenantry_store::backup::{BackupSummary, RestoredOrganization, is_in_use, unpack_organization};
 use tokio::runtime::Runtime;
 
 /// Bytes of the archive that are read at once.
@@ -225,10 +225,10 @@ fn print(
     verb: &str,
     name: &str,
     summary: &BackupSummary,
-    restored: &Restored,
+    restored: &RestoredOrganization,
     end: &ArchiveEnd,
 ) -> Result<()> {
-    let Restored { organization, moment, until, .. } = restored;
+    let RestoredOrganization { organization, moment, until, .. } = restored;
     let (documents, members) = (end.documents, end.members + 1);
     if matches.get_flag("json") {
         let told = serde_json::json!({

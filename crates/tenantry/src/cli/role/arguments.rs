@@ -66,7 +66,7 @@ fn update() -> Command {
 
 fn delete() -> Command {
     Command::new("delete")
-        .about("Delete a role that no member has; invitations that offer it are good no more")
+        .about("Delete a role that no member has; invitations that offer it are no longer valid")
         .after_help("Examples:\n  tenantry role delete acme-corp billing")
         .arg(organization_argument("Its id, identifier or name"))
         .arg(name())

@@ -184,12 +184,14 @@ async fn batch_names_every_bad_field_of_every_operation() {
         { "op": "delete", "collection": "documents", "id": "~[1]", "revision": "W/5", "exists": true },
         { "op": "patch", "collection": "documents", "id": "x", "patch": [] },
         { "collection": "documents" },
+        { "x": 1, "exists": true },
     ]);
     batch(&acme.owner, &acme, operations).await.refused_fields(&[
         "/operations/0/collection",
         "/operations/0/document/$x",
         "/operations/0/document/_tenantry",
         "/operations/1/op",
+        "/operations/1/whatever",
         "/operations/2/id",
         "/operations/2/update/$where",
         "/operations/2/document",
@@ -201,6 +203,9 @@ async fn batch_names_every_bad_field_of_every_operation() {
         "/operations/6/exists",
         "/operations/7/patch",
         "/operations/8/op",
+        "/operations/9/op",
+        "/operations/9/collection",
+        "/operations/9/x",
     ]);
     for (body, pointers) in [
         (json!({}), &["/operations"][..]),

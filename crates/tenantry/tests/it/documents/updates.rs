@@ -322,7 +322,10 @@ async fn growth_by_push_keeps_the_quota_exactly() {
         (&json!(10), &json!("quota_exceeded")),
         "{answer}"
     );
-    let most = format!("The organization may have at most {} bytes of documents.", used + 75);
+    let most = format!(
+        "The organization may have at most {} bytes of documents. Delete something, or have the operator raise the quota.",
+        used + 75
+    );
     assert_eq!(answer["refused"]["detail"], most);
     acme.owner.post(&acme.about("update"), &body).await.refused("quota_exceeded");
     let now = acme.owner.get(&format!("{}/usage", acme.path())).await.ok()["bytes"].as_u64().unwrap();

@@ -1,4 +1,4 @@
-//! `tenantry adopt`: from the layouts of the four classic services, by copy to both engines and in place.
+//! `tenantry adopt`: from the four layouts that it knows, by copy to both engines and in place.
 
 #[cfg(feature = "crash-points")]
 mod alone;

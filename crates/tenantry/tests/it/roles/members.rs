@@ -139,7 +139,7 @@ async fn role_is_not_deleted_while_somebody_gets_it() {
     Snapshot::sound(app.test_env());
 }
 
-/// An invitation to a role that is deleted is good no more, also when another role gets its name.
+/// An invitation to a role that is deleted is no longer valid, also when another role gets its name.
 #[tokio::test]
 async fn invitation_ends_with_the_role_that_it_offers() {
     let app = App::start().await;

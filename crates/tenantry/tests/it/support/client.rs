@@ -103,7 +103,9 @@ impl Client {
     ) -> reqwest::Result<Answer> {
         let url = format!("{}{path}", self.base);
         let mut request = self.http.request(method.clone(), url).headers(self.headers.clone());
+        let mut sent = path.as_bytes().to_vec();
         if let Some((media_type, bytes)) = body {
+            sent.extend_from_slice(&bytes);
             request = request.header("content-type", media_type).body(bytes);
         }
         let began = Instant::now();
@@ -112,7 +114,7 @@ impl Client {
         let text = response.text().await?;
         let took = began.elapsed();
         let shown: String = path.chars().take(200).collect();
-        let answer = Answer { call: format!("{method} {shown}"), status, headers, text, took };
+        let answer = Answer { call: format!("{method} {shown}"), sent, status, headers, text, took };
         self.check(&method, path, &answer);
         Ok(answer)
     }
@@ -173,6 +175,8 @@ const ON_EVERY_ANSWER: [&str; 7] = [
 /// A response.
 pub struct Answer {
     call: String,
+    /// The path and the body of the request.
+    sent: Vec<u8>,
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub text: String,
@@ -181,6 +185,17 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The body without what it repeats of the request: a refusal quotes the names that it is about.
+    pub fn text_beyond_request(&self) -> String {
+        if !self.status.is_client_error() {
+            return self.text.clone();
+        }
+        let sent = String::from_utf8_lossy(&self.sent);
+        let is_repeated = |index: usize, piece: &str| index % 2 == 1 && sent.contains(piece);
+        let pieces = self.text.split('`').enumerate();
+        pieces.filter(|(index, piece)| !is_repeated(*index, piece)).map(|(_, piece)| piece).collect()
+    }
+
     /// The body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("{self}: the body is not JSON"))

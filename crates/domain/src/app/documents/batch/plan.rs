@@ -4,7 +4,7 @@
 use super::apply::{NextState, apply};
 use super::moment::Moment;
 use super::request::{BatchAction, BatchEffect, BatchOperation, BatchResult, DocumentKey, KeyedBatch};
-use crate::app::documents::schemas::{ActiveSchema, Checked};
+use crate::app::documents::schemas::{ActiveSchema, SchemaCheckOutcome};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::{BatchChange, BatchStep, operation_pointer};
@@ -145,7 +145,7 @@ impl Planner<'_> {
         let id = operation.id().ok_or_else(|| Error::internal("an operation without an _id"))?;
         let state = state_of(&mut self.states, &mut self.read, place, operation, id);
         let (next, effect) = apply(&operation.action, state.current.as_ref(), self.moment)
-            .map_err(|error| error.below(&pointer))?;
+            .map_err(|error| operation.name_absent(error).below(&pointer))?;
         let change = match next {
             NextState::Same => None,
             NextState::Gone => state.current.take().map(|before| BatchChange::Delete { before }),
@@ -160,7 +160,7 @@ impl Planner<'_> {
                     // Of a document that is not in the request, the pointers are those of the document.
                     let at = if operation.has_document() { "/document" } else { "" };
                     let checked = checked.map_err(|error| error.below(at).below(&pointer))?;
-                    self.warned += usize::from(checked == Checked::Warned);
+                    self.warned += usize::from(checked == SchemaCheckOutcome::Warned);
                 }
                 let after = StoredDocument { body, revision: self.moment.revision };
                 Some(match state.current.replace(after.clone()) {
@@ -222,7 +222,7 @@ fn check(
     before: Option<&RawDocument>,
     after: &RawDocument,
     moment: Moment,
-) -> Result<Checked> {
+) -> Result<SchemaCheckOutcome> {
     let is_over = || if Instant::now() < moment.ends { Ok(()) } else { Err(Interruption::TimeOver) };
     schema.evaluate(before, after, &Fuel::new(&is_over))?
 }

@@ -1,6 +1,7 @@
 //! What is asked of a batch, and what it answers.
 
 use crate::collection::CollectionName;
+use crate::error::{Error, ErrorCode, quoted};
 use crate::ids::OrganizationId;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -144,6 +145,26 @@ impl BatchOperation {
             | BatchAction::Update { id, .. }
             | BatchAction::Delete { id, .. }
             | BatchAction::Check { id, .. } => Some(id),
+        }
+    }
+
+    /// The refusal of it, with the name of the collection or the document that does not exist.
+    pub(super) fn name_absent(&self, error: Error) -> Error {
+        if error.particulars().is_some() {
+            return error;
+        }
+        let collection = quoted(self.collection.as_str());
+        match (error.code(), self.id()) {
+            (ErrorCode::CollectionNotFound, _) => error.detail(format!(
+                "The organization has no collection {collection}. Create it, or check its name."
+            )),
+            (ErrorCode::DocumentNotFound, Some(id)) => {
+                let id = quoted(&id.to_string());
+                error.detail(format!(
+                    "The collection {collection} has no document with the `_id` {id}. Check the `id`."
+                ))
+            }
+            _ => error,
         }
     }
 

@@ -24,7 +24,7 @@ use crate::store::{BoundedInsert, InsertOutcome};
 use futures_util::future::try_join_all;
 
 /// What has become of a member of the archive.
-enum Joined {
+enum MemberImport {
     /// There was no account with that address: this one was made, a member with that role.
     Member(AccountId, Role),
     /// There was one: its person is invited.
@@ -68,15 +68,15 @@ impl ImportProgress<'_> {
         let joining = batch.into_iter().map(|member| loader.join(&organization, keep, version, member));
         for joined in self.hold(try_join_all(joining)).await?? {
             match joined {
-                Joined::Member(id, role) => {
+                MemberImport::Member(id, role) => {
                     self.organization.members = self.organization.members.saturating_add(1);
                     if role == Role::Owner {
                         self.organization.add_owner(id)?;
                     }
                     self.counts.members += 1;
                 }
-                Joined::Invited => self.counts.invitations += 1,
-                Joined::LeftOut => self.counts.members_left_out += 1,
+                MemberImport::Invited => self.counts.invitations += 1,
+                MemberImport::LeftOut => self.counts.members_left_out += 1,
             }
         }
         part("part_members");
@@ -149,7 +149,7 @@ impl super::ArchiveLoader {
         keep: bool,
         version: u64,
         member: ArchivedMember,
-    ) -> Result<Joined> {
+    ) -> Result<MemberImport> {
         match self.mailboxes.require_free(&member.email, None).await {
             Err(error) if error.code() == ErrorCode::EmailTaken => {
                 return self.invite(organization, &member).await;
@@ -171,7 +171,7 @@ impl super::ArchiveLoader {
                 ..Account::new(id, member.email.clone(), hash.clone(), now)
             };
             match self.accounts.insert_account(&account).await {
-                Ok(InsertOutcome::New) => return Ok(Joined::Member(id, member.role)),
+                Ok(InsertOutcome::New) => return Ok(MemberImport::Member(id, member.role)),
                 // The person now has an account with another address.
                 Ok(InsertOutcome::Exists) => id = AccountId::new(now, entropy),
                 Err(error) if error.code() == ErrorCode::EmailTaken => {
@@ -183,10 +183,10 @@ impl super::ArchiveLoader {
     }
 
     /// Makes an invitation for an address with an account. Nobody has its token: an admin renews it, which sends one.
-    async fn invite(&self, organization: &Organization, member: &ArchivedMember) -> Result<Joined> {
+    async fn invite(&self, organization: &Organization, member: &ArchivedMember) -> Result<MemberImport> {
         let account = self.mailboxes.find_account(&member.email).await?;
         if account.is_some_and(|account| account.membership(organization.id).is_some()) {
-            return Ok(Joined::LeftOut);
+            return Ok(MemberImport::LeftOut);
         }
         let (now, entropy) = (self.sources.now(), self.sources.entropy());
         let id = InvitationId::new(now, entropy);
@@ -207,8 +207,8 @@ impl super::ArchiveLoader {
             version: 1,
         };
         match self.invitations.insert_invitation(&invitation, INVITATIONS_MAX, None).await? {
-            BoundedInsert::New => Ok(Joined::Invited),
-            BoundedInsert::Full | BoundedInsert::Exists => Ok(Joined::LeftOut),
+            BoundedInsert::New => Ok(MemberImport::Invited),
+            BoundedInsert::Full | BoundedInsert::Exists => Ok(MemberImport::LeftOut),
         }
     }
 }

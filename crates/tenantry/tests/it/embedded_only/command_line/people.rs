@@ -105,7 +105,7 @@ fn invite_commands_cover_life_from_create_to_revoke() {
     assert_eq!((rows(&listed)[1][0], rows(&listed)[1][1]), (id, "owner"));
     assert!(listed.contains("operator") && !listed.contains(token), "{listed}");
     let renewed = shell.run(&["invite", "renew", "acme", id]).done();
-    assert!(renewed.contains("The token of before is good no more"), "{renewed}");
+    assert!(renewed.contains("The earlier token is no longer valid"), "{renewed}");
     assert!(renewed.contains(&format!("tnt_invitation_{id}_")) && !renewed.contains(token), "{renewed}");
     let renewed = shell.run(&["invite", "renew", "acme", id, "--expires-in", "60", "--json"]).json();
     assert_eq!((&renewed["id"], renewed["token"].is_string()), (&json!(id), true));

@@ -1,4 +1,4 @@
-//! Databases as the four classic services lay them out.
+//! Databases in the four layouts that `tenantry adopt` knows.
 
 use crate::support::mongodb::{Database, run};
 use mongodb::bson::{Binary, Bson, DateTime, Document, doc, oid::ObjectId, spec::BinarySubtype};
