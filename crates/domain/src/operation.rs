@@ -291,6 +291,29 @@ pub struct Settings {
     pub quota: Quota,
 }
 
+/// Which settings a change gives another value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedSettings {
+    /// See [`Settings::delete_protection`].
+    pub delete_protection: bool,
+    /// See [`Settings::legal_hold`].
+    pub legal_hold: bool,
+    /// See [`Settings::quota`].
+    pub quota: bool,
+}
+
+impl ChangedSettings {
+    /// What differs between the settings of before and those of afterwards.
+    #[must_use]
+    pub fn between(before: &Settings, after: &Settings) -> Self {
+        Self {
+            delete_protection: before.delete_protection != after.delete_protection,
+            legal_hold: before.legal_hold != after.legal_hold,
+            quota: before.quota != after.quota,
+        }
+    }
+}
+
 /// The change of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberChange {
@@ -345,9 +368,16 @@ pub enum OperationArguments {
         credentials: Option<(AccountId, CredentialChange)>,
         /// The settings of the organization from then on.
         settings: Settings,
+        /// Those of them that it changes; earlier versions did not note it.
+        #[serde(default)]
+        changed: ChangedSettings,
     },
     /// See [`OperationKind::Update`].
-    Update,
+    Update {
+        /// The settings that it changes; earlier versions did not note it.
+        #[serde(default)]
+        changed: ChangedSettings,
+    },
     /// See [`OperationKind::Suspend`].
     Suspend,
     /// See [`OperationKind::Reactivate`].
@@ -402,6 +432,25 @@ impl OperationArguments {
         }
     }
 
+    /// The account that they give other credentials, and these.
+    #[must_use]
+    pub const fn credentials(&self) -> Option<&(AccountId, CredentialChange)> {
+        match self {
+            Self::Rename { credentials, .. } => credentials.as_ref(),
+            Self::SetPassword { credentials } => Some(credentials),
+            _ => None,
+        }
+    }
+
+    /// The settings that they change.
+    #[must_use]
+    pub fn changed_settings(&self) -> ChangedSettings {
+        match self {
+            Self::Rename { changed, .. } | Self::Update { changed } => *changed,
+            _ => ChangedSettings::default(),
+        }
+    }
+
     /// The member that they change.
     #[must_use]
     pub fn member(&self) -> Option<MemberChange> {
@@ -427,7 +476,7 @@ impl OperationArguments {
         match self {
             Self::Create { .. } | Self::CreateForAccount { .. } => OperationKind::Create,
             Self::Rename { .. } => OperationKind::Rename,
-            Self::Update => OperationKind::Update,
+            Self::Update { .. } => OperationKind::Update,
             Self::Suspend => OperationKind::Suspend,
             Self::Reactivate => OperationKind::Reactivate,
             Self::Delete => OperationKind::Delete,

@@ -10,6 +10,7 @@ use super::auth::{
     OrganizationRef, Principal, SignupAccess,
 };
 use super::clock_and_entropy::ClockAndEntropy;
+use super::mail::Mailer;
 use super::mailboxes::Mailboxes;
 use super::operations::{Executor, Outcome};
 use super::passwords::PasswordHasher;
@@ -23,7 +24,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OrganizationId};
 use crate::limits::MEMBERSHIPS_MAX;
 use crate::name::{Identifier, OrganizationName};
-use crate::operation::{OperationArguments, Settings};
+use crate::operation::{ChangedSettings, OperationArguments, Settings};
 use crate::organization::{Location, Naming, Organization, Placement, QuotaChange, ReservedKey, State};
 use crate::page::{Page, PageLimit};
 use crate::password::policy::NewPassword;
@@ -86,8 +87,10 @@ pub struct Compaction {
 /// Organizations.
 pub struct Organizations {
     organizations: Arc<dyn store::Organizations>,
+    accounts: Arc<dyn store::Accounts>,
     containers: Arc<dyn store::Containers>,
     mailboxes: Mailboxes,
+    mailer: Arc<Mailer>,
     auth: Arc<Auth>,
     views: Views,
     passwords: Arc<PasswordHasher>,
@@ -100,15 +103,17 @@ impl Organizations {
     pub(super) fn new(
         store: &Store,
         auth: &Arc<Auth>,
-        passwords: &Arc<PasswordHasher>,
+        (passwords, mailer): (&Arc<PasswordHasher>, &Arc<Mailer>),
         executor: &Arc<Executor>,
         policy: &Arc<Policy>,
         sources: &ClockAndEntropy,
     ) -> Self {
         Self {
             organizations: Arc::clone(&store.organizations),
+            accounts: Arc::clone(&store.accounts),
             containers: Arc::clone(&store.containers),
             mailboxes: Mailboxes::new(store),
+            mailer: Arc::clone(mailer),
             auth: Arc::clone(auth),
             views: Views::new(store),
             passwords: Arc::clone(passwords),
@@ -274,7 +279,7 @@ impl Organizations {
     ///
     /// # Errors
     /// `name_taken`, `email_taken`, `operation_in_progress`, `organization_not_active`, `version_mismatch`,
-    /// `token_revoked`.
+    /// `token_revoked`; `too_many_mails` if the address of before cannot be told.
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %managed.organization.id))]
     pub async fn change_organization(
         &self,
@@ -283,6 +288,7 @@ impl Organizations {
         change: OrganizationChange,
     ) -> Result<Outcome> {
         let to = change.name.map(|name| Naming::new(name, &self.policy.tenant_prefix));
+        self.tell_former_address(managed, change.credentials.as_ref()).await?;
         let only_hold = to.is_none()
             && change.credentials.is_none()
             && change.delete_protection.is_none()
@@ -291,22 +297,44 @@ impl Organizations {
             .begin(managed.organization.id, &managed.authority, expected, |next| {
                 let possible = next.state == State::Active || (next.state == State::Deleted && only_hold);
                 require(possible, ErrorCode::OrganizationNotActive)?;
+                let before = Settings {
+                    delete_protection: next.delete_protection,
+                    legal_hold: next.legal_hold,
+                    quota: next.quota,
+                };
                 let settings = Settings {
                     delete_protection: change.delete_protection.unwrap_or(next.delete_protection),
                     legal_hold: change.legal_hold.unwrap_or(next.legal_hold),
                     quota: change.quota.unwrap_or_default().apply(next.quota),
                 };
+                let changed = ChangedSettings::between(&before, &settings);
                 if to.is_none() && change.credentials.is_none() {
                     next.delete_protection = settings.delete_protection;
                     next.legal_hold = settings.legal_hold;
                     next.quota = settings.quota;
-                    return Ok(OperationArguments::Update);
+                    return Ok(OperationArguments::Update { changed });
                 }
                 let to = to.clone().unwrap_or_else(|| next.naming.clone());
                 reserve_also(&mut next.reserved, to.reserved());
-                Ok(OperationArguments::Rename { to, credentials: change.credentials.clone(), settings })
+                Ok(OperationArguments::Rename {
+                    to,
+                    credentials: change.credentials.clone(),
+                    settings,
+                    changed,
+                })
             })
             .await
+    }
+
+    /// Tells the address that an account is about to leave by new credentials.
+    async fn tell_former_address(
+        &self,
+        managed: &ManageAccess,
+        credentials: Option<&(AccountId, CredentialChange)>,
+    ) -> Result<()> {
+        let Some((id, CredentialChange { email: Some(email), .. })) = credentials else { return Ok(()) };
+        let account = self.accounts.get_account(*id).await?.ok_or(ErrorCode::TokenRevoked)?;
+        self.mailer.tell_former_address(&account, email, Some(managed.organization.id)).await
     }
 
     /// Hides an organization and keeps it until its retention ends, or purges it at once.
@@ -369,6 +397,9 @@ impl Organizations {
             let rule = "Its admin uses the address in another organization: leave this out.";
             return Err(Error::invalid_field("/admin_email", rule));
         }
+        // What the admin has already is no change, and the trail tells of none.
+        let owner_email = owner_email
+            .filter(|email| view.admin.as_ref().is_none_or(|admin| admin.email.as_str() != email.as_str()));
         self.executor
             .begin(access.organization.id, &access.authority, expected, |next| {
                 require(next.state == State::Deleted, ErrorCode::OrganizationNotDeleted)?;

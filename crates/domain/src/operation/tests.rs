@@ -55,9 +55,10 @@ fn arguments(kind: OperationKind) -> OperationArguments {
         OperationKind::Rename => OperationArguments::Rename {
             to: naming("New"),
             credentials: None,
+            changed: ChangedSettings::default(),
             settings: Settings { delete_protection: true, legal_hold: false, quota: Quota::default() },
         },
-        OperationKind::Update => OperationArguments::Update,
+        OperationKind::Update => OperationArguments::Update { changed: ChangedSettings::default() },
         OperationKind::Suspend => OperationArguments::Suspend,
         OperationKind::Reactivate => OperationArguments::Reactivate,
         OperationKind::Delete => OperationArguments::Delete,
