@@ -166,8 +166,8 @@ pub async fn change_member(
 /// Remove a member, or leave.
 ///
 /// Admins remove everybody but owners; owners and the operator remove anybody, another owner only after a recent sign-in, and
-/// everybody may leave. It ends the
-/// account's sessions of this organization at once. The account remains, also without any organization.
+/// everybody may leave. It ends the account's sessions of this organization at once. The account remains, also without any
+/// organization.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/members/{account}", operation_id = "removeMember",
     tag = "Members",
     params(OrganizationPath, MemberPath, IfMember),
