@@ -14,11 +14,13 @@ mod counts;
 mod plan;
 mod record;
 mod refusal;
+mod settings;
 
 pub use counts::ImportCounts;
 pub use plan::{RecordUpdate, StepResult, next_save, save_of_progress};
 pub use record::{OperationRecord, OperationState};
 pub use refusal::OperationRefusal;
+pub use settings::{ChangedSettings, Settings};
 
 pub use crate::actor::Actor;
 
@@ -27,7 +29,6 @@ use crate::audit::Origin;
 use crate::email::EmailAddress;
 use crate::ids::{AccountId, InvitationId, OperationId};
 use crate::naming::Naming;
-use crate::quota::Quota;
 use crate::role::RoleChange;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -276,41 +277,6 @@ impl OperationStep {
                 | Self::UseInvitation
                 | Self::ChangeMembership
         )
-    }
-}
-
-/// The settings of an organization.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settings {
-    /// Whether a delete is refused.
-    pub delete_protection: bool,
-    /// Whether a purge is refused.
-    pub legal_hold: bool,
-    /// The quota.
-    #[serde(default, deserialize_with = "Quota::deserialize_stored")]
-    pub quota: Quota,
-}
-
-/// Which settings a change gives another value.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChangedSettings {
-    /// See [`Settings::delete_protection`].
-    pub delete_protection: bool,
-    /// See [`Settings::legal_hold`].
-    pub legal_hold: bool,
-    /// See [`Settings::quota`].
-    pub quota: bool,
-}
-
-impl ChangedSettings {
-    /// What differs between the settings of before and those of afterwards.
-    #[must_use]
-    pub fn between(before: &Settings, after: &Settings) -> Self {
-        Self {
-            delete_protection: before.delete_protection != after.delete_protection,
-            legal_hold: before.legal_hold != after.legal_hold,
-            quota: before.quota != after.quota,
-        }
     }
 }
 
