@@ -398,25 +398,6 @@ impl OperationArguments {
         }
     }
 
-    /// The account that they give other credentials, and these.
-    #[must_use]
-    pub const fn credentials(&self) -> Option<&(AccountId, CredentialChange)> {
-        match self {
-            Self::Rename { credentials, .. } => credentials.as_ref(),
-            Self::SetPassword { credentials } => Some(credentials),
-            _ => None,
-        }
-    }
-
-    /// The settings that they change.
-    #[must_use]
-    pub fn changed_settings(&self) -> ChangedSettings {
-        match self {
-            Self::Rename { changed, .. } | Self::Update { changed } => *changed,
-            _ => ChangedSettings::default(),
-        }
-    }
-
     /// The member that they change.
     #[must_use]
     pub fn member(&self) -> Option<MemberChange> {

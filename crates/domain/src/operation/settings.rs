@@ -1,5 +1,8 @@
-//! The settings of an organization, as operations change them.
+//! The settings of an organization and the credentials of accounts, as operations change them.
 
+use super::OperationArguments;
+use crate::account::CredentialChange;
+use crate::ids::AccountId;
 use crate::quota::Quota;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +37,27 @@ impl ChangedSettings {
             delete_protection: before.delete_protection != after.delete_protection,
             legal_hold: before.legal_hold != after.legal_hold,
             quota: before.quota != after.quota,
+        }
+    }
+}
+
+impl OperationArguments {
+    /// The account that they give other credentials, and these.
+    #[must_use]
+    pub const fn credentials(&self) -> Option<&(AccountId, CredentialChange)> {
+        match self {
+            Self::Rename { credentials, .. } => credentials.as_ref(),
+            Self::SetPassword { credentials } => Some(credentials),
+            _ => None,
+        }
+    }
+
+    /// The settings that they change.
+    #[must_use]
+    pub fn changed_settings(&self) -> ChangedSettings {
+        match self {
+            Self::Rename { changed, .. } | Self::Update { changed } => *changed,
+            _ => ChangedSettings::default(),
         }
     }
 }
