@@ -202,7 +202,8 @@ pub struct UpdatedOrganizationResponse<'a> {
 ///
 /// With `new_organization_name`, or with the current name, `email` and `password` become the new credentials.
 /// With another name in `organization_name`, the organization is renamed to it, and `email` and `password`,
-/// if sent, must be the current ones. The data follows a new name.
+/// if sent, must be the current ones. The data follows a new name. A new address needs no proof; the one of before is told
+/// by mail, if mails are sent.
 #[utoipa::path(put, path = "/org/update", operation_id = "updateOwnOrganization", tag = "Classic",
     params(IfMatch),
     request_body = UpdateOrganizationRequest,
@@ -211,7 +212,7 @@ pub struct UpdatedOrganizationResponse<'a> {
     extensions(("x-rule" = json!(Access::Member.refuses(&[
         ErrorCode::InvalidCredentials, ErrorCode::ReauthenticationRequired, ErrorCode::NotYourOrganization,
         ErrorCode::RoleInsufficient, ErrorCode::OrganizationNotFound, ErrorCode::NameTaken, ErrorCode::EmailTaken,
-        ErrorCode::OrganizationNotActive, ErrorCode::TooManyAttempts, ErrorCode::SignInBusy
+        ErrorCode::OrganizationNotActive, ErrorCode::TooManyAttempts, ErrorCode::SignInBusy, ErrorCode::TooManyMails
     ]).and(&VERSIONED)))))]
 pub async fn update(
     State(http): State<Arc<Http>>,

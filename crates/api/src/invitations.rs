@@ -129,8 +129,8 @@ fn parse_lifetime(text: &str) -> Result<Duration, String> {
 
 /// Invite somebody into an organization.
 ///
-/// The link is mailed to the address; without SMTP, the answer has its token, once, and you bring it to the person. Nobody gives a role that allows more than their own. The
-/// answer does not tell whether the address has an account. It takes no `Idempotency-Key`: an address is invited once, and
+/// The link is mailed to the address; without SMTP, the answer has its token, once, and you bring it to the person. Nobody gives a role that allows more than their own, and
+/// `owner` is offered after a recent sign-in. The answer does not tell whether the address has an account. It takes no `Idempotency-Key`: an address is invited once, and
 /// a second request is 409 `invitation_exists`.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/invitations", operation_id = "createInvitation",
     tag = "Members",
@@ -140,7 +140,8 @@ fn parse_lifetime(text: &str) -> Result<Duration, String> {
         body = IssuedInvitationResponse<'static>)),
     extensions(("x-rule" = json!(Access::OperatorOrMember.needs(Permission::MembersWrite).refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::OrganizationNotFound, ErrorCode::OrganizationNotActive,
-        ErrorCode::AlreadyMember, ErrorCode::InvitationExists, ErrorCode::TooManyInvitations, ErrorCode::TooManyMails
+        ErrorCode::AlreadyMember, ErrorCode::InvitationExists, ErrorCode::TooManyInvitations, ErrorCode::TooManyMails,
+        ErrorCode::ReauthenticationRequired
     ])))))]
 pub async fn create_invitation(
     State(http): State<Arc<Http>>,
@@ -227,7 +228,8 @@ request_fields! {
 
 /// Renew an invitation.
 ///
-/// It gets a new token and a new end; the earlier token is no longer valid.
+/// It gets a new token and a new end; the earlier token is no longer valid. One that offers `owner` is renewed after a
+/// recent sign-in.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/invitations/{invitation}/renew",
     operation_id = "renewInvitation", tag = "Members",
     params(OrganizationPath, InvitationPath),
@@ -236,7 +238,7 @@ request_fields! {
         body = IssuedInvitationResponse<'static>)),
     extensions(("x-rule" = json!(Access::OperatorOrMember.needs(Permission::MembersWrite).refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::OrganizationNotFound, ErrorCode::OrganizationNotActive,
-        ErrorCode::InvitationNotFound, ErrorCode::TooManyMails
+        ErrorCode::InvitationNotFound, ErrorCode::TooManyMails, ErrorCode::ReauthenticationRequired
     ])))))]
 pub async fn renew_invitation(
     State(http): State<Arc<Http>>,
@@ -259,7 +261,7 @@ request_fields! {
         /// As the link carries it.
         #[schema(example = "tnt_invitation_674f1c2e9b1d4a0c5e8f7a6b_...")]
         pub token: InvitationToken = required(InvitationToken::parse),
-        /// Without an access token: the password of the account that the address has, or one for a new account. At least 8
+        /// Required without an access token: the password of the account that the address has, or one for a new account. At least 8
         /// characters (setting `PASSWORD_MIN_LENGTH`), at most 256; not one of the most common.
         #[schema(example = "SecurePassword123")]
         pub password: Option<String> = optional(|text| Ok::<_, Infallible>(text.to_owned())),

@@ -133,7 +133,7 @@ request_fields! {
 /// Change the role of a member.
 ///
 /// Admins give and take roles up to `admin`, and those of the organization's own; only owners and the operator make an owner of somebody, or something else of
-/// an owner. A role that allows less ends the member's sessions of this organization at once; those of others go on.
+/// an owner, and an owner only after a recent sign-in. A role that allows less ends the member's sessions of this organization at once; those of others go on.
 #[utoipa::path(patch, path = "/v1/organizations/{organization}/members/{account}", operation_id = "changeMember",
     tag = "Members",
     params(OrganizationPath, MemberPath, IfMember),
@@ -144,7 +144,8 @@ request_fields! {
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationResponse)),
     extensions(("x-rule" = json!(Access::OperatorOrMember.needs(Permission::MembersWrite).refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::OrganizationNotFound, ErrorCode::MemberNotFound,
-        ErrorCode::LastOwner, ErrorCode::TooManyMembers, ErrorCode::OrganizationNotActive
+        ErrorCode::LastOwner, ErrorCode::TooManyMembers, ErrorCode::OrganizationNotActive,
+        ErrorCode::ReauthenticationRequired
     ]).and(&VERSIONED)))))]
 pub async fn change_member(
     State(http): State<Arc<Http>>,
@@ -164,8 +165,9 @@ pub async fn change_member(
 
 /// Remove a member, or leave.
 ///
-/// Admins remove everybody but owners; owners and the operator remove anybody, and everybody may leave. It ends the
-/// account's sessions of this organization at once. The account remains, also without any organization.
+/// Admins remove everybody but owners; owners and the operator remove anybody, another owner only after a recent sign-in, and
+/// everybody may leave. It ends the account's sessions of this organization at once. The account remains, also without any
+/// organization.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/members/{account}", operation_id = "removeMember",
     tag = "Members",
     params(OrganizationPath, MemberPath, IfMember),
@@ -174,7 +176,7 @@ pub async fn change_member(
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationResponse)),
     extensions(("x-rule" = json!(Access::OperatorOrMember.needs(Permission::MembersWrite).refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::OrganizationNotFound, ErrorCode::MemberNotFound,
-        ErrorCode::LastOwner, ErrorCode::OrganizationNotActive
+        ErrorCode::LastOwner, ErrorCode::OrganizationNotActive, ErrorCode::ReauthenticationRequired
     ]).and(&VERSIONED)))))]
 pub async fn remove_member(
     State(http): State<Arc<Http>>,

@@ -199,7 +199,10 @@ impl App {
         let retention = policy.audit_retention;
         let audit = &Arc::new(AuditTrail::new(store, auth, checkpoint_key, counts, retention, sources));
         let executor = &Arc::new(Executor::new(store, auth, mailboxes, sources));
-        let organizations = &Arc::new(Organizations::new(store, auth, passwords, executor, policy, sources));
+        let lookup = AddressLookup::new(store, mailboxes, sources);
+        let mailer = &Arc::new(Mailer::new(store, lookup, mail, mac_keys, policy.throttle, sources));
+        let organizations =
+            &Arc::new(Organizations::new(store, auth, (passwords, mailer), executor, policy, sources));
         let members = &Arc::new(Members::new(store, auth, executor));
         let sessions = &Arc::new(Sessions::new(
             store,
@@ -211,8 +214,6 @@ impl App {
             sources,
         ));
         let account_removal = &Arc::new(AccountRemoval::new(store, auth, executor, sources));
-        let lookup = AddressLookup::new(store, mailboxes, sources);
-        let mailer = &Arc::new(Mailer::new(store, lookup, mail, mac_keys, policy.throttle, sources));
         let proof = &Arc::new(AddressProof::new(store, auth, passwords, sources));
         let links = AccountLinks::new(&AccountLinkParts {
             store,

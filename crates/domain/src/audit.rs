@@ -9,6 +9,7 @@
 
 pub mod carried;
 pub mod chain;
+mod changes;
 pub mod checkpoint;
 pub mod collect;
 mod origin;
@@ -67,7 +68,7 @@ macro_rules! actions {
 
 actions! {
     OrganizationCreated "organization.created" "An organization was created.";
-    OrganizationRenamed "organization.renamed" "An organization got another name, perhaps with new credentials of its first owner.";
+    OrganizationRenamed "organization.renamed" "An organization got another name, or the account that asked for it other credentials.";
     OrganizationUpdated "organization.updated" "The settings of an organization were changed.";
     OrganizationSuspended "organization.suspended" "An organization was suspended.";
     OrganizationReactivated "organization.reactivated" "A suspended organization was reactivated.";
@@ -109,6 +110,7 @@ actions! {
     SigningKeyPublished "signing_key.published" "A key that will sign tokens was published.";
     SigningKeyRotated "signing_key.rotated" "The operator had the next key take over the signing of tokens.";
     SigningKeyRetired "signing_key.retired" "A key that signs tokens, and every token of it, was ended.";
+    OperatorKeyReplaced "operator_key.replaced" "The operator key was replaced: the one of before is good for nothing.";
     InstallationRestored "installation.restored" "The installation was restored from a backup: credentials from before are refused until that is confirmed.";
     RestoreConfirmed "installation.restore_confirmed" "A restore was confirmed: credentials from before work again.";
     InstallationAdopted "installation.adopted" "The organizations of another program were adopted.";
@@ -260,6 +262,7 @@ impl AuditEvent {
         let event = event.detail("permissions", scope(change.and_then(|change| change.permissions)));
         let event =
             event.detail("name", operation.arguments.naming().map(|naming| naming.identifier.as_str()));
+        let event = event.with_changes(organization, operation);
         if operation.refused.is_some() { event } else { event.imported(organization, operation) }
     }
 

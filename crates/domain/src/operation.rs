@@ -14,11 +14,13 @@ mod counts;
 mod plan;
 mod record;
 mod refusal;
+mod settings;
 
 pub use counts::ImportCounts;
 pub use plan::{RecordUpdate, StepResult, next_save, save_of_progress};
 pub use record::{OperationRecord, OperationState};
 pub use refusal::OperationRefusal;
+pub use settings::{ChangedSettings, Settings};
 
 pub use crate::actor::Actor;
 
@@ -27,7 +29,6 @@ use crate::audit::Origin;
 use crate::email::EmailAddress;
 use crate::ids::{AccountId, InvitationId, OperationId};
 use crate::naming::Naming;
-use crate::quota::Quota;
 use crate::role::RoleChange;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -279,18 +280,6 @@ impl OperationStep {
     }
 }
 
-/// The settings of an organization.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settings {
-    /// Whether a delete is refused.
-    pub delete_protection: bool,
-    /// Whether a purge is refused.
-    pub legal_hold: bool,
-    /// The quota.
-    #[serde(default, deserialize_with = "Quota::deserialize_stored")]
-    pub quota: Quota,
-}
-
 /// The change of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberChange {
@@ -345,9 +334,16 @@ pub enum OperationArguments {
         credentials: Option<(AccountId, CredentialChange)>,
         /// The settings of the organization from then on.
         settings: Settings,
+        /// Those of them that it changes; earlier versions did not note it.
+        #[serde(default)]
+        changed: ChangedSettings,
     },
     /// See [`OperationKind::Update`].
-    Update,
+    Update {
+        /// The settings that it changes; earlier versions did not note it.
+        #[serde(default)]
+        changed: ChangedSettings,
+    },
     /// See [`OperationKind::Suspend`].
     Suspend,
     /// See [`OperationKind::Reactivate`].
@@ -427,7 +423,7 @@ impl OperationArguments {
         match self {
             Self::Create { .. } | Self::CreateForAccount { .. } => OperationKind::Create,
             Self::Rename { .. } => OperationKind::Rename,
-            Self::Update => OperationKind::Update,
+            Self::Update { .. } => OperationKind::Update,
             Self::Suspend => OperationKind::Suspend,
             Self::Reactivate => OperationKind::Reactivate,
             Self::Delete => OperationKind::Delete,

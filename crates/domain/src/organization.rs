@@ -225,6 +225,16 @@ impl Organization {
         if self.is_owner(account) {
             return Ok(());
         }
+        self.require_owner_room()?;
+        self.owners = [self.owners(), &[account]].concat();
+        Ok(())
+    }
+
+    /// Refuses a further owner, if there is no room for one.
+    ///
+    /// # Errors
+    /// `too_many_members`.
+    pub fn require_owner_room(&self) -> Result<()> {
         if self.owners().len() >= OWNERS_MAX {
             return Err(Error::limit_reached(
                 ErrorCode::TooManyMembers,
@@ -233,7 +243,6 @@ impl Organization {
                 "owners",
             ));
         }
-        self.owners = [self.owners(), &[account]].concat();
         Ok(())
     }
 

@@ -8,6 +8,7 @@
 use crate::config::Config;
 use crate::keys::{make_directory, read_or_make, write_new};
 use anyhow::{Context, Result, bail, ensure};
+use jiff::Timestamp;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use tenantry_domain::app::operator;
@@ -127,19 +128,25 @@ fn read_key(path: &Path) -> Result<Option<String>> {
     }
 }
 
-/// Puts another operator key in place of the old one: the one of the settings, or a new one.
+/// Puts another operator key in place of the old one: the one of the settings, or a new one. The audit trail of the
+/// installation tells of it.
 ///
 /// # Errors
 /// A sentence, if the key of the settings is the old one or no good, the file cannot be written, or the store not be
 /// reached.
-pub async fn replace(store: &Store, config: &Config, entropy: &dyn Entropy) -> Result<OperatorKey> {
+pub async fn replace(
+    store: &Store,
+    config: &Config,
+    now: Timestamp,
+    entropy: &dyn Entropy,
+) -> Result<OperatorKey> {
     let path = config.data_dir.join(OPERATOR_KEY_FILE);
     let Some(key) = given(config)? else {
         remove(&path)?;
         let key = operator::generate(entropy);
         make_directory(&config.data_dir)?;
         write_new(&path, format!("{}\n", *key).as_bytes())?;
-        operator::store_hash(&*store.installation, &key).await?;
+        operator::replace_hash(&*store.installation, &key, now, entropy).await?;
         return Ok(OperatorKey::In(path));
     };
     ensure!(
@@ -148,7 +155,7 @@ pub async fn replace(store: &Store, config: &Config, entropy: &dyn Entropy) -> R
          `tenantry operator-key generate` makes, or to none, and a new one is written into DATA_DIR"
     );
     ensure_new_form(key)?;
-    operator::store_hash(&*store.installation, key).await?;
+    operator::replace_hash(&*store.installation, key, now, entropy).await?;
     // The old key, which is good for nothing.
     if path.exists() {
         remove(&path).context("the new operator key is in force")?;

@@ -196,7 +196,7 @@ impl AccountLinks {
             let email = self.require_link(&account, token)?.email.clone();
             self.mailboxes.require_free(&email, Some(account.id)).await?;
             if !std::mem::replace(&mut is_told, true) {
-                self.tell_former_address(&account, &email).await?;
+                self.mailer.tell_former_address(&account, &email, None).await?;
             }
             let change = CredentialChange {
                 email: Some(email),

@@ -138,12 +138,14 @@ impl Accounts {
     ) -> Result<CredentialChange> {
         let session = member.session()?.id;
         self.auth.require_recent(member)?;
+        let own = &member.account;
         let password_hash = match password {
             Some(password) => Some(self.passwords.hash(password).await?),
             None => None,
         };
         Ok(CredentialChange {
-            email,
+            // What the account has already is no change, and the trail tells of none.
+            email: email.filter(|email| own.email_key.is_none() || *email != own.email),
             password_hash,
             kept_session: Some(session),
             credential_epoch: member.account.credential_epoch,

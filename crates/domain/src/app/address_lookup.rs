@@ -7,6 +7,7 @@ use crate::account_link::{AccountLink, LinkDelivery, LinkKind, LinkToken};
 use crate::audit::{AuditAction, AuditTarget, home_of};
 use crate::clock;
 use crate::error::Result;
+use crate::ids::OrganizationId;
 use crate::invitation::InvitationToken;
 use crate::limits::MAILED_RESET_LIFETIME;
 use crate::mail::{Mail, MailKind};
@@ -14,10 +15,22 @@ use crate::operation::Actor;
 use crate::store::{self, Store, UpdateOutcome};
 use std::sync::Arc;
 
+/// Whether a mail says something true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MailStatus {
+    /// It does.
+    Current,
+    /// Not yet: what it tells of is under way.
+    Pending,
+    /// Not any more, or it never did.
+    Outdated,
+}
+
 /// Looks up what mails are about.
 pub(super) struct AddressLookup {
     accounts: Arc<dyn store::Accounts>,
     invitations: Arc<dyn store::Invitations>,
+    organizations: Arc<dyn store::Organizations>,
     mailboxes: Mailboxes,
     sources: ClockAndEntropy,
 }
@@ -27,21 +40,32 @@ impl AddressLookup {
         Self {
             accounts: store.accounts.clone(),
             invitations: store.invitations.clone(),
+            organizations: store.organizations.clone(),
             mailboxes: mailboxes.clone(),
             sources: sources.clone(),
         }
     }
 
-    /// Whether the mail still says something true.
-    pub(super) async fn is_current(&self, mail: &Mail) -> Result<bool> {
-        match mail.kind {
-            MailKind::Invitation => self.has_invitation(mail).await,
-            MailKind::EmailVerification => self.has_link(mail, LinkKind::EmailVerification).await,
-            MailKind::EmailChange => self.has_link(mail, LinkKind::EmailChange).await,
-            MailKind::PasswordReset => self.has_link(mail, LinkKind::PasswordReset).await,
-            MailKind::EmailChanged => self.has_moved(mail).await,
-            MailKind::Test => Ok(true),
-        }
+    /// Whether the mail, which is sent on behalf of `organization`, still says something true.
+    pub(super) async fn status_of(
+        &self,
+        mail: &Mail,
+        organization: Option<OrganizationId>,
+    ) -> Result<MailStatus> {
+        let is_true = match mail.kind {
+            MailKind::Invitation => self.has_invitation(mail).await?,
+            MailKind::EmailVerification => self.has_link(mail, LinkKind::EmailVerification).await?,
+            MailKind::EmailChange => self.has_link(mail, LinkKind::EmailChange).await?,
+            MailKind::PasswordReset => self.has_link(mail, LinkKind::PasswordReset).await?,
+            MailKind::EmailChanged if self.has_moved(mail).await? => true,
+            MailKind::EmailChanged if self.is_moving(mail, organization).await? => {
+                return Ok(MailStatus::Pending);
+            }
+            // The operation may have ended between the two looks.
+            MailKind::EmailChanged => self.has_moved(mail).await?,
+            MailKind::Test => true,
+        };
+        Ok(if is_true { MailStatus::Current } else { MailStatus::Outdated })
     }
 
     async fn has_invitation(&self, mail: &Mail) -> Result<bool> {
@@ -62,6 +86,19 @@ impl AddressLookup {
         let Some(id) = mail.account_id else { return Ok(false) };
         let account = self.accounts.get_account(id).await?;
         Ok(account.is_some_and(|account| account.email.key() != mail.to.key()))
+    }
+
+    /// Whether an operation of the organization that is under way makes the account leave that address: a crash may have
+    /// left it to be finished.
+    async fn is_moving(&self, mail: &Mail, organization: Option<OrganizationId>) -> Result<bool> {
+        let Some(id) = organization else { return Ok(false) };
+        let found = self.organizations.get_organization(id).await?;
+        let running = found.as_deref().and_then(|found| found.operation.as_deref());
+        let credentials = running.and_then(|operation| operation.arguments.credentials());
+        Ok(credentials.is_some_and(|(account, change)| {
+            Some(*account) == mail.account_id
+                && change.email.as_ref().is_some_and(|email| email.key() != mail.to.key())
+        }))
     }
 
     /// The mail for a new password with its link, which is saved in the account; `None` if the address has no account.

@@ -1,7 +1,7 @@
 //! Invitations: the way into an organization for people who are not its members.
 //!
-//! Nothing here tells whether an address has an account, but to who holds the link: it was sent to that
-//! address.
+//! Nothing here tells whether an address has an account, but to who uses an invitation up for it: that makes the account
+//! if there is none.
 
 mod accept;
 mod foreign;
@@ -112,12 +112,13 @@ impl Invitations {
     ///
     /// # Errors
     /// `role_insufficient`, `already_member`, `invitation_exists`, `too_many_invitations`, `too_many_mails`,
-    /// `organization_not_active`, `token_revoked`; `invalid_input` at `/role` for a role that the organization does
+    /// `organization_not_active`, `token_revoked`, `reauthentication_required` for an owner; `invalid_input` at `/role` for a role that the organization does
     /// not have.
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %access.organization().id))]
     pub async fn invite(&self, access: &MemberAccess, new: NewInvitation) -> Result<IssuedInvitation> {
         let organization = self.managed(access, new.role).await?;
         organization.roles.require(new.role)?;
+        self.require_recent(access, new.role)?;
         let account = self.mailboxes.find_account(&new.email).await?;
         if account.is_some_and(|account| account.membership(organization.id).is_some()) {
             return Err(ErrorCode::AlreadyMember.into());
@@ -253,7 +254,7 @@ impl Invitations {
     /// Gives an invitation a new token and a new end. The earlier token is no longer valid.
     ///
     /// # Errors
-    /// As [`Self::revoke`].
+    /// As [`Self::revoke`]; `too_many_mails`; `reauthentication_required` for an owner.
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %access.organization().id))]
     pub async fn renew(
         &self,
@@ -265,6 +266,7 @@ impl Invitations {
         loop {
             let invitation = self.pending(access, id).await?;
             let organization = self.managed(access, invitation.role).await?;
+            self.require_recent(access, invitation.role)?;
             if !invitation.offers_role_of(&organization.roles) {
                 return Err(Error::new(ErrorCode::InvitationNotFound)
                     .detail("The role that it offers is gone: revoke it, and invite the person again."));
@@ -282,6 +284,11 @@ impl Invitations {
                 return Ok(IssuedInvitation { invitation: renewed, token });
             }
         }
+    }
+
+    /// Refuses an offer of ownership after a sign-in that is too old.
+    fn require_recent(&self, access: &MemberAccess, role: Role) -> Result<()> {
+        if role == Role::Owner { self.members.require_recent(access) } else { Ok(()) }
     }
 
     async fn pending(&self, access: &MemberAccess, id: InvitationId) -> Result<Arc<Invitation>> {

@@ -9,13 +9,14 @@ pub use send::MailRound;
 
 use super::address_lookup::AddressLookup;
 use super::clock_and_entropy::ClockAndEntropy;
+use crate::account::Account;
 use crate::clock;
-use crate::email::EmailKey;
+use crate::email::{EmailAddress, EmailKey};
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::OrganizationId;
-use crate::limits::{MAIL_BACKOFF, MAIL_LIFETIME, MAILS_MAX};
+use crate::limits::{MAIL_BACKOFF, MAIL_LIFETIME, MAIL_NOTICE_DELAY, MAILS_MAX};
 use crate::mac_keys::MacKeys;
-use crate::mail::{Mail, QueuedMail};
+use crate::mail::{Mail, MailKind, QueuedMail};
 use crate::rate_limit::{
     MAIL_ADDRESS, MAIL_INSTALLATION, MAIL_ORGANIZATION, RateLimit, RateLimitDecision, RateLimitKey,
 };
@@ -174,6 +175,30 @@ impl Mailer {
                 Ok(())
             }
         }
+    }
+
+    /// Tells the address that an account is about to leave. The mail waits a moment, and is sent only if the account has
+    /// left by then: so there is no change without word of it, even if this process dies in between. An operation of
+    /// `organization` that makes the change is waited for.
+    ///
+    /// # Errors
+    /// `too_many_mails`, if the queue is full.
+    pub(super) async fn tell_former_address(
+        &self,
+        account: &Account,
+        next: &EmailAddress,
+        organization: Option<OrganizationId>,
+    ) -> Result<()> {
+        if !self.is_enabled() || account.email.key() == next.key() {
+            return Ok(());
+        }
+        let mail = Mail {
+            account_id: Some(account.id),
+            other_address: Some(next.clone()),
+            ..Mail::new(MailKind::EmailChanged, account.email.clone())
+        };
+        // Not counted: no limit may keep the person from hearing of it.
+        self.enqueue(&mail, organization, MAIL_NOTICE_DELAY).await
     }
 
     /// How many mails wait.

@@ -176,8 +176,8 @@ impl Members {
     /// Gives a member another role. A lower one ends the member's sessions of this organization.
     ///
     /// # Errors
-    /// `member_not_found`, `role_insufficient`, `last_owner`, `too_many_members` (owners),
-    /// `organization_not_active`, `operation_in_progress`, `version_mismatch`, `token_revoked`; `invalid_input` at
+    /// `member_not_found`, `role_insufficient`, `reauthentication_required` (owners), `last_owner`, `too_many_members`
+    /// (owners), `organization_not_active`, `operation_in_progress`, `version_mismatch`, `token_revoked`; `invalid_input` at
     /// `/role` for a role that the organization does not have.
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %access.organization.id))]
     pub async fn change_role(
@@ -219,6 +219,7 @@ impl Members {
             let member = member.ok_or(ErrorCode::MemberNotFound)?;
             change.role.map_or(Ok(()), |role| current.roles.require(role))?;
             check_change(&manager, &current.roles, id, member.membership.role, change.role)?;
+            self.require_recent_for(access, member.membership.role, change)?;
             if expected.0.as_ref().is_some_and(|versions| !versions.contains(&member.version())) {
                 return Err(ErrorCode::VersionMismatch.into());
             }
@@ -232,6 +233,26 @@ impl Members {
                 }
                 None => {}
             }
+        }
+    }
+
+    /// Refuses to make an owner of somebody, or something else of an owner, after a sign-in that is too old. Everybody
+    /// may leave.
+    fn require_recent_for(&self, access: &MemberAccess, from: Role, change: MemberChange) -> Result<()> {
+        let concerns_owners = from == Role::Owner || change.role == Some(Role::Owner);
+        let leaves = change.role.is_none() && access.actor().account_id() == Some(change.account_id);
+        if concerns_owners && !leaves { self.require_recent(access) } else { Ok(()) }
+    }
+
+    /// Refuses a caller whose sign-in is too old for a change of who owns an organization. Keys have none: they are made
+    /// after a recent one.
+    ///
+    /// # Errors
+    /// `reauthentication_required`.
+    pub(super) fn require_recent(&self, access: &MemberAccess) -> Result<()> {
+        match &access.caller {
+            Principal::Member(member) => self.auth.require_recent(member),
+            Principal::Operator(_) | Principal::Service(_) | Principal::Key(_) => Ok(()),
         }
     }
 

@@ -1,10 +1,12 @@
 //! The operator key: opaque, 256 bits, known to the service only as its hash.
 
 use crate::api_key::{ApiKeyKind, ApiKeyText};
+use crate::audit::{AuditAction, AuditEvent};
 use crate::error::{Error, Result};
 use crate::ids::{ApiKeyId, Entropy, random};
-use crate::store::Installation;
+use crate::store::{Installation, UpdateOutcome};
 use aws_lc_rs::digest::{SHA256, digest};
+use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 /// What an operator key of the first versions begins with; they stay valid.
@@ -12,6 +14,9 @@ pub const OPERATOR_KEY_PREFIX: &str = "tenantry_operator_";
 
 /// The name of the installation value with the hash.
 pub const HASH: &str = "operator_key_hash";
+
+/// How often a replacement is tried while somebody else replaces the key.
+const ATTEMPTS: u32 = 8;
 
 /// A new operator key.
 #[must_use]
@@ -62,12 +67,24 @@ pub async fn init_hash(installation: &dyn Installation, key: &str) -> Result<[u8
     stored.try_into().map_err(|_| Error::internal("the stored hash of the operator key is not 32 bytes"))
 }
 
-/// Makes `key` the operator key of the installation, replacing any earlier one.
+/// Makes `key` the operator key of the installation, replacing any earlier one, and notes that in the audit trail of the
+/// installation.
 ///
 /// # Errors
 /// `store_unavailable`.
-pub async fn store_hash(installation: &dyn Installation, key: &str) -> Result<[u8; 32]> {
-    let hash = hash(key);
-    installation.put_value(HASH, &hash).await?;
-    Ok(hash)
+pub async fn replace_hash(
+    installation: &dyn Installation,
+    key: &str,
+    now: Timestamp,
+    entropy: &dyn Entropy,
+) -> Result<()> {
+    let event = AuditEvent::of_installation(AuditAction::OperatorKeyReplaced, now, entropy);
+    for _ in 0..ATTEMPTS {
+        let current = installation.get_value(HASH).await?;
+        let replaced = installation.update_value(HASH, current.as_deref(), &hash(key), Some(&event)).await?;
+        if replaced == UpdateOutcome::Done {
+            return Ok(());
+        }
+    }
+    Err(Error::unavailable("the operator key changes all the time"))
 }

@@ -3,19 +3,23 @@
 //! Each change defines here how its intent changes the record and when it is refused; the steps that follow
 //! are in [`crate::operation`].
 
+mod change;
 mod compaction;
+
+pub use change::OrganizationChange;
 
 use super::auth::{
     AccountPrincipal, AdministerAccess, Auth, Authorization, ListAccess, ManageAccess, Operator,
     OrganizationRef, Principal, SignupAccess,
 };
 use super::clock_and_entropy::ClockAndEntropy;
+use super::mail::Mailer;
 use super::mailboxes::Mailboxes;
 use super::operations::{Executor, Outcome};
 use super::passwords::PasswordHasher;
 use super::policy::Policy;
 use super::view::{OrganizationView, Precondition, Views};
-use crate::account::{Account, CredentialChange, PasswordHash};
+use crate::account::{Account, PasswordHash};
 use crate::audit::RequestOrigin;
 use crate::clock;
 use crate::email::EmailAddress;
@@ -23,8 +27,8 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OrganizationId};
 use crate::limits::MEMBERSHIPS_MAX;
 use crate::name::{Identifier, OrganizationName};
-use crate::operation::{OperationArguments, Settings};
-use crate::organization::{Location, Naming, Organization, Placement, QuotaChange, ReservedKey, State};
+use crate::operation::OperationArguments;
+use crate::organization::{Location, Naming, Organization, Placement, ReservedKey, State};
 use crate::page::{Page, PageLimit};
 use crate::password::policy::NewPassword;
 use crate::session::fresh_epoch;
@@ -59,21 +63,6 @@ enum PreparedOwner {
     Account(AccountId),
 }
 
-/// Changes to an organization; absent members stay as they are.
-#[derive(Default)]
-pub struct OrganizationChange {
-    /// Another name, or another spelling.
-    pub name: Option<OrganizationName>,
-    /// New credentials for one of its accounts.
-    pub credentials: Option<(AccountId, CredentialChange)>,
-    /// Whether a delete is refused.
-    pub delete_protection: Option<bool>,
-    /// Whether a purge is refused; only the operator may change it.
-    pub legal_hold: Option<bool>,
-    /// Its quota; only the operator may change it.
-    pub quota: Option<QuotaChange>,
-}
-
 /// What a compaction did: bytes that the organization took on disk, and takes now.
 #[derive(Debug, Clone, Copy)]
 pub struct Compaction {
@@ -86,8 +75,10 @@ pub struct Compaction {
 /// Organizations.
 pub struct Organizations {
     organizations: Arc<dyn store::Organizations>,
+    accounts: Arc<dyn store::Accounts>,
     containers: Arc<dyn store::Containers>,
     mailboxes: Mailboxes,
+    mailer: Arc<Mailer>,
     auth: Arc<Auth>,
     views: Views,
     passwords: Arc<PasswordHasher>,
@@ -100,15 +91,17 @@ impl Organizations {
     pub(super) fn new(
         store: &Store,
         auth: &Arc<Auth>,
-        passwords: &Arc<PasswordHasher>,
+        (passwords, mailer): (&Arc<PasswordHasher>, &Arc<Mailer>),
         executor: &Arc<Executor>,
         policy: &Arc<Policy>,
         sources: &ClockAndEntropy,
     ) -> Self {
         Self {
             organizations: Arc::clone(&store.organizations),
+            accounts: Arc::clone(&store.accounts),
             containers: Arc::clone(&store.containers),
             mailboxes: Mailboxes::new(store),
+            mailer: Arc::clone(mailer),
             auth: Arc::clone(auth),
             views: Views::new(store),
             passwords: Arc::clone(passwords),
@@ -275,46 +268,6 @@ impl Organizations {
         Ok(Page { items, next: page.next })
     }
 
-    /// Renames an organization or changes its settings, or both at once. A legal hold can also be set and lifted
-    /// while the organization is deleted.
-    ///
-    /// # Errors
-    /// `name_taken`, `email_taken`, `operation_in_progress`, `organization_not_active`, `version_mismatch`,
-    /// `token_revoked`.
-    #[tracing::instrument(level = "debug", skip_all, fields(organization = %managed.organization.id))]
-    pub async fn change_organization(
-        &self,
-        managed: &ManageAccess,
-        expected: &Precondition,
-        change: OrganizationChange,
-    ) -> Result<Outcome> {
-        let to = change.name.map(|name| Naming::new(name, &self.policy.tenant_prefix));
-        let only_hold = to.is_none()
-            && change.credentials.is_none()
-            && change.delete_protection.is_none()
-            && change.quota.is_none();
-        self.executor
-            .begin(managed.organization.id, &managed.authority, expected, |next| {
-                let possible = next.state == State::Active || (next.state == State::Deleted && only_hold);
-                require(possible, ErrorCode::OrganizationNotActive)?;
-                let settings = Settings {
-                    delete_protection: change.delete_protection.unwrap_or(next.delete_protection),
-                    legal_hold: change.legal_hold.unwrap_or(next.legal_hold),
-                    quota: change.quota.unwrap_or_default().apply(next.quota),
-                };
-                if to.is_none() && change.credentials.is_none() {
-                    next.delete_protection = settings.delete_protection;
-                    next.legal_hold = settings.legal_hold;
-                    next.quota = settings.quota;
-                    return Ok(OperationArguments::Update);
-                }
-                let to = to.clone().unwrap_or_else(|| next.naming.clone());
-                reserve_also(&mut next.reserved, to.reserved());
-                Ok(OperationArguments::Rename { to, credentials: change.credentials.clone(), settings })
-            })
-            .await
-    }
-
     /// Hides an organization and keeps it until its retention ends, or purges it at once.
     ///
     /// # Errors
@@ -375,6 +328,9 @@ impl Organizations {
             let rule = "Its admin uses the address in another organization: leave this out.";
             return Err(Error::invalid_field("/admin_email", rule));
         }
+        // What the admin has already is no change, and the trail tells of none.
+        let owner_email = owner_email
+            .filter(|email| view.admin.as_ref().is_none_or(|admin| admin.email.as_str() != email.as_str()));
         self.executor
             .begin(access.organization.id, &access.authority, expected, |next| {
                 require(next.state == State::Deleted, ErrorCode::OrganizationNotDeleted)?;
@@ -484,12 +440,4 @@ impl OrganizationQuery {
 
 fn require(holds: bool, otherwise: ErrorCode) -> Result<()> {
     if holds { Ok(()) } else { Err(otherwise.into()) }
-}
-
-fn reserve_also(reserved: &mut Vec<ReservedKey>, more: Vec<ReservedKey>) {
-    for key in more {
-        if !reserved.contains(&key) {
-            reserved.push(key);
-        }
-    }
 }

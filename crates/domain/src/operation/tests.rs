@@ -5,7 +5,7 @@ use crate::account::{Membership, PasswordHash, Role};
 use crate::ids::{InvitationId, OrganizationId};
 use crate::name::OrganizationName;
 use crate::organization::{ContainerId, Organization, State};
-use crate::organization::{Placement, QuotaLimit, Status};
+use crate::organization::{Placement, Quota, QuotaLimit, Status};
 use crate::permission::PermissionSet;
 use crate::role::{RoleChange, RoleName};
 
@@ -55,9 +55,10 @@ fn arguments(kind: OperationKind) -> OperationArguments {
         OperationKind::Rename => OperationArguments::Rename {
             to: naming("New"),
             credentials: None,
+            changed: ChangedSettings::default(),
             settings: Settings { delete_protection: true, legal_hold: false, quota: Quota::default() },
         },
-        OperationKind::Update => OperationArguments::Update,
+        OperationKind::Update => OperationArguments::Update { changed: ChangedSettings::default() },
         OperationKind::Suspend => OperationArguments::Suspend,
         OperationKind::Reactivate => OperationArguments::Reactivate,
         OperationKind::Delete => OperationArguments::Delete,
@@ -323,6 +324,16 @@ fn operation_success_leaves_expected_record() {
 
     assert_eq!(settled(OperationKind::Suspend, None).status(), Status::Suspended);
     assert_eq!(run(OperationKind::Purge, None).1, RecordUpdate::Delete);
+}
+
+/// Earlier versions did not note which settings an operation changes.
+#[test]
+fn operation_of_earlier_version_is_read() {
+    for kind in [OperationKind::Update, OperationKind::Rename] {
+        let mut stored = serde_json::to_value(arguments(kind)).unwrap();
+        assert!(stored.as_object_mut().unwrap().remove("changed").is_some());
+        assert_eq!(serde_json::from_value::<OperationArguments>(stored).unwrap(), arguments(kind));
+    }
 }
 
 #[test]

@@ -12,8 +12,8 @@ use tenantry_domain::ids::{AccountId, ApiKeyId, InvitationId, OperationId, Organ
 use tenantry_domain::invitation::{Invitation, InvitationAcceptance};
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::operation::{
-    Actor, ImportCounts, MemberChange, NewMember, Operation, OperationArguments, OperationRecord,
-    OperationRefusal, Settings,
+    Actor, ChangedSettings, ImportCounts, MemberChange, NewMember, Operation, OperationArguments,
+    OperationRecord, OperationRefusal, Settings,
 };
 use tenantry_domain::organization::{ContainerId, Naming, Organization, Placement, State};
 use tenantry_domain::permission::{Permission, PermissionSet};
@@ -105,6 +105,7 @@ pub fn organizations() -> Vec<Organization> {
             legal_hold: true,
             quota: tenantry_domain::organization::Quota::default(),
         },
+        changed: ChangedSettings { delete_protection: true, legal_hold: false, quota: true },
     };
     [
         OperationArguments::Create { owner: Box::new(account()) },

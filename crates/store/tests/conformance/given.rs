@@ -15,7 +15,7 @@ use tenantry_domain::ids::{AccountId, ApiKeyId, InvitationId, OperationId, Organ
 use tenantry_domain::invitation::{Invitation, InvitationAcceptance};
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::operation::{
-    Actor, MemberChange, NewMember, Operation, OperationArguments, OperationRecord, Settings,
+    Actor, ChangedSettings, MemberChange, NewMember, Operation, OperationArguments, OperationRecord, Settings,
 };
 use tenantry_domain::organization::{Naming, Organization, Placement, State};
 use tenantry_domain::permission::{ORGANIZATION_KEY_PERMISSIONS, Permission, PermissionSet};
@@ -122,6 +122,7 @@ pub fn every_arguments() -> Vec<OperationArguments> {
         kept_session: Some(SessionId::from_bytes(id())),
         credential_epoch: 7,
     };
+    let changed = ChangedSettings { delete_protection: true, legal_hold: false, quota: true };
     vec![
         OperationArguments::Create { owner: Box::new(account("owner@example.com")) },
         OperationArguments::CreateForAccount { account_id: AccountId::from_bytes(id()), epoch: 1 << 30 },
@@ -133,8 +134,9 @@ pub fn every_arguments() -> Vec<OperationArguments> {
                 legal_hold: false,
                 quota: tenantry_domain::organization::Quota::default(),
             },
+            changed,
         },
-        OperationArguments::Update,
+        OperationArguments::Update { changed },
         OperationArguments::Suspend,
         OperationArguments::Reactivate,
         OperationArguments::Delete,

@@ -91,7 +91,7 @@ fn organization_that_never_existed_is_not_found() {
     on_every_engine(|subject| async move {
         assert_eq!(subject.get(organization("X-Ray").id).await, None);
         assert_eq!(subject.find(&identifier("x-ray")).await, None);
-        let operation = given::operation("me", OperationArguments::Update).id;
+        let operation = given::operation("me", OperationArguments::Suspend).id;
         let found = subject.store.organizations.find_organization_of_operation(operation).await;
         assert_eq!(found.unwrap(), None);
         let gone = organization("Gone").next();
@@ -283,7 +283,7 @@ fn organization_lookup_by_operation_works_while_it_runs() {
         };
         for state in [State::Provisioning, State::Active, State::Deleted, State::Purging] {
             let mut record = organization_in(state, &format!("In {state:?}"));
-            let operation = given::operation("me", OperationArguments::Update);
+            let operation = given::operation("me", OperationArguments::Suspend);
             let id = operation.id;
             record.operation = Some(operation);
             subject.insert(&record).await;

@@ -11,10 +11,12 @@ use clap::{ArgMatches, Command};
 use std::path::Path;
 use std::sync::Arc;
 use tenantry_domain::app::operator;
+use tenantry_domain::clock::Clock;
 
 const AFTER: &str = "\
 If OPERATOR_KEY or OPERATOR_KEY_FILE is set, that key becomes the operator key and no file is written; without them a \
 new one is made, and written to operator.key in DATA_DIR. The old key is refused at once, also by instances that run.
+The audit trail of the installation tells of it: operator_key.replaced.
 
 On the embedded engine, stop the service first.
 
@@ -64,7 +66,7 @@ async fn replace(config: &Config) -> Result<OperatorKey> {
     // Before the engine is opened, which makes a data directory.
     operator_key::given(config)?;
     let opened = engine::open_existing(config, Arc::new(SystemClock)).await?;
-    let replaced = operator_key::replace(&opened.store, config, &SystemEntropy).await;
+    let replaced = operator_key::replace(&opened.store, config, SystemClock.now(), &SystemEntropy).await;
     opened.close().await;
     replaced
 }

@@ -246,7 +246,7 @@ settings! {
             name: "REFRESH_ABSOLUTE_LIFETIME", flag: "refresh-absolute-lifetime", default: "7776000",
             limits: Limits::new(60, 3650 * 24 * 3600, Unit::Seconds),
         };
-        /// How old the sign-in of a token may be if the token is to change credentials.
+        /// How old the sign-in of a token may be if the token is to change credentials, keys, or who owns an organization.
         reauth_max_age: Duration = {
             name: "REAUTH_MAX_AGE", flag: "reauth-max-age", default: "900", limits: Limits::new(1, 86_400, Unit::Seconds),
         };

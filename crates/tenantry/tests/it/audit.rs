@@ -93,6 +93,63 @@ async fn audit_trail_tells_what_people_did() {
     }
 }
 
+/// Events name the account whose credentials have changed, and the settings, without an address or a secret.
+#[tokio::test]
+async fn audit_trail_names_what_was_changed() {
+    const OTHER: &str = "another secret 47";
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let operator = app.operator();
+    let latest = async || events(&operator, &format!("{}?limit=1", trail(&acme))).await.remove(0);
+    let account = json!({ "type": "account", "id": acme.owner_id() });
+    let update = |email: &str, password: &str| json!({ "organization_name": "Acme", "email": email, "password": password });
+
+    acme.owner.put("/org/update", &update("new@acme.example", OTHER)).await.ok();
+    let event = latest().await;
+    assert_eq!((&event["action"], &event["target"]), (&json!("organization.renamed"), &account));
+    assert_eq!(event["details"], json!({ "name": "acme", "email": "changed", "password": "changed" }));
+    // An address that is given again is no change.
+    acme.owner.put("/org/update", &update("new@acme.example", PASSWORD)).await.ok();
+    assert_eq!(latest().await["details"], json!({ "name": "acme", "password": "changed" }));
+    acme.owner.put("/org/update", &json!({ "organization_name": "Acme Two" })).await.ok();
+    let event = latest().await;
+    assert_eq!((&event["target"], &event["details"]), (&Value::Null, &json!({ "name": "acme-two" })));
+
+    operator.post(&format!("{}/set-password", acme.path()), &json!({ "password": OTHER })).await.ok();
+    let event = latest().await;
+    assert_eq!((&event["action"], &event["target"]), (&json!("password.reset"), &account));
+    assert_eq!(event["details"], json!({ "password": "changed" }));
+
+    let settings = json!({ "legal_hold": true, "delete_protection": false, "quota": { "documents": 10 } });
+    for expected in [json!({ "legal_hold": "true", "quota": "changed" }), json!({})] {
+        operator.patch(&acme.path(), &settings).await.ok();
+        let event = latest().await;
+        assert_eq!((&event["action"], &event["details"]), (&json!("organization.updated"), &expected));
+    }
+    let both = json!({ "organization_name": "Acme", "legal_hold": false, "delete_protection": true });
+    operator.patch(&acme.path(), &both).await.ok();
+    let expected = json!({ "name": "acme", "legal_hold": "false", "delete_protection": "true" });
+    assert_eq!(latest().await["details"], expected);
+
+    operator.patch(&acme.path(), &json!({ "delete_protection": false })).await.ok();
+    for (email, target, details) in [
+        ("back@acme.example", account.clone(), json!({ "name": "acme", "email": "changed" })),
+        ("back@acme.example", Value::Null, json!({ "name": "acme" })),
+    ] {
+        operator.delete(&acme.path()).await.ok();
+        let body = json!({ "admin_email": email });
+        operator.post(&format!("{}/restore", acme.path()), &body).await.ok();
+        let event = latest().await;
+        assert_eq!(event["action"], "organization.restored");
+        assert_eq!((&event["target"], &event["details"]), (&target, &details));
+    }
+    let text =
+        serde_json::to_string(&events(&operator, &format!("{}?limit=200", trail(&acme))).await).unwrap();
+    for hidden in ["@acme.example", PASSWORD, OTHER, "argon2"] {
+        assert!(!text.contains(hidden), "{hidden} is in the trail");
+    }
+}
+
 #[tokio::test]
 async fn audit_trail_has_every_operation_once() {
     let app = App::start().await;

@@ -82,6 +82,22 @@ async fn foreign_caller_has_no_session_and_no_password() {
 }
 
 #[tokio::test]
+async fn foreign_owner_makes_owners_after_a_recent_sign_in() {
+    let provider = Provider::new();
+    let (app, acme) = provider.service(json!({})).await;
+    let (client, mut claims) = member(&app, &provider, &acme, "ada", "owner").await;
+    let invitations = format!("{}/invitations", acme.path());
+    let offer = json!({ "email": "new@people.example", "role": "owner" });
+    client.post(&invitations, &offer).await.refused("reauthentication_required");
+    let change = json!({ "role": "admin" });
+    client.patch(&acme.member(acme.owner_id()), &change).await.refused("reauthentication_required");
+    claims["auth_time"] = claims["iat"].clone();
+    let recent = app.client().with_token(&provider.sign(&claims));
+    recent.post(&invitations, &offer).await.created();
+    recent.patch(&acme.member(acme.owner_id()), &change).await.ok();
+}
+
+#[tokio::test]
 async fn forged_or_foreign_token_is_refused() {
     let provider = Provider::new();
     let (app, acme) = provider.service(json!({})).await;

@@ -96,9 +96,8 @@ async fn invitation_is_accepted_with_password_of_existing_account() {
     let host = organization(&app, "Host").await;
     let guest = organization(&app, "Guest").await;
     let invitation = invite(&host.owner, &host, guest.email(), "member").await;
-    for password in [None, Some("another horse battery")] {
-        accept(&app.client(), &invitation, password).await.refused("account_exists");
-    }
+    accept(&app.client(), &invitation, None).await.refused_fields(&["/password"]);
+    accept(&app.client(), &invitation, Some("another horse battery")).await.refused("account_exists");
     accept(&app.client(), &invitation, Some(PASSWORD)).await.refused("email_not_verified");
     prove_address(&app, &guest).await;
     let tokens = accept(&app.client(), &invitation, Some(PASSWORD)).await.created();
@@ -278,6 +277,89 @@ async fn invitation_does_not_tell_whether_address_has_an_account() {
     };
     let known = shape(invite(&host.owner, &host, guest.email(), "member").await);
     assert_eq!(known, shape(invite(&host.owner, &host, NEW, "member").await));
+}
+
+/// The answers to an acceptance that makes no account, without what is different in every answer.
+async fn refusals(app: &App, invitation: &Value, passwords: &[Option<&str>]) -> Vec<String> {
+    let mut answers = Vec::new();
+    for password in passwords {
+        let answer = accept(&app.client(), invitation, *password).await;
+        assert!(!answer.status.is_success(), "{answer}");
+        answers.push(answer.text.replace(answer.header("x-request-id"), "[request]"));
+    }
+    answers
+}
+
+/// Who invites an address and holds the link learns nothing of it by a password that makes no account.
+#[tokio::test]
+async fn missing_or_weak_password_is_refused_alike_for_any_address() {
+    let app = App::start().await;
+    let (host, guest) = (organization(&app, "Host").await, organization(&app, "Guest").await);
+    let known = invite(&host.owner, &host, guest.email(), "member").await;
+    let unknown = invite(&host.owner, &host, NEW, "member").await;
+    let long = "x".repeat(5000);
+    let passwords = [None, Some(""), Some("x"), Some("short"), Some("password1"), Some(long.as_str())];
+    let seen = refusals(&app, &known, &passwords).await;
+    assert_eq!(seen, refusals(&app, &unknown, &passwords).await);
+    assert!(seen.iter().all(|answer| answer.contains("/password")), "{seen:?}");
+    accept(&app.client(), &unknown, Some(PASSWORD)).await.created();
+}
+
+/// The attempts are counted alike, too: each is hashed, because it may be the password of an account.
+#[tokio::test]
+async fn weak_passwords_are_counted_alike_for_any_address() {
+    let app = Setup::default().start().await;
+    let (host, guest) = (organization(&app, "Host").await, organization(&app, "Guest").await);
+    let known = invite(&host.owner, &host, guest.email(), "member").await;
+    let unknown = invite(&host.owner, &host, NEW, "member").await;
+    for invitation in [known, unknown] {
+        for _ in 0..10 {
+            accept(&app.client(), &invitation, Some("x")).await.refused_fields(&["/password"]);
+        }
+        accept(&app.client(), &invitation, Some("x")).await.refused("too_many_attempts");
+    }
+}
+
+/// A password that was chosen under another rule is still the account's.
+#[tokio::test]
+async fn earlier_password_that_breaks_the_rule_still_joins() {
+    let app = App::start().await;
+    let (host, guest) = (organization(&app, "Host").await, organization(&app, "Guest").await);
+    prove_address(&app, &guest).await;
+    let known = invite(&host.owner, &host, guest.email(), "member").await;
+    let unknown = invite(&host.owner, &host, NEW, "member").await;
+    let test_env = app.stop().await;
+    let app = Setup::unlimited().with("--password-min-length=40").start_on(test_env).await;
+    let wrong = [Some("another horse battery")];
+    let seen = refusals(&app, &known, &wrong).await;
+    assert_eq!(seen, refusals(&app, &unknown, &wrong).await);
+    assert!(seen[0].contains("40 to 256 characters"), "{seen:?}");
+    let tokens = accept(&app.client(), &known, Some(PASSWORD)).await.created();
+    assert_eq!(tokens["admin_id"], guest.body["admin_id"]);
+    accept(&app.client(), &unknown, Some(PASSWORD)).await.refused_fields(&["/password"]);
+}
+
+/// An invitation by which nobody can join makes no account, so it must not tell of one.
+#[tokio::test]
+async fn unusable_invitation_is_refused_alike_for_any_address() {
+    let app = App::start().await;
+    let (host, guest) = (organization(&app, "Host").await, organization(&app, "Guest").await);
+    let role = json!({ "name": "special", "permissions": ["documents:read"] });
+    host.owner.post(&format!("{}/roles", host.path()), &role).await.created();
+    let known = invite(&host.owner, &host, guest.email(), "special").await;
+    let unknown = invite(&host.owner, &host, NEW, "special").await;
+    let operator = app.operator();
+    let refused = async |code: &str| {
+        for invitation in [&known, &unknown] {
+            accept(&app.client(), invitation, Some("another horse battery")).await.refused(code);
+        }
+    };
+    operator.post_empty(&format!("{}/suspend", host.path())).await.ok();
+    refused("organization_suspended").await;
+    operator.post_empty(&format!("{}/reactivate", host.path())).await.ok();
+    operator.delete(&format!("{}/roles/special", host.path())).await.done();
+    refused("invitation_invalid").await;
+    assert_eq!(Snapshot::sound(app.test_env()).accounts(), 2);
 }
 
 #[tokio::test]

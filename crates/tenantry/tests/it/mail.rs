@@ -10,9 +10,15 @@ use crate::support::process::Launch;
 use crate::support::records::tables_with;
 use crate::support::smtp::{SmtpServer, flags, free_port};
 use crate::support::test_env::TestEnv;
+#[cfg(feature = "crash-points")]
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+#[cfg(feature = "crash-points")]
+use tenantry::system::SystemClock;
+#[cfg(feature = "crash-points")]
+use tenantry_domain::clock::Clock;
 
 const NEW: &str = "another secret 47";
 
@@ -194,6 +200,59 @@ async fn address_is_proven_and_changed_by_mailed_links() {
     assert!(told["text"].as_str().unwrap().contains("new@acme.example"), "{told}");
     smtp.no_mail().await;
     assert!(is_verified(&acme.owner).await);
+}
+
+/// The classic call changes an address at once: the old one is told, whatever it was used for.
+#[tokio::test(flavor = "multi_thread")]
+async fn address_left_by_the_classic_update_is_told() {
+    let smtp = SmtpServer::start();
+    let app = service(&smtp).await;
+    let (acme, globex) = (organization(&app, "Acme").await, organization(&app, "Globex").await);
+    let update = async |email: &str| {
+        acme.owner.put("/org/update", &json!({ "organization_name": "Acme", "email": email })).await
+    };
+    // Nothing is told of what does not happen: the address is taken, or the same.
+    update(globex.email()).await.refused("email_taken");
+    update(acme.email()).await.ok();
+    app.clock.advance(Duration::from_secs(11));
+    smtp.no_mail().await;
+    update("new@acme.example").await.ok();
+    app.clock.advance(Duration::from_secs(11));
+    let told = smtp.mail().await;
+    assert_eq!((&told["to"], &told["link"]), (&json!([acme.email()]), &Value::Null));
+    assert!(told["text"].as_str().unwrap().contains("new@acme.example"), "{told}");
+    smtp.no_mail().await;
+}
+
+/// A change that a crash has left to be finished is told when it is made, however late.
+#[cfg(feature = "crash-points")]
+#[tokio::test(flavor = "multi_thread")]
+async fn address_left_after_a_crash_is_told() {
+    let smtp = SmtpServer::start();
+    let test_env = TestEnv::new();
+    let launch = smtp.flags().iter().fold(Launch::on(&test_env), |launch, flag| launch.with(flag));
+    let server = launch.env("TENANTRY_CRASH_AT", "rename.change_credentials.before").start();
+    let (old, body) =
+        ("owner@acme.example", json!({ "organization_name": "Acme", "email": "new@acme.example" }));
+    server.operator().post("/v1/organizations", &new_organization("Acme", old)).await.created();
+    let tokens = server.client().post("/admin/login", &credentials(old, PASSWORD)).await.ok();
+    let owner = server.client().with_token(tokens["access_token"].as_str().unwrap());
+    let body = Some(("application/json", body.to_string().into_bytes()));
+    assert!(owner.try_send(Method::PUT, "/org/update", body).await.is_err(), "it was answered");
+    server.crashed().await;
+    test_env.end_leases();
+    let now = SystemClock.now().as_millisecond();
+    let app = sending_to(smtp.port, Setup::unlimited()).at_time(now + 60_000).start_on(test_env).await;
+    let mut told = None;
+    for _ in 0..60 {
+        told = tokio::task::block_in_place(|| smtp.next_line(Duration::from_secs(1)));
+        if told.is_some() {
+            break;
+        }
+        app.clock.advance(Duration::from_secs(11));
+    }
+    assert_eq!(told.expect("nobody was told")["to"], json!([old]));
+    sign_in(&app, "new@acme.example").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

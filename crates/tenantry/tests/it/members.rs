@@ -1,7 +1,7 @@
 //! Members of an organization: who lists them, who changes whose role, who is removed or leaves, and that what
 //! happens in one organization leaves the same person's access to another alone.
 
-use crate::support::app::App;
+use crate::support::app::{App, Setup};
 use crate::support::checker::Snapshot;
 use crate::support::client::{Answer, Client};
 use crate::support::fixtures::{
@@ -11,6 +11,7 @@ use crate::support::records::add_member;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 fn role(role: &str) -> Value {
     json!({ "role": role })
@@ -108,6 +109,48 @@ async fn role_changes_are_limited_by_role_of_who_asks() {
         };
         Snapshot::sound(app.test_env());
     }
+}
+
+/// Who finds an open browser takes no organization over with it.
+#[tokio::test]
+async fn owners_change_only_after_a_recent_sign_in() {
+    let app = Setup::unlimited().with("--reauth-max-age=60").start().await;
+    let (host, guest) = (organization(&app, "Host").await, organization(&app, "Guest").await);
+    let (app, _) = joined(app, &guest, &host, "admin").await;
+    let signed_in = async |email: &str| with_access(&app, &sign_in(&app, email).await);
+    let owner = signed_in(host.email()).await;
+    let member = host.member(guest.owner_id());
+    let invitations = format!("{}/invitations", host.path());
+    let offer = |email: &str, role: &str| json!({ "email": email, "role": role });
+    let made = owner.post(&invitations, &offer("one@host.example", "owner")).await.created();
+    let made = format!("{invitations}/{}", made["id"].as_str().unwrap());
+    let minute_later = || app.clock.advance(Duration::from_secs(61));
+
+    minute_later();
+    let refused = [
+        owner.patch(&member, &role("owner")).await,
+        owner.post(&invitations, &offer("two@host.example", "owner")).await,
+        owner.post_empty(&format!("{made}/renew")).await,
+    ];
+    refused.into_iter().for_each(|answer| drop(answer.refused("reauthentication_required")));
+    // What makes no owner goes on, and so does taking an offer back.
+    owner.post(&invitations, &offer("three@host.example", "admin")).await.created();
+    owner.patch(&member, &role("member")).await.ok();
+    owner.delete(&made).await.done();
+    let owner = signed_in(host.email()).await;
+    owner.post(&invitations, &offer("two@host.example", "owner")).await.created();
+    owner.patch(&member, &role("owner")).await.ok();
+
+    let as_guest = signed_in(guest.email()).await;
+    minute_later();
+    for client in [&owner, &as_guest] {
+        client.patch(&member, &role("admin")).await.refused("reauthentication_required");
+    }
+    owner.delete(&member).await.refused("reauthentication_required");
+    // Everybody may leave.
+    as_guest.delete(&member).await.done();
+    app.operator().delete(&host.member(host.owner_id())).await.refused("last_owner");
+    Snapshot::sound(app.test_env());
 }
 
 /// A role that allows less ends the sessions of that organization, and no other.

@@ -2,6 +2,8 @@
 
 use crate::support::app::{App, Setup};
 use crate::support::test_env::TestEnv;
+use serde_json::json;
+use std::process::Command;
 use tenantry::system::SystemEntropy;
 use tenantry_domain::app::operator;
 
@@ -73,6 +75,33 @@ async fn malformed_operator_key_is_refused_at_start() {
     }
     let app = with_key(&key).start_on(test_env).await;
     accepts(&app, &key).await;
+}
+
+/// The trail of the installation tells that its strongest key was replaced, and shows neither key.
+#[tokio::test]
+async fn replaced_operator_key_is_in_the_audit_trail() {
+    let test_env = App::start().await.stop().await;
+    let path = test_env.data_dir().join("operator.key");
+    let made = std::fs::read_to_string(&path).unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_tenantry"))
+        .arg("operator-key")
+        .args(test_env.flags())
+        .env_clear()
+        .current_dir(test_env.data_dir().parent().unwrap())
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{run:?}");
+    let new = std::fs::read_to_string(&path).unwrap();
+    let app = App::at(test_env).await;
+    app.client().with_token(made.trim()).get("/v1/audit").await.refused("operator_key_invalid");
+    let trail = app.client().with_token(new.trim()).get("/v1/audit?action=operator_key.replaced").await.ok();
+    let events = trail["items"].as_array().unwrap();
+    assert_eq!(events.len(), 1, "{trail}");
+    assert_eq!(
+        (&events[0]["actor"]["type"], &events[0]["outcome"]),
+        (&json!("operator"), &json!("succeeded"))
+    );
+    assert!(![&made, &new].into_iter().any(|key| trail.to_string().contains(key.trim())), "{trail}");
 }
 
 /// A key of the first versions stays good where it is the installation's, and becomes that of no other.

@@ -8,7 +8,6 @@ use crate::app::mail::MailBudget;
 use crate::audit::AuditAction;
 use crate::email::EmailAddress;
 use crate::error::{Error, ErrorCode, Result};
-use crate::limits::MAIL_NOTICE_DELAY;
 use crate::mail::{Mail, MailKind};
 use crate::operation::Actor;
 use crate::password::policy::PresentedPassword;
@@ -92,21 +91,6 @@ impl AccountLinks {
                 self.mailer.enqueue(&Mail::new(MailKind::PasswordReset, email), None, Duration::ZERO).await
             }
         }
-    }
-
-    /// Tells the address that an account is about to leave. The mail waits a moment, and is sent only if the account has
-    /// left by then: so there is no change without word of it, even if this process dies in between.
-    pub(super) async fn tell_former_address(&self, account: &Account, next: &EmailAddress) -> Result<()> {
-        if !self.mailer.is_enabled() || account.email.key() == next.key() {
-            return Ok(());
-        }
-        let mail = Mail {
-            account_id: Some(account.id),
-            other_address: Some(next.clone()),
-            ..Mail::new(MailKind::EmailChanged, account.email.clone())
-        };
-        // Not counted: no limit may keep the person from hearing of it.
-        self.mailer.enqueue(&mail, None, MAIL_NOTICE_DELAY).await
     }
 }
 

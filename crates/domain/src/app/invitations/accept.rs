@@ -105,6 +105,9 @@ impl Invitations {
     /// one for a new account. If the link was mailed and nobody has proven that account's address, the password is a
     /// new one for it, and the one of before and all its sessions end.
     ///
+    /// What is refused without making an account is refused alike, after the same work, whether the address has one:
+    /// who holds a link that was shown may be anybody.
+    ///
     /// # Errors
     /// As [`Self::accept_as`]; `account_exists` if the address has an account with another password;
     /// `invalid_input` at `/password`; `too_many_attempts`, `sign_in_busy`.
@@ -116,26 +119,9 @@ impl Invitations {
         network: ClientNetwork,
     ) -> Result<AcceptOutcome> {
         let invitation = self.valid(token).await?;
-        let invitee = match self.mailboxes.find_account(&invitation.email).await? {
-            Some(account) if account.email_verified_at.is_none() && invitation.mailed => {
-                Invitee::Existing(self.prove_with_password(account.id, &invitation, password).await?)
-            }
-            Some(account) => {
-                let password = password.ok_or(ErrorCode::AccountExists)?.presented;
-                self.check_invitee(&account, &invitation, password, network).await?;
-                Invitee::Existing(account)
-            }
-            None => {
-                let hash = self.passwords.hash(required(password)?).await?;
-                let (now, entropy) = (self.sources.now(), self.sources.entropy());
-                let id = AccountId::new(now, entropy);
-                let account = Account::new(id, invitation.email.clone(), hash, now);
-                Invitee::New(Box::new(Account {
-                    email_verified_at: invitation.mailed.then_some(now),
-                    ..account
-                }))
-            }
-        };
+        let password = password.ok_or_else(|| Error::invalid_field("/password", "Is required."))?;
+        self.require_open(token, invitation.organization_id).await?;
+        let invitee = self.invitee_with_password(token, &invitation, password, network).await?;
         match self.join(token, invitation.organization_id, &invitee, None).await? {
             Outcome::Running(record) => Ok(AcceptOutcome::Running(record)),
             Outcome::Done { view, .. } => {
@@ -149,6 +135,55 @@ impl Invitations {
                     }
                     granted => granted.map(AcceptOutcome::Granted),
                 }
+            }
+        }
+    }
+
+    /// The account of the invited address if the password is its own, or else a new one with that password.
+    async fn invitee_with_password(
+        &self,
+        token: &InvitationToken,
+        invitation: &Invitation,
+        password: InviteePassword,
+        network: ClientNetwork,
+    ) -> Result<Invitee> {
+        let InviteePassword { presented, new } = password;
+        let keeps_password =
+            |account: &Arc<Account>| account.email_verified_at.is_some() || !invitation.mailed;
+        match (self.mailboxes.find_account(&invitation.email).await?, new) {
+            (Some(account), new) if keeps_password(&account) => {
+                match self.check_invitee(&account, invitation, presented, network).await {
+                    Err(error) if error.code() == ErrorCode::InvalidCredentials => match new {
+                        Err(rule) => Err(Error::invalid_field("/password", rule)),
+                        // As for a new account, what has changed while the password was checked comes first.
+                        Ok(_) => {
+                            self.require_open(token, invitation.organization_id).await?;
+                            Err(ErrorCode::AccountExists.into())
+                        }
+                    },
+                    checked => checked.map(|()| Invitee::Existing(account)),
+                }
+            }
+            (_, Err(rule)) => {
+                // Counted and hashed like the wrong password of an account, which may break the rule, too.
+                match self.credentials.check_password(&invitation.email.key(), None, presented, network).await
+                {
+                    Err(error) if error.code() != ErrorCode::InvalidCredentials => Err(error),
+                    _ => Err(Error::invalid_field("/password", rule)),
+                }
+            }
+            (Some(account), Ok(new)) => {
+                Ok(Invitee::Existing(self.prove_with_password(account.id, invitation, new).await?))
+            }
+            (None, Ok(new)) => {
+                let hash = self.passwords.hash(new).await?;
+                let (now, entropy) = (self.sources.now(), self.sources.entropy());
+                let id = AccountId::new(now, entropy);
+                let account = Account::new(id, invitation.email.clone(), hash, now);
+                Ok(Invitee::New(Box::new(Account {
+                    email_verified_at: invitation.mailed.then_some(now),
+                    ..account
+                })))
             }
         }
     }
@@ -167,19 +202,18 @@ impl Invitations {
         &self,
         id: AccountId,
         invitation: &Invitation,
-        password: Option<InviteePassword>,
+        password: NewPassword,
     ) -> Result<Arc<Account>> {
         let check = |account: &Account| match account.email_verified_at {
             None => is_invited(account, invitation),
             // Somebody was faster.
             Some(_) => Err(ErrorCode::AccountExists.into()),
         };
-        let password = required(password)?;
         self.proof.with_password(id, password, ProvenBy::Invitation, check).await
     }
 
     /// Checks the password of the account that the invited address has, and that the address is proven. One without
-    /// any organization is like a new one: it opens nothing yet.
+    /// any organization is like a new one: it opens nothing yet. A wrong password is `invalid_credentials`.
     async fn check_invitee(
         &self,
         account: &Account,
@@ -188,14 +222,7 @@ impl Invitations {
         network: ClientNetwork,
     ) -> Result<()> {
         let key = invitation.email.key();
-        match self.credentials.check_password(&key, Some(account), password, network).await {
-            Err(error) if error.code() == ErrorCode::InvalidCredentials => {
-                return Err(ErrorCode::AccountExists.into());
-            }
-            checked => {
-                let _: Option<u32> = checked?;
-            }
-        }
+        self.credentials.check_password(&key, Some(account), password, network).await?;
         if account.email_verified_at.is_none() && !account.memberships.is_empty() {
             return Err(ErrorCode::EmailNotVerified.into());
         }
@@ -232,6 +259,31 @@ impl Invitations {
         Ok(offer.is_some_and(|offer| offer.check_grant(invitation.role, &organization.roles).is_ok()))
     }
 
+    /// The organization and the invitation as they are, if somebody can join by it. What this refuses is refused
+    /// whoever has the invited address, and whatever password was given.
+    pub(super) async fn require_open(
+        &self,
+        token: &InvitationToken,
+        organization: OrganizationId,
+    ) -> Result<(Arc<Organization>, Arc<Invitation>)> {
+        let current = match self.executor.idle(organization).await {
+            Err(error) if error.code() == ErrorCode::OrganizationNotFound => {
+                return Err(ErrorCode::InvitationInvalid.into());
+            }
+            current => current?,
+        };
+        let invitation = self.valid(token).await?;
+        if current.suspended {
+            return Err(ErrorCode::OrganizationSuspended.into());
+        }
+        if !invitation.offers_role_of(&current.roles) || !self.is_still_offered(&invitation, &current).await?
+        {
+            return Err(ErrorCode::InvitationInvalid.into());
+        }
+        require_room(&current, invitation.role)?;
+        Ok((current, invitation))
+    }
+
     /// Makes a member of the organization of the invitee. Of several at once with one token, the first one
     /// joins: each begins when the one before has finished, and looks at the invitation again.
     pub(super) async fn join(
@@ -243,21 +295,7 @@ impl Invitations {
     ) -> Result<Outcome> {
         let epoch = fresh_epoch(self.sources.entropy());
         loop {
-            let current = match self.executor.idle(organization).await {
-                Err(error) if error.code() == ErrorCode::OrganizationNotFound => {
-                    return Err(ErrorCode::InvitationInvalid.into());
-                }
-                current => current?,
-            };
-            let invitation = self.valid(token).await?;
-            if current.suspended {
-                return Err(ErrorCode::OrganizationSuspended.into());
-            }
-            if !invitation.offers_role_of(&current.roles)
-                || !self.is_still_offered(&invitation, &current).await?
-            {
-                return Err(ErrorCode::InvitationInvalid.into());
-            }
+            let (current, invitation) = self.require_open(token, organization).await?;
             if let Invitee::Existing(account) = invitee {
                 let account = self.accounts.get_account(account.id).await?.ok_or(ErrorCode::TokenRevoked)?;
                 if account.membership(organization).is_some() {
@@ -302,17 +340,12 @@ pub(super) fn is_invited(account: &Account, invitation: &Invitation) -> Result<(
     }
 }
 
-/// The new password of who accepts.
-fn required(password: Option<InviteePassword>) -> Result<NewPassword> {
-    let password = password.ok_or_else(|| Error::invalid_field("/password", "Is required."))?;
-    password.new.map_err(|rule| Error::invalid_field("/password", rule))
-}
-
-fn prepare(next: &mut Organization, new: NewMember) -> Result<OperationArguments> {
-    if next.state != State::Active {
+/// Refuses a further member with that role, if there is no room for one.
+fn require_room(organization: &Organization, role: Role) -> Result<()> {
+    if organization.state != State::Active {
         return Err(ErrorCode::OrganizationNotActive.into());
     }
-    if next.members >= MEMBERS_MAX {
+    if organization.members >= MEMBERS_MAX {
         return Err(Error::limit_reached(
             ErrorCode::TooManyMembers,
             "The organization",
@@ -320,9 +353,10 @@ fn prepare(next: &mut Organization, new: NewMember) -> Result<OperationArguments
             "members",
         ));
     }
-    if new.role == Role::Owner {
-        // Only whether there is room: it is an owner once the account has the role.
-        next.clone().add_owner(new.account_id)?;
-    }
+    if role == Role::Owner { organization.require_owner_room() } else { Ok(()) }
+}
+
+fn prepare(next: &Organization, new: NewMember) -> Result<OperationArguments> {
+    require_room(next, new.role)?;
     Ok(OperationArguments::AddMember(Box::new(new)))
 }

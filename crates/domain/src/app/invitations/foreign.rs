@@ -34,7 +34,8 @@ impl Invitations {
         if organization != foreign.organization_id {
             return Err(ErrorCode::InvitationForAnother.into());
         }
-        let invitee = self.foreign_invitee(foreign, &invitation).await?;
+        self.require_open(token, organization).await?;
+        let invitee = self.foreign_invitee(foreign, token, &invitation).await?;
         let (id, origin) = (invitee.id(), IdentityOrigin::Invitation);
         let LinkedIdentity { identity, is_new } =
             self.identities.link(foreign, invitee.account(), origin, organization).await?;
@@ -56,7 +57,12 @@ impl Invitations {
         Ok(account.is_some_and(|account| account.membership(organization).is_some()))
     }
 
-    async fn foreign_invitee(&self, foreign: &ForeignCaller, invitation: &Invitation) -> Result<Invitee> {
+    async fn foreign_invitee(
+        &self,
+        foreign: &ForeignCaller,
+        token: &InvitationToken,
+        invitation: &Invitation,
+    ) -> Result<Invitee> {
         if let Some((identity, account)) = self.identities.find_linked(foreign).await? {
             return Ok(Invitee::Existing(
                 self.linked_invitee(foreign, &identity, account, invitation).await?,
@@ -65,6 +71,8 @@ impl Invitations {
         if let Some(account) = self.mailboxes.find_account(&invitation.email).await? {
             let of_address = self.auth.account_of_address(foreign).await?;
             if of_address.is_none_or(|found| found.id != account.id) {
+                // As for a new account, what has changed meanwhile comes first.
+                self.require_open(token, invitation.organization_id).await?;
                 return Err(ErrorCode::AccountExists.into());
             }
             return Ok(Invitee::Existing(self.auth.prove_by_issuer(account).await?));

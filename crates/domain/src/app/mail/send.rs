@@ -1,9 +1,12 @@
 //! Empties the queue.
 
 use super::{MailTransport, Mailer, SendError};
+use crate::app::address_lookup::MailStatus;
 use crate::clock;
 use crate::error::Result;
-use crate::limits::{MAIL_BACKOFF, MAIL_BACKOFF_MAX, MAIL_LEASE, MAIL_SEND_TIMEOUT, MAIL_WORKERS};
+use crate::limits::{
+    MAIL_BACKOFF, MAIL_BACKOFF_MAX, MAIL_LEASE, MAIL_NOTICE_DELAY, MAIL_SEND_TIMEOUT, MAIL_WORKERS,
+};
 use crate::mail::{Mail, MailKind, QueuedMail};
 use crate::metrics::{MAIL_DROP_REASONS, MAILS_DROPPED, MAILS_SENT, MAILS_TRIED_AGAIN};
 use crate::store::UpdateOutcome;
@@ -64,11 +67,15 @@ impl Mailer {
         let Some(mail) = queued.open(&self.mac_keys) else {
             return self.drop_mail(&queued, "unreadable").await;
         };
-        let Some((queued, mail)) = self.complete(queued, mail).await? else {
-            return Ok(DeliveryOutcome::Mail);
-        };
-        if !self.lookup.is_current(&mail).await? {
-            return self.drop_mail(&queued, "outdated").await;
+        let Some((queued, mail)) = self.complete(queued, mail).await? else { return Ok(DeliveryOutcome::Mail) };
+        match self.lookup.status_of(&mail, queued.organization_id).await? {
+            MailStatus::Current => {}
+            MailStatus::Outdated => return self.drop_mail(&queued, "outdated").await,
+            MailStatus::Pending => {
+                let due_at = clock::after(self.sources.now(), MAIL_NOTICE_DELAY);
+                let _ = self.mails.update_mail(&queued.rescheduled(due_at)).await?;
+                return Ok(DeliveryOutcome::Mail);
+            }
         }
         let id = queued.id.to_string();
         let sending = tokio::time::timeout(MAIL_SEND_TIMEOUT, transport.send(&id, &mail));

@@ -11,7 +11,7 @@ use crate::cli::print::{say, switch};
 use crate::cli::terminal::Progress;
 use crate::config::{self, ClientConfig, Config};
 use crate::service::CommandService;
-use crate::system::SystemEntropy;
+use crate::system::{SystemClock, SystemEntropy};
 use anyhow::{Context, Result, anyhow};
 use clap::{Arg, ArgMatches};
 use futures_util::{StreamExt, stream};
@@ -26,6 +26,7 @@ use tenantry_domain::app::auth::{OrganizationRef, Principal};
 use tenantry_domain::app::operations::Outcome;
 use tenantry_domain::app::operator;
 use tenantry_domain::archive::{ArchiveEnd, ArchiveLines, Verifier, line_max_bytes};
+use tenantry_domain::clock::Clock;
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::name::OrganizationName;
@@ -126,7 +127,7 @@ async fn write_archive(
 
 async fn export(service: &CommandService, id: OrganizationId, file: &Path) -> Result<(String, ArchiveEnd)> {
     let key = operator::generate(&SystemEntropy);
-    operator::store_hash(&*service.store.installation, &key).await?;
+    operator::replace_hash(&*service.store.installation, &key, SystemClock.now(), &SystemEntropy).await?;
     let operator = Principal::Operator(service.app.auth.authenticate_operator(&key).await?);
     let right =
         service.app.exporter.allow_export(&operator, &OrganizationRef::Id(id)).await.map_err(sentence)?;

@@ -179,6 +179,26 @@ async fn link_is_undone_when_the_join_fails() {
     assert_eq!(subjects(&ada()).await, ["ada"]);
 }
 
+/// As without a provider, an invitation by which nobody can join does not tell whether the address has an account.
+#[tokio::test]
+async fn unusable_invitation_tells_a_foreign_caller_nothing() {
+    let provider = Provider::new();
+    let (app, acme) = provider.service(json!({})).await;
+    let globex = organization(&app, "Globex").await;
+    let roles = format!("{}/roles", acme.path());
+    let role = json!({ "name": "special", "permissions": ["documents:read"] });
+    acme.owner.post(&roles, &role).await.created();
+    let known = invite(&acme, globex.email(), "special").await;
+    let unknown = invite(&acme, "ada@people.example", "special").await;
+    let ada = app.client().with_token(&provider.token(&app, "ada"));
+    ada.post("/v1/invitations/accept", &json!({ "token": known })).await.refused("account_exists");
+    acme.owner.delete(&format!("{roles}/special")).await.done();
+    for token in [known, unknown] {
+        let body = json!({ "token": token });
+        ada.post("/v1/invitations/accept", &body).await.refused("invitation_invalid");
+    }
+}
+
 /// A link that was there before stays.
 #[tokio::test]
 async fn earlier_link_survives_a_join_that_fails() {
