@@ -14,7 +14,7 @@ pub const BACKEND: [&str; 2] = ["tokens:issue", "organizations:read"];
 
 /// A key of an organization.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct KnownKey {
+pub struct LoadedKey {
     pub generation: u32,
     /// Unless the answer was cut off.
     pub id: Option<String>,
@@ -25,7 +25,7 @@ pub struct KnownKey {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct People {
     /// By their names.
-    pub keys: BTreeMap<String, KnownKey>,
+    pub keys: BTreeMap<String, LoadedKey>,
     /// The texts of keys that are rotated or revoked.
     pub ended_keys: Vec<String>,
     /// By their addresses: the id and the token, unless the answer was cut off.
@@ -88,7 +88,7 @@ pub fn make_key(known: &KnownOrganization, name: &str) -> PendingRequest {
     // Who makes a key has signed in not long ago.
     let Some(token) = known.token() else { return sign_in(known) };
     let mut next = known.with_event("key.created");
-    next.people.keys.insert(name.to_owned(), KnownKey::default());
+    next.people.keys.insert(name.to_owned(), LoadedKey::default());
     let body = json!({ "name": name, "permissions": ["organizations:read"] });
     request(next, Method::POST, format!("{}/keys", known.path()), Some(body))
         .by(Sender::Token(token))
