@@ -162,8 +162,10 @@ impl Invitations {
             }
         }
         if let Err(error) = self.send(&organization, &invitation, &token).await {
-            // So that the same request can be sent again.
-            let _ = self.invitations.delete_invitation(invitation.id, invitation.version, None).await?;
+            // So that the same request can be sent again; the trail has told of it.
+            let event = access.invitation_event(&self.sources, AuditAction::InvitationRevoked, &invitation);
+            let _ =
+                self.invitations.delete_invitation(invitation.id, invitation.version, Some(&event)).await?;
             return Err(error);
         }
         Ok(IssuedInvitation { invitation, token })

@@ -127,8 +127,8 @@ impl KeyMaterial {
 
     fn decode(&self, token: &str) -> Option<TokenData<ClaimMembers>> {
         let named = jsonwebtoken::decode_header(token).ok()?.kid;
-        // The name only says which of our own keys to try: no other is ever used.
-        let could_be = |verifier: &&Verifier| verifier.kid.is_none() || verifier.kid == named;
+        // The name only says which of our own keys to try: no other is ever used. Secrets have no names.
+        let could_be = |verifier: &&Verifier| verifier.kid == named;
         let decode = |verifier: &Verifier| jsonwebtoken::decode(token, &verifier.key, &self.validation).ok();
         self.verifiers.iter().filter(could_be).find_map(decode)
     }

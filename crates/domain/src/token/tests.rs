@@ -233,6 +233,53 @@ fn access_token_of_another_type_is_rejected() {
     }
 }
 
+/// Signed with the right key, and refused for what the header says about keys and extensions.
+#[test]
+fn access_token_header_that_names_or_brings_key_is_rejected() {
+    let jwk = ed25519().jwks().unwrap()["keys"][0].clone();
+    let members = [
+        ("jku", json!("https://keys.example.com/jwks.json")),
+        ("jku", json!("")),
+        ("jwk", jwk.clone()),
+        ("jwk", json!({})),
+        ("x5u", json!("https://keys.example.com/chain.pem")),
+        ("x5c", json!(["MIIB"])),
+        ("x5c", json!([])),
+        ("crit", json!(["exp"])),
+        ("crit", json!([])),
+        ("b64", json!(true)),
+        ("b64", json!(false)),
+        ("kid", json!("../../../etc/passwd")),
+        ("kid", json!("' OR '1'='1")),
+        ("kid", json!("")),
+        ("kid", json!("k".repeat(2000))),
+        ("kid", json!(7)),
+        ("kid", json!(null)),
+        ("kid", json!([jwk["kid"]])),
+    ];
+    let pkcs8 = generate_ed25519(&FixedEntropy);
+    let pair = aws_lc_rs::signature::Ed25519KeyPair::from_pkcs8(&pkcs8).unwrap();
+    let keys = keys_of(&SigningKey::EdDsa(pkcs8));
+    let all = serde_json::to_value(claims()).unwrap();
+    let signed = |header: &Value| {
+        let message = format!("{}.{}", part(header), part(&all));
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(pair.sign(message.as_bytes())))
+    };
+    let of_key = json!({ "typ": "at+jwt", "alg": "EdDSA", "kid": keys.jwks().unwrap()["keys"][0]["kid"] });
+    assert!(outcome(&keys, &signed(&of_key), NOW).is_ok(), "the forgery itself is right");
+    for (name, value) in members {
+        let (mut header, mut named) = (good_header(), of_key.clone());
+        header[name] = value.clone();
+        named[name] = value.clone();
+        // Without a name, the header of a secret is as ours.
+        let is_nameless = name == "kid" && value.is_null();
+        let refused = Err(ErrorCode::TokenInvalid);
+        let expected = if is_nameless { Ok(claims()) } else { refused.clone() };
+        assert_eq!(outcome(&hs256(), &forged(&header, &all, SECRET), NOW), expected, "{header}");
+        assert_eq!(outcome(&keys, &signed(&named), NOW), refused, "{named}");
+    }
+}
+
 #[test]
 fn access_token_with_malformed_claims_is_rejected() {
     for changes in [

@@ -80,8 +80,25 @@ impl Canaries {
     /// The token of the next mail.
     async fn mailed(&mut self, smtp: &SmtpServer) -> Value {
         let mail = smtp.mail().await;
-        self.hide_members(&mail, &["token", "link"]);
+        self.hide_mail(&mail);
         mail["token"].clone()
+    }
+
+    /// Hides the token and the link of a mail, if there are some, and every line of its text and its HTML that says more
+    /// than a word or two.
+    fn hide_mail(&mut self, mail: &Value) {
+        for name in ["token", "link"] {
+            if let Some(text) = mail[name].as_str() {
+                self.hide(text);
+            }
+        }
+        let body = [&mail["text"], &mail["html"]].map(|part| part.as_str().unwrap_or_default());
+        let lines = body.iter().flat_map(|part| part.lines()).map(str::trim);
+        let sentences: Vec<&str> = lines.filter(|line| line.split_whitespace().count() > 3).collect();
+        assert!(sentences.len() >= 4, "a mail says something: {mail}");
+        for sentence in sentences {
+            self.hide(sentence);
+        }
     }
 
     async fn use_links(&mut self, client: &Client, operator: &Client, owner: &Client, smtp: &SmtpServer) {
@@ -140,9 +157,10 @@ impl Canaries {
         // Word to the former address may come first.
         let mut token = smtp.mail().await;
         if token["token"].is_null() {
+            self.hide_mail(&token);
             token = smtp.mail().await;
         }
-        self.hide_members(&token, &["token", "link"]);
+        self.hide_mail(&token);
         let body = json!({ "token": token["token"], "new_password": password });
         client.post("/v1/auth/reset-password", &body).await.done();
         self.refuse(client, "/v1/auth/reset-password", &body).await;

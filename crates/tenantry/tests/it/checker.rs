@@ -7,6 +7,8 @@ use crate::support::fixtures::organization;
 use crate::support::mongodb::run;
 use crate::support::records::put_documents;
 use crate::support::test_env::TestEnv;
+use mongodb::bson::doc;
+use serde_json::json;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::runtime::Handle;
@@ -90,6 +92,69 @@ async fn snapshot_reports_missing_container() {
     assert_eq!(problems, [format!("organization {id}: its container is gone")]);
 }
 
+/// Takes the events of that action out of the trail, as nobody should.
+fn remove_events(test_env: &TestEnv, action: &str) {
+    match test_env.database() {
+        None => {
+            let control = rusqlite::Connection::open(test_env.data_dir().join("control.db")).unwrap();
+            let unchained = "DELETE FROM audit_outbox WHERE event ->> 'action' = ?1";
+            let chained = "DELETE FROM audit_entries WHERE action = ?1";
+            let removed: usize =
+                [unchained, chained].iter().map(|sql| control.execute(sql, [action]).unwrap()).sum();
+            assert_eq!(removed, 1);
+        }
+        Some(database) => {
+            let (action, name) = (action.to_owned(), action.split('.').next().unwrap());
+            let records = database.collection(if name == "key" { "api_keys" } else { "invitations" });
+            let entries = database.collection("audit_entries");
+            run(async move {
+                records.update_many(doc! {}, doc! { "$unset": { "events": "" } }).await.unwrap();
+                entries.delete_many(doc! { "action": action }).await.unwrap();
+            });
+        }
+    }
+}
+
+/// Takes all records of that kind away, as nobody should.
+fn remove_records(test_env: &TestEnv, table: &str) {
+    match test_env.database() {
+        None => {
+            let control = rusqlite::Connection::open(test_env.data_dir().join("control.db")).unwrap();
+            assert_eq!(control.execute(&format!("DELETE FROM {table}"), []).unwrap(), 1);
+        }
+        Some(database) => {
+            let records = database.collection(table);
+            run(async move { records.delete_many(doc! {}).await.unwrap() });
+        }
+    }
+}
+
+#[tokio::test]
+async fn snapshot_reports_record_without_event_and_reverse() {
+    for (table, action, lost) in [
+        ("api_keys", "key.created", "there is no key"),
+        ("invitations", "invitation.created", "of the invitations"),
+    ] {
+        let app = App::start().await;
+        let acme = organization(&app, "Acme").await;
+        let key = json!({ "name": "report", "permissions": ["documents:read"] });
+        acme.owner.post(&format!("{}/keys", acme.path()), &key).await.created();
+        let guest = json!({ "email": "guest@acme.example", "role": "viewer" });
+        acme.owner.post(&format!("{}/invitations", acme.path()), &guest).await.created();
+        // By then, every event is in its chain.
+        acme.owner.get(&format!("{}/audit", acme.path())).await.ok();
+        let test_env = app.stop().await;
+        Snapshot::sound(&test_env);
+        let copy = test_env.copy();
+        remove_events(&copy, action);
+        let problems = Snapshot::read(&copy).problems();
+        assert!(problems.len() == 1 && problems[0].contains("has 0 events"), "{action}: {problems:?}");
+        remove_records(&test_env, table);
+        let problems = Snapshot::read(&test_env).problems();
+        assert!(problems.len() == 1 && problems[0].contains(lost), "{action}: {problems:?}");
+    }
+}
+
 #[tokio::test]
 async fn snapshot_reports_damaged_container() {
     let app = App::start().await;
@@ -107,9 +172,9 @@ async fn snapshot_reports_damaged_container() {
         }
         Some(database) => {
             let collection = database.collection("tenant_acme");
-            run(async move {
-                collection.delete_one(mongodb::bson::doc! { "metadata": { "$exists": true } }).await.unwrap()
-            });
+            run(
+                async move { collection.delete_one(doc! { "metadata": { "$exists": true } }).await.unwrap() },
+            );
         }
     }
     // Whether SQLite can read on behind the damage or not, it is said.

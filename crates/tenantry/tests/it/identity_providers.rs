@@ -7,10 +7,12 @@ mod killed;
 mod linking;
 mod real_server;
 
-use crate::support::app::App;
+use crate::support::app::{App, Setup};
 use crate::support::client::Client;
 use crate::support::fixtures::{Organization, organization, prove_address};
-use crate::support::identity_provider::{ISSUER, Provider, ProviderKey};
+use crate::support::identity_provider::{ISSUER, Provider, ProviderKey, key_set};
+use crate::support::jwks_server::{Behavior, JwksServer};
+use crate::support::keys::claims;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -129,21 +131,23 @@ async fn forged_or_foreign_token_is_refused() {
         ProviderKey::new("first").sign(&provider.key.header(), &good),
         ProviderKey::new("second").sign(&ProviderKey::new("second").header(), &good),
     ];
-    // An ID token, and tokens whose header brings a key or says what it must not.
-    let header = |edit: fn(&mut Header)| {
+    // An ID token, and tokens whose header brings a key or says what it must not. Where it names an address, the
+    // provider's own keys are there: who called would be answered.
+    let named = JwksServer::start(Behavior::Serves(key_set(&[&provider.key]))).await;
+    let header = |edit: &dyn Fn(&mut Header)| {
         let mut header = provider.key.header();
         edit(&mut header);
         header
     };
     for header in [
-        header(|header| header.typ = Some("JWT".into())),
-        header(|header| header.typ = None),
-        header(|header| header.jku = Some("http://127.0.0.1:9/keys".into())),
-        header(|header| header.x5u = Some("http://127.0.0.1:9/keys".into())),
-        header(|header| header.x5c = Some(vec!["MIIB".into()])),
-        header(|header| header.crit = Some(vec!["exp".into()])),
-        header(|header| header.kid = Some("../../../etc/passwd".into())),
-        header(|header| header.kid = Some("k".repeat(300))),
+        header(&|header| header.typ = Some("JWT".into())),
+        header(&|header| header.typ = None),
+        header(&|header| header.jku = Some(named.url())),
+        header(&|header| header.x5u = Some(named.url())),
+        header(&|header| header.x5c = Some(vec!["MIIB".into()])),
+        header(&|header| header.crit = Some(vec!["exp".into()])),
+        header(&|header| header.kid = Some("../../../etc/passwd".into())),
+        header(&|header| header.kid = Some("k".repeat(300))),
     ] {
         tokens.push(provider.key.sign(&header, &good));
     }
@@ -179,12 +183,42 @@ async fn forged_or_foreign_token_is_refused() {
             "{token}: {answer}"
         );
     }
+    assert_eq!(named.calls(), 0, "a header had an address called: {:?}", named.heads());
     // Larger than any that is read.
     let large = provider.sign(&with("groups", json!("g".repeat(20_000))));
     app.client().with_token(&large).get(&acme.path()).await.refused("headers_too_large");
     acme.owner.post("/v1/me/identities", &json!({ "token": large })).await.refused("invalid_input");
     app.clock.advance(Duration::from_secs(3601));
     client.get(&acme.path()).await.refused("token_expired");
+}
+
+/// A token of our own, signed with our secret, whose header names an address: refused, and nobody is called there.
+#[tokio::test]
+async fn own_token_that_names_address_of_keys_calls_nobody() {
+    const OWN_SECRET: &str = "a secret of 32 bytes for this one test";
+    let provider = Provider::new();
+    let server = JwksServer::start(Behavior::Serves(key_set(&[&provider.key]))).await;
+    let setup = Setup::unlimited().with(&format!("--jwt-secret={OWN_SECRET}")).with("--jwt-algorithm=HS256");
+    let app = setup.start().await;
+    let acme = organization(&app, "Acme").await;
+    let claims = claims(acme.tokens["access_token"].as_str().unwrap());
+    let signed = |edit: &dyn Fn(&mut Header)| {
+        let mut header = Header::new(Algorithm::HS256);
+        header.typ = Some("at+jwt".into());
+        edit(&mut header);
+        let key = EncodingKey::from_secret(OWN_SECRET.as_bytes());
+        app.client().with_token(&jsonwebtoken::encode(&header, &claims, &key).unwrap())
+    };
+    signed(&|_| {}).get(&acme.path()).await.ok();
+    for client in [
+        signed(&|header| header.jku = Some(server.url())),
+        signed(&|header| header.x5u = Some(server.url())),
+        signed(&|header| header.kid = Some(server.url())),
+        signed(&|header| header.jwk = serde_json::from_value(provider.key.jwk()).unwrap()),
+    ] {
+        client.get(&acme.path()).await.refused("token_invalid");
+    }
+    assert_eq!(server.calls(), 0, "{:?}", server.heads());
 }
 
 #[tokio::test]

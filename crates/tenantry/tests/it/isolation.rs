@@ -1,151 +1,84 @@
 //! Sends every route the name of every kind of organization, in every place where a request can have one. No
 //! response may contain another organization's data.
 //!
-//! Each organization has canaries: texts that occur in its documents and in the names of its collections and
-//! indexes, and nowhere else. The tests here check the bytes of responses; `every_operation` checks their
-//! statuses.
+//! Each organization has canaries: texts that occur in its documents, in the names of its collections, indexes, roles and
+//! keys, in the addresses of its members and of those it has invited, in its links and identities and in its audit trail,
+//! and nowhere else. The tests here check the bytes of responses; `every_operation` checks their statuses.
 
-use crate::support::app::App;
+mod callers;
+mod home;
+
+use crate::support::app::{App, Setup};
 use crate::support::client::{Answer, Client};
-use crate::support::fixtures::{Organization, encoded, organization};
+use crate::support::fixtures::{encoded, sign_in, with_access};
+use crate::support::identity_provider::Provider;
+use callers::Caller;
+use home::Home;
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// The least number of requests that make the test worth its name.
-const CHECKS: usize = 2_000;
+const CHECKS: usize = 4_000;
+/// The least number of them for each caller beside the owner.
+const CHECKS_OF_EACH: usize = 500;
 
-/// An organization with canaries, and all by which a request could name it or something of it.
-struct Home {
-    organization: Organization,
-    /// In everything it keeps.
-    canary: String,
-    collection: String,
-    document: String,
-    index: String,
-    /// A role of its own.
-    role: String,
-    cursor: String,
-    etag: String,
-    /// An `Idempotency-Key` that it has used.
-    key: String,
-}
-
-impl Home {
-    async fn make(app: &App, name: &str) -> Self {
-        let organization = organization(app, name).await;
-        let canary = format!("canary{}", name.to_lowercase());
-        let home = Self {
-            collection: format!("{canary}-collection"),
-            document: format!("{canary}-document"),
-            index: format!("{canary}-index"),
-            role: format!("{canary}-role"),
-            key: format!("{name}-key"),
-            cursor: String::new(),
-            etag: String::new(),
-            canary,
-            organization,
-        };
-        home.fill().await
-    }
-
-    async fn fill(mut self) -> Self {
-        let (owner, path) = (self.organization.owner.clone(), self.organization.path());
-        owner.post(&format!("{path}/collections"), &json!({ "name": self.collection })).await.created();
-        let role =
-            json!({ "name": self.role, "description": self.canary, "permissions": ["documents:read"] });
-        owner.post(&format!("{path}/roles"), &role).await.created();
-        for collection in [self.collection.as_str(), "documents"] {
-            let base = format!("{path}/collections/{collection}");
-            owner
-                .post(&format!("{base}/indexes"), &json!({ "keys": "n", "name": self.index }))
-                .await
-                .created();
-            let schema =
-                json!({ "schema": { "title": self.canary, "required": ["_id"] }, "level": "moderate" });
-            owner.put(&format!("{base}/schema"), &schema).await.created();
-            for number in 0..3 {
-                let id =
-                    if number == 0 { self.document.clone() } else { format!("{}{number}", self.document) };
-                let document = json!({ "_id": id, "n": number, "text": self.canary, "same": "in all" });
-                let made = owner
-                    .with_header("idempotency-key", &format!("{}{collection}{number}", self.key))
-                    .post(&format!("{base}/documents"), &document)
-                    .await;
-                self.etag = made.header("etag").to_owned();
-                made.created();
-            }
-            let page = owner.get(&format!("{base}/documents?limit=1")).await.ok();
-            self.cursor = page["next_cursor"].as_str().unwrap().to_owned();
-        }
-        self.key = format!("{}documents0", self.key);
-        self
-    }
-
-    /// Everything it keeps, as itself.
-    async fn contents(&self) -> Vec<Value> {
-        let (owner, path) = (&self.organization.owner, self.organization.path());
-        let mut contents = vec![owner.get(&format!("{path}/collections")).await.ok()];
-        for collection in [self.collection.as_str(), "documents"] {
-            let base = format!("{path}/collections/{collection}");
-            contents.push(owner.get(&format!("{base}/documents")).await.ok());
-            contents.push(owner.get(&format!("{base}/indexes")).await.ok());
-            contents.push(owner.get(&format!("{base}/schema")).await.ok());
-        }
-        contents
-    }
-}
-
-/// The organization that must stay hidden, and the callers.
+/// The organizations that must stay hidden, and the callers of the one that asks.
 struct Scene {
     app: App,
     own: Home,
     other: Home,
     deleted: Home,
-    checks: usize,
+    callers: Vec<Caller>,
+    /// How often each caller has asked.
+    checks: BTreeMap<&'static str, usize>,
 }
 
 impl Scene {
     async fn start() -> Self {
-        let app = App::start().await;
+        let provider = Provider::new();
+        provider.configure(&provider.entry_of_any_organization());
+        let app = Setup::unlimited().with(&provider.flag()).start().await;
         let (own, other, deleted) = (
-            Home::make(&app, "Own").await,
-            Home::make(&app, "Other").await,
-            Home::make(&app, "Deleted").await,
+            Home::make(&app, &provider, "Own").await,
+            Home::make(&app, &provider, "Other").await,
+            Home::make(&app, &provider, "Deleted").await,
         );
+        let callers = callers::all(&app, &own, &other).await;
         let gone = deleted.organization.owner.delete("/org/delete?organization_name=Deleted").await;
         gone.ok();
-        Self { app, own, other, deleted, checks: 0 }
+        Self { app, own, other, deleted, callers, checks: BTreeMap::new() }
     }
 
-    fn asker(&self) -> Client {
-        self.own.organization.owner.clone()
-    }
-
-    /// Texts that could name an organization in a path.
-    fn names(&self) -> Vec<(&'static str, String)> {
-        vec![
+    /// Texts that could name an organization in a path. Only the owner tries them all.
+    fn names(&self, caller: &Caller) -> Vec<(&'static str, String)> {
+        let mut names = vec![
             ("own", self.own.organization.id().to_owned()),
-            ("own", "own".into()),
             ("other", self.other.organization.id().to_owned()),
-            ("other", "other".into()),
-            ("deleted", self.deleted.organization.id().to_owned()),
-            ("deleted", "deleted".into()),
-            ("missing", "0123456789abcdef01234567".into()),
-            ("missing", "nobody-is-called-so".into()),
-        ]
+        ];
+        if caller.is_owner() {
+            names.extend([
+                ("other", "other".into()),
+                ("own", "own".into()),
+                ("deleted", self.deleted.organization.id().to_owned()),
+                ("deleted", "deleted".into()),
+                ("missing", "0123456789abcdef01234567".into()),
+                ("missing", "nobody-is-called-so".into()),
+            ]);
+        }
+        names
     }
 
     fn homes(&self) -> [&Home; 3] {
         [&self.own, &self.other, &self.deleted]
     }
 
-    fn check(&mut self, what: &str, answer: &Answer) {
-        self.checks += 1;
+    fn check(&mut self, caller: &'static str, what: &str, answer: &Answer) {
+        *self.checks.entry(caller).or_default() += 1;
         let headers = format!("{:?}", answer.headers);
         for foreign in [&self.other, &self.deleted] {
-            let leaks =
-                answer.text_beyond_request().contains(&foreign.canary) || headers.contains(&foreign.canary);
-            assert!(!leaks, "{what}: {answer}");
+            let leaks = answer.text_beyond_request().contains(&foreign.canary) || headers.contains(&foreign.canary);
+            assert!(!leaks, "{caller}: {what}: {answer}");
         }
     }
 }
@@ -199,6 +132,13 @@ impl Route {
         organization.contains(&self.id.as_str())
     }
 
+    /// Whether its path names something by an id that no other organization has: aimed at another's, it is refused.
+    fn names_by_id(&self) -> bool {
+        ["{key}", "{invitation_id}", "{account_id}", "{operation_id}", "{session_id}", "{identity_id}"]
+            .iter()
+            .any(|name| self.template.contains(name))
+    }
+
     /// Paths with the organization, and everything in it that a path can name.
     fn paths(&self, name: &str, things: &Home) -> String {
         self.template
@@ -207,10 +147,15 @@ impl Route {
             .replace("{id}", &things.document)
             .replace("{document_id}", &things.document)
             .replace("{index}", &things.index)
-            .replace("{operation_id}", things.organization.id())
+            .replace("{operation_id}", &things.operation)
             .replace("{account_id}", things.organization.owner_id())
-            .replace("{invitation_id}", things.organization.id())
+            .replace("{invitation_id}", &things.invitation)
+            .replace("{key}", &things.api_key)
+            .replace("{session_id}", &things.session)
+            .replace("{identity_id}", &things.identity)
+            .replace("{link}", home::LINK_KIND)
             .replace("{role_name}", &things.role)
+            .replace("{kid}", "0123456789abcdef")
             .replace("{code}", "name_taken")
     }
 
@@ -243,6 +188,14 @@ impl Route {
             json!({ "schema": { "$ref": format!("/v1/organizations/{id}/collections/{}/schema", things.collection) } }),
             json!({ "name": things.collection, "keys": "n", "organization": id, "organization_id": id }),
             json!({ "organization_name": things.organization.name(), "org_id": id, "id": id }),
+            json!({}),
+            json!({ "permissions": ["documents:read"], "subject": things.organization.owner_id() }),
+            json!({ "name": things.api_key, "permissions": ["documents:read"] }),
+            json!({ "email": things.invited, "role": "viewer" }),
+            json!({ "role": "viewer" }),
+            json!({ "overlap": 60 }),
+            json!({ "description": things.role, "permissions": ["documents:read"] }),
+            json!({ "kind": home::LINK_KIND, "email": things.invited }),
         ]
     }
 
@@ -265,50 +218,61 @@ impl Route {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn routes_show_nothing_of_another_organization() {
+    let began = std::time::Instant::now();
     let mut scene = Scene::start().await;
     let before = scene.other.contents().await;
-    for route in routes(&scene.app) {
-        for (kind, name) in scene.names() {
-            for things in 0..3 {
-                aim(&mut scene, &route, kind, &name, things).await;
+    let routes = routes(&scene.app);
+    for caller in scene.callers.clone() {
+        for route in &routes {
+            for (kind, name) in scene.names(&caller) {
+                // The others name what is another's; the owner also what is their own, and what was deleted.
+                for things in if caller.is_owner() { 0..3 } else { 1..2 } {
+                    aim(&mut scene, &caller, route, kind, &name, things).await;
+                }
             }
         }
+        // Its credential was good all the time: what was refused was refused for the organization.
+        caller.client.get(&scene.own.organization.path()).await.ok();
     }
-    assert!(scene.checks >= CHECKS, "{} checks", scene.checks);
+    let all: usize = scene.checks.values().sum();
+    assert!(all >= CHECKS && scene.checks.len() == scene.callers.len(), "{:?}", scene.checks);
+    assert!(scene.checks.values().all(|checks| *checks >= CHECKS_OF_EACH), "{:?}", scene.checks);
     assert_eq!(scene.other.contents().await, before, "another's data was changed");
     // The organizations that were named still exist, and a deleted one comes back as it was.
     let back = format!("/v1/organizations/{}/restore", scene.deleted.organization.id());
     scene.app.operator().post(&back, &json!({})).await.ok();
-    let tokens = crate::support::fixtures::sign_in(&scene.app, scene.deleted.organization.email()).await;
-    scene.deleted.organization.owner = crate::support::fixtures::with_access(&scene.app, &tokens);
+    let tokens = sign_in(&scene.app, scene.deleted.organization.email()).await;
+    scene.deleted.organization.owner = with_access(&scene.app, &tokens);
     let kept = scene.deleted.contents().await;
     assert_eq!(kept[1]["items"].as_array().unwrap().len(), 3, "{kept:?}");
-    println!("{} checks", scene.checks);
+    println!("{all} checks in {:?}: {:?}", began.elapsed(), scene.checks);
+}
+
+/// The canaries are where they are said to be: each list of another organization, read by itself, has its own.
+#[tokio::test]
+async fn every_list_of_an_organization_has_its_canary() {
+    let provider = Provider::new();
+    provider.configure(&provider.entry_of_any_organization());
+    let app = Setup::unlimited().with(&provider.flag()).start().await;
+    let home = Home::make(&app, &provider, "Other").await;
+    for list in home.lists() {
+        let answer = home.organization.owner.get(&list).await;
+        assert!(answer.status.is_success() && answer.text.contains(&home.canary), "{list}: {answer}");
+    }
+    let links = format!("{}/links", home.organization.member(home.organization.owner_id()));
+    assert!(app.operator().get(&links).await.text.contains(&home.canary));
 }
 
 /// Sends the route everything there is, at the organization `name`, naming things of the home of that number.
-async fn aim(scene: &mut Scene, route: &Route, kind: &str, name: &str, things: usize) {
-    if kind == "own" && (route.is_harmful() || route.method == Method::DELETE) {
-        return;
-    }
-    // The caller could read its own copy of another organization's texts.
-    let only_reads = ["queryDocuments", "countMatchingDocuments", "aggregateDocuments", "listDistinctValues"]
-        .contains(&route.id.as_str());
-    if kind == "own" && things != 0 && route.method != Method::GET && !only_reads {
-        return;
-    }
-    let names_organization = route.template.contains("{organization}");
-    if !names_organization && kind != "own" && kind != "other" {
-        return;
-    }
-    if !names_organization && (route.is_harmful() || route.method != Method::GET) {
+async fn aim(scene: &mut Scene, caller: &Caller, route: &Route, kind: &str, name: &str, things: usize) {
+    if !is_aimed(route, kind, things) {
         return;
     }
     let mut requests: Vec<(Client, String, Option<Value>)> = Vec::new();
     {
         let home = scene.homes()[things];
         let path = route.paths(name, home);
-        let client = scene.asker();
+        let client = &caller.client;
         if route.has_body {
             for body in route.bodies(home) {
                 requests.push((client.clone(), path.clone(), Some(body)));
@@ -334,6 +298,27 @@ async fn aim(scene: &mut Scene, route: &Route, kind: &str, name: &str, things: u
         let body = body.map(|body| ("application/json", body.to_string().into_bytes()));
         let what = format!("{} at {kind} {path}", route.id);
         let answer = client.send(route.method.clone(), &path, body).await;
-        scene.check(&what, &answer);
+        scene.check(caller.name, &what, &answer);
     }
+}
+
+/// Whether a request there could only show something: what would end the caller's own, or is no organization's, is left
+/// out.
+fn is_aimed(route: &Route, kind: &str, things: usize) -> bool {
+    let is_at_own = kind == "own";
+    let names_other = things != 0 && route.names_by_id();
+    if is_at_own && (route.is_harmful() || route.method == Method::DELETE && !names_other) {
+        return false;
+    }
+    // The caller could read its own copy of another organization's texts.
+    let only_reads = ["queryDocuments", "countMatchingDocuments", "aggregateDocuments", "listDistinctValues"]
+        .contains(&route.id.as_str());
+    if is_at_own && things != 0 && route.method != Method::GET && !only_reads && !names_other {
+        return false;
+    }
+    if route.template.contains("{organization}") {
+        return true;
+    }
+    let changes = route.is_harmful() || route.method != Method::GET;
+    ["own", "other"].contains(&kind) && (!changes || names_other)
 }

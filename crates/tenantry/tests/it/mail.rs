@@ -1,6 +1,8 @@
 //! Mail, through a real SMTP server: what is sent to whom, what a mailed link proves, and that a server which is away,
 //! slow, refusing or dying delays nobody and loses nothing.
 
+mod limits;
+
 use crate::support::app::{App, Setup};
 use crate::support::client::{Answer, Client};
 use crate::support::fixtures::{

@@ -1,6 +1,8 @@
 //! Members of an organization: who lists them, who changes whose role, who is removed or leaves, and that what
 //! happens in one organization leaves the same person's access to another alone.
 
+mod bounds;
+
 use crate::support::app::{App, Setup};
 use crate::support::checker::Snapshot;
 use crate::support::client::{Answer, Client};

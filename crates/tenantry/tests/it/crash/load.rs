@@ -4,16 +4,21 @@
 //!
 //! A failed run is repeated with the seed it has printed: `TENANTRY_TEST_SEED=…`.
 
+mod known;
+mod people;
+mod requests;
+
 use super::recovered;
 use crate::support::checker::{Snapshot, put_documents};
-use crate::support::client::{Answer, Client};
-use crate::support::fixtures::{PASSWORD, credentials, encoded, new_organization};
+use crate::support::client::Client;
+use crate::support::fixtures::{credentials, encoded, new_organization};
 use crate::support::process::{Launch, Server};
 use crate::support::rng::TestRng;
 use crate::support::test_env::TestEnv;
+use known::KnownOrganization;
+use requests::{Gain, PendingRequest, Sender};
 use reqwest::Method;
-use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use serde_json::json;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -112,87 +117,6 @@ pub async fn recover_once_more(test_env: &TestEnv) {
     before.assert_unchanged(&Snapshot::sound(test_env));
 }
 
-/// What a worker knows about an organization that it has created.
-#[derive(Clone, Debug, PartialEq)]
-struct KnownOrganization {
-    id: String,
-    name: String,
-    email: String,
-    password: String,
-    state: &'static str,
-    suspended: bool,
-    protected: bool,
-    /// The kinds of its changes, in their order.
-    log: Vec<String>,
-    /// Access tokens, and whether each is good.
-    tokens: Vec<(String, bool)>,
-    documents: BTreeSet<String>,
-}
-
-impl KnownOrganization {
-    fn new(name: String, email: String) -> Self {
-        Self {
-            id: String::new(),
-            name,
-            email,
-            password: PASSWORD.to_owned(),
-            state: "active",
-            suspended: false,
-            protected: false,
-            log: vec!["create succeeded".to_owned()],
-            tokens: Vec::new(),
-            documents: BTreeSet::new(),
-        }
-    }
-
-    /// After a change of that kind that went well.
-    fn after(&self, kind: &str) -> Self {
-        let mut next = self.clone();
-        next.log.push(format!("{kind} succeeded"));
-        next
-    }
-
-    fn end_tokens(&mut self) {
-        self.tokens.iter_mut().for_each(|(_, good)| *good = false);
-    }
-
-    fn path(&self) -> String {
-        format!("/v1/organizations/{}", self.id)
-    }
-
-    /// Whether this is what the data directory holds.
-    fn is(&self, found: &Snapshot) -> bool {
-        found.log_of(&self.id) == self.log
-    }
-
-    /// Expects the data directory and the service to agree.
-    async fn check(&self, found: &Snapshot, server: &Server) {
-        assert_eq!(found.log_of(&self.id), self.log, "{self:?}");
-        assert_eq!(found.documents(&self.id), self.documents, "{self:?}");
-        let record = found.organization(&self.id);
-        assert_eq!(record.is_some(), self.state != "gone", "{self:?}");
-        if let Some(record) = record {
-            assert_eq!(record["name"], self.name, "{self:?}");
-            assert_eq!(record["state"], self.state, "{self:?}");
-            assert_eq!(record["suspended"], self.suspended, "{self:?}");
-            assert_eq!(record["delete_protection"], self.protected, "{self:?}");
-        }
-        for (token, good) in &self.tokens {
-            let answer = server.client().with_token(token).get(&self.path()).await;
-            assert_eq!(answer.status.is_success(), *good, "{answer}: {self:?}");
-        }
-    }
-}
-
-/// A request that was sent, and what the organization is if it was carried out.
-struct PendingRequest {
-    next: KnownOrganization,
-    method: Method,
-    path: String,
-    body: Option<Value>,
-    token: Option<String>,
-}
-
 /// Somebody who makes organizations of their own and changes them, one request after the other.
 pub struct Worker {
     pub number: usize,
@@ -200,8 +124,10 @@ pub struct Worker {
     /// The one that is being changed; then those that were left deleted or are gone.
     current: Option<KnownOrganization>,
     left: Vec<KnownOrganization>,
-    /// The last request, until it is answered.
+    /// What the organization is if the last request was carried out, until that is answered.
     pending: Option<KnownOrganization>,
+    /// A service key, which exchanges itself.
+    backend: Option<String>,
     made: usize,
     pub answered: usize,
     pub cut_off: usize,
@@ -209,42 +135,46 @@ pub struct Worker {
 
 impl Worker {
     pub fn new(number: usize, seed: u64) -> Self {
-        let rng = TestRng::new(seed);
-        Self { number, rng, current: None, left: Vec::new(), pending: None, made: 0, answered: 0, cut_off: 0 }
+        let (rng, left) = (TestRng::new(seed), Vec::new());
+        let (current, pending, backend) = (None, None, None);
+        Self { number, rng, current, left, pending, backend, made: 0, answered: 0, cut_off: 0 }
     }
 
     /// One change; whether it was answered.
     pub async fn change(&mut self, client: &Client, operator: &Client) -> bool {
-        let sent = self.choose();
-        self.pending = Some(sent.next.clone());
-        let client = match &sent.token {
-            Some(token) => &client.with_token(token),
-            None if sent.path == "/org/create" || sent.path == "/admin/login" => client,
-            None => operator,
+        if self.backend.is_none() && !self.get_backend(operator).await {
+            return false;
+        }
+        let PendingRequest { next, method, path, body, sender, gain } = self.choose();
+        self.pending = Some(next.clone());
+        let client = match &sender {
+            Sender::Operator => operator,
+            Sender::Nobody => client,
+            Sender::Token(token) => &client.with_token(token),
+            Sender::Backend => &client.with_token(self.backend.as_deref().unwrap()),
         };
-        let body = sent.body.map(|body| ("application/json", body.to_string().into_bytes()));
-        let Ok(answer) = client.try_send(sent.method, &sent.path, body).await else { return false };
+        let body = body.map(|body| ("application/json", body.to_string().into_bytes()));
+        let Ok(answer) = client.try_send(method, &path, body).await else { return false };
         // The change may have happened or may still happen, as if there had been no response.
         if [202, 503].contains(&answer.status.as_u16()) || answer.is_refused("operation_in_progress") {
             return false;
         }
         assert!(answer.status.is_success(), "{answer}: {:?}", self.current);
         self.pending = None;
-        self.take_over(sent.next, &answer);
+        self.settle(next.with_gain(gain, &answer));
         self.answered += 1;
         true
     }
 
-    /// The requested change has been made.
-    fn take_over(&mut self, mut next: KnownOrganization, answer: &Answer) {
-        match self.current.as_ref() {
-            None => next.id = answer.json()["id"].as_str().unwrap().to_owned(),
-            Some(current) if current.log == next.log => {
-                next.tokens.push((answer.json()["access_token"].as_str().unwrap().to_owned(), true));
-            }
-            Some(_) => {}
+    /// Makes its service key; one that is made and not answered is left alone.
+    async fn get_backend(&mut self, operator: &Client) -> bool {
+        let body = json!({ "name": format!("backend {}", self.number), "permissions": people::BACKEND });
+        let body = Some(("application/json", body.to_string().into_bytes()));
+        let Ok(answer) = operator.try_send(Method::POST, "/v1/keys", body).await else { return false };
+        if answer.status.is_success() {
+            self.backend = Some(answer.json()["key"].as_str().unwrap().to_owned());
         }
-        self.settle(next);
+        answer.status.is_success()
     }
 
     fn settle(&mut self, next: KnownOrganization) {
@@ -264,20 +194,40 @@ impl Worker {
     fn choose(&mut self) -> PendingRequest {
         let Some(known) = self.current.clone() else { return self.create() };
         if known.state == "deleted" {
-            return if self.rng.below(3) == 0 { purge(&known) } else { restore(&known) };
+            return if self.rng.below(3) == 0 { requests::purge(&known) } else { requests::restore(&known) };
         }
-        match self.rng.below(9) {
-            _ if known.suspended => operate(&known, "reactivate", |next| next.suspended = false),
-            0 => operate(&known, "suspend", |next| {
-                next.suspended = true;
-                next.end_tokens();
-            }),
-            1 if !known.protected => delete(&known),
-            2 => protect(&known),
-            3 | 4 => sign_in(&known),
-            5 => self.change_password(&known),
-            _ => self.rename(&known),
+        if known.suspended {
+            return requests::reactivate(&known);
         }
+        self.made += 1;
+        let number = self.made;
+        match self.rng.below(18) {
+            0 => requests::suspend(&known),
+            1 if !known.protected => requests::delete(&known),
+            2 => requests::protect(&known),
+            3 | 4 => requests::sign_in(&known),
+            5 => self.with_new_password(&known, requests::change_credentials),
+            6 => self.with_new_password(&known, people::change_password),
+            7 => people::make_link(&known),
+            8 => self.with_new_password(&known, people::use_link),
+            9 => people::make_key(&known, &format!("key {number}")),
+            10 => people::rotate_key(&known),
+            11 => people::revoke_key(&known),
+            12 => people::invite(&known, &format!("guest-{number}@worker-{}.example", self.number)),
+            13 => people::renew_invitation(&known),
+            14 => people::revoke_invitation(&known),
+            15 => people::accept_invitation(&known),
+            16 => people::exchange(&known),
+            _ => requests::rename(&known, name(self.number, number)),
+        }
+    }
+
+    fn with_new_password(
+        &mut self,
+        known: &KnownOrganization,
+        request: impl Fn(&KnownOrganization, String) -> PendingRequest,
+    ) -> PendingRequest {
+        request(known, format!("horse battery {}", self.rng.next()))
     }
 
     fn create(&mut self) -> PendingRequest {
@@ -294,30 +244,10 @@ impl Worker {
             }
         };
         let body = new_organization(&name, &email);
-        request(KnownOrganization::new(name, email), Method::POST, "/org/create".to_owned(), Some(body))
-    }
-
-    fn rename(&mut self, known: &KnownOrganization) -> PendingRequest {
-        self.made += 1;
-        let mut next = known.after("rename");
-        next.name = name(self.number, self.made);
-        let body = json!({ "organization_name": next.name });
-        request(next, Method::PATCH, known.path(), Some(body))
-    }
-
-    fn change_password(&mut self, known: &KnownOrganization) -> PendingRequest {
-        let Some((token, _)) = known.tokens.iter().rev().find(|(_, good)| *good).cloned() else {
-            return sign_in(known);
-        };
-        let mut next = known.after("rename");
-        next.end_tokens();
-        next.tokens.iter_mut().filter(|(kept, _)| *kept == token).for_each(|(_, good)| *good = true);
-        next.password = format!("horse battery {}", self.rng.next());
-        let body = json!({ "organization_name": known.name, "password": next.password });
-        PendingRequest {
-            token: Some(token),
-            ..request(next, Method::PUT, "/org/update".to_owned(), Some(body))
-        }
+        let next = KnownOrganization::new(name, email);
+        requests::request(next, Method::POST, "/org/create".to_owned(), Some(body))
+            .by(Sender::Nobody)
+            .for_gain(Gain::Ids)
     }
 
     /// Decides, from what the data directory holds, whether the change without an answer has happened.
@@ -328,8 +258,10 @@ impl Worker {
             let Some(record) = found.named(&pending.name) else { return };
             record["id"].as_str().unwrap().clone_into(&mut pending.id);
         }
-        let is_sign_in = self.current.as_ref().is_some_and(|current| current.log == pending.log);
-        if !is_sign_in && pending.is(found) {
+        pending.find_ids(found);
+        // A sign-in changes nothing of what is compared.
+        let is_changed = self.current.as_ref().is_none_or(|current| !current.is_like(&pending));
+        if is_changed && pending.is(found) {
             self.settle(pending);
         }
     }
@@ -356,51 +288,6 @@ impl Worker {
             }
         }
     }
-}
-
-fn request(next: KnownOrganization, method: Method, path: String, body: Option<Value>) -> PendingRequest {
-    PendingRequest { next, method, path, body, token: None }
-}
-
-fn operate(
-    known: &KnownOrganization,
-    kind: &str,
-    change: impl FnOnce(&mut KnownOrganization),
-) -> PendingRequest {
-    let mut next = known.after(kind);
-    change(&mut next);
-    request(next, Method::POST, format!("{}/{kind}", known.path()), None)
-}
-
-fn restore(known: &KnownOrganization) -> PendingRequest {
-    operate(known, "restore", |next| next.state = "active")
-}
-
-fn purge(known: &KnownOrganization) -> PendingRequest {
-    operate(known, "purge", |next| {
-        next.state = "gone";
-        next.suspended = false;
-        next.documents.clear();
-    })
-}
-
-fn delete(known: &KnownOrganization) -> PendingRequest {
-    let mut next = known.after("delete");
-    next.state = "deleted";
-    next.end_tokens();
-    request(next, Method::DELETE, known.path(), None)
-}
-
-fn protect(known: &KnownOrganization) -> PendingRequest {
-    let mut next = known.after("update");
-    next.protected = !known.protected;
-    let body = json!({ "delete_protection": next.protected });
-    request(next, Method::PATCH, known.path(), Some(body))
-}
-
-fn sign_in(known: &KnownOrganization) -> PendingRequest {
-    let body = credentials(&known.email, &known.password);
-    request(known.clone(), Method::POST, "/admin/login".to_owned(), Some(body))
 }
 
 fn name(worker: usize, number: usize) -> String {

@@ -2,10 +2,15 @@
 
 use super::{DAY, HOUR, part, refresh};
 use crate::support::app::{App, Setup};
+use crate::support::checker::Snapshot;
+use crate::support::client::Answer;
 use crate::support::fixtures::{Organization, PASSWORD, credentials, organization, sign_in, with_access};
 use crate::support::records::edit_account;
+use crate::support::test_env::Engine;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 #[tokio::test]
 async fn refresh_returns_new_tokens_of_same_session() {
@@ -37,6 +42,77 @@ async fn refresh_repeated_at_once_returns_same_successor() {
     for tokens in [one, two, late] {
         with_access(&app, &tokens).get(&acme.path()).await.ok();
     }
+}
+
+/// As a browser does that opens all its tabs again: one request exchanges the token, and all get what comes of that. On
+/// MongoDB every other one goes to another instance.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn parallel_refreshes_make_one_lineage() {
+    const REQUESTS: usize = 20;
+    const ROUNDS: usize = 3;
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let other = match crate::engine() {
+        Engine::Embedded => None,
+        Engine::MongoDb => Some(app.another().await),
+    };
+    let mut lineage = vec![acme.tokens.clone()];
+    for _ in 0..ROUNDS {
+        let body = json!({ "refresh_token": lineage.last().unwrap()["refresh_token"] });
+        let mut requests = JoinSet::new();
+        for number in 0..REQUESTS {
+            let app = other.as_ref().filter(|_| number % 2 == 1).unwrap_or(&app);
+            let (client, body) = (app.client(), body.clone());
+            requests.spawn(async move { client.post("/v1/auth/refresh", &body).await });
+        }
+        let answers: Vec<Value> = requests.join_all().await.into_iter().map(Answer::ok).collect();
+        let successors: BTreeSet<&str> =
+            answers.iter().map(|tokens| tokens["refresh_token"].as_str().unwrap()).collect();
+        assert_eq!(successors.len(), 1, "{successors:?}");
+        assert_ne!(answers[0]["refresh_token"], body["refresh_token"]);
+        for tokens in &answers {
+            assert_eq!(part(&tokens["access_token"], 1)["sid"], part(&acme.tokens["access_token"], 1)["sid"]);
+            with_access(&app, tokens).get(&acme.path()).await.ok();
+        }
+        lineage.push(answers[0].clone());
+    }
+    let sessions = Snapshot::read(app.test_env()).belongings(acme.id())["sessions"].take();
+    assert_eq!(
+        (sessions.as_array().unwrap().len(), &sessions[0]["generation"]),
+        (1, &json!(ROUNDS)),
+        "{sessions}"
+    );
+    // It is one lineage: an early token that comes late ends all of it.
+    app.clock.advance(Duration::from_secs(11));
+    refresh(&app, &lineage[0]).await.refused("refresh_token_invalid");
+    for tokens in &lineage {
+        with_access(&app, tokens).get(&acme.path()).await.refused("token_revoked");
+        refresh(&app, tokens).await.refused("refresh_token_invalid");
+    }
+}
+
+/// Tabs have a copy of the token each. They wake one after the other, the last of them at the end of the grace.
+#[tokio::test]
+async fn tabs_that_refresh_within_grace_stay_signed_in() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let mut tabs = vec![acme.tokens.clone(); 3];
+    for _ in 0..4 {
+        app.clock.advance(HOUR);
+        for (number, tab) in tabs.iter_mut().enumerate() {
+            with_access(&app, tab).get(&acme.path()).await.refused("token_expired");
+            if number > 0 {
+                app.clock.advance(Duration::from_secs(5));
+            }
+            *tab = refresh(&app, tab).await.ok();
+        }
+        for tab in &tabs {
+            assert_eq!(tab["refresh_token"], tabs[0]["refresh_token"]);
+            with_access(&app, tab).get(&acme.path()).await.ok();
+        }
+    }
+    let sessions = with_access(&app, &tabs[2]).get("/v1/me/sessions").await.ok();
+    assert_eq!(sessions["items"].as_array().unwrap().len(), 1, "{sessions}");
 }
 
 #[tokio::test]

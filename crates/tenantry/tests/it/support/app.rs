@@ -156,6 +156,11 @@ impl App {
         Self { clock, address, test_env, flags, http, use_cases, stop, running }
     }
 
+    /// A further instance on the same database, with the same settings and clock.
+    pub async fn another(&self) -> Self {
+        Self::open(self.test_env.clone(), self.flags.clone(), Arc::clone(&self.clock)).await
+    }
+
     /// Stops it cleanly and starts it again on the same data.
     pub async fn restart(self) -> Self {
         self.restart_after(|_| {}).await

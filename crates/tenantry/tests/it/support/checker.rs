@@ -10,6 +10,9 @@
 mod embedded;
 mod mongodb;
 mod steady;
+mod trail;
+
+pub use trail::SINGLE_WRITES;
 
 use super::test_env::StoredData;
 use serde_json::{Value, json};
@@ -17,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tenantry_domain::account::Role;
 use tenantry_domain::email::EmailAddress;
+use trail::Event;
 
 /// How long the cleanup after a start may take.
 const CLEANUP: Duration = Duration::from_secs(10);
@@ -36,8 +40,8 @@ pub struct Snapshot {
     invitations: Vec<Value>,
     /// In the order in which they finished.
     operations: Vec<Value>,
-    /// The action of every event of the audit trail, by its id; without those that imports have brought along.
-    events: BTreeMap<String, String>,
+    /// Every event of the audit trail, by its id; without those that imports have brought along.
+    events: BTreeMap<String, Event>,
     /// The chains of the audit trail.
     chains: BTreeSet<String>,
     reserved: BTreeMap<String, String>,
@@ -112,6 +116,7 @@ impl Snapshot {
         problems.extend(self.misplaced_accounts());
         problems.extend(self.contradictions());
         problems.extend(self.operations_unlike_events());
+        problems.extend(self.records_unlike_events());
         problems
     }
 
@@ -340,7 +345,7 @@ impl Snapshot {
     /// No operation is without its event, but those from before there were events; and no event of an operation is
     /// without it.
     fn operations_unlike_events(&self) -> Vec<String> {
-        let of_operations = self.events.iter().filter(|(_, action)| {
+        let of_operations = self.events.iter().filter(|(_, Event { action, .. })| {
             action.starts_with("organization.") && *action != "organization.exported"
                 || action.starts_with("member.")
                 || action.starts_with("role.")

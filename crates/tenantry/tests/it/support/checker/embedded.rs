@@ -4,8 +4,10 @@
 //! Opening a database recovers it. After a crash, the service must do that first.
 
 use super::steady::{Fault, Stamps, read as read_steadily};
+use super::trail::Event;
 use super::{Container, Dump, Snapshot};
 use bson::doc;
+use jiff::Timestamp;
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, OpenFlags, Row, params};
 use serde_json::Value;
@@ -50,9 +52,6 @@ fn read_once(control: &Connection, containers: &Path, meanwhile: &dyn Fn(&str)) 
     let members = "SELECT lower(hex(account_id)), lower(hex(organization_id)) FROM memberships";
     let reserved = "SELECT key, lower(hex(organization_id)) FROM reserved_keys";
     let operations = texts(&control, "SELECT record FROM operations ORDER BY rowid").unwrap();
-    let events = "SELECT lower(hex(id)), event ->> 'action' FROM audit_outbox \
-        UNION ALL SELECT lower(hex(id)), action FROM audit_entries WHERE chain NOT IN \
-        (SELECT trail.value ->> 'kept_as' FROM organizations, json_each(record -> 'trails') AS trail)";
     let chains = "SELECT DISTINCT chain, '' FROM audit_entries";
     Ok(Snapshot {
         organizations: records(&control, "organizations"),
@@ -61,7 +60,7 @@ fn read_once(control: &Connection, containers: &Path, meanwhile: &dyn Fn(&str)) 
         api_keys: records(&control, "api_keys").into_values().collect(),
         invitations: records(&control, "invitations").into_values().collect(),
         operations: operations.iter().map(|text| serde_json::from_str(text).unwrap()).collect(),
-        events: pairs(&control, events).into_iter().collect(),
+        events: events(&control),
         chains: pairs(&control, chains).into_iter().map(|(chain, _)| chain).collect(),
         reserved: pairs(&control, reserved).into_iter().collect(),
         memberships: pairs(&control, members).into_iter().collect(),
@@ -256,6 +255,23 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
     }
     files.sort();
     files
+}
+
+/// Every event, wherever it is; without those that imports have brought along.
+fn events(control: &Connection) -> BTreeMap<String, Event> {
+    let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    let unchained = pairs(control, "SELECT lower(hex(id)), event FROM audit_outbox");
+    let unchained = unchained.into_iter().map(|(id, text)| (id, Event::unchained(read(&text))));
+    let chained = "SELECT lower(hex(id)), chain, action, at, event FROM audit_entries WHERE chain NOT IN \
+        (SELECT trail.value ->> 'kept_as' FROM organizations, json_each(record -> 'trails') AS trail)";
+    let mut chained = control.prepare(chained).unwrap();
+    let chained = chained.query_map([], |row| {
+        let text: Option<String> = row.get(4)?;
+        let at = Timestamp::from_millisecond(row.get(3)?).unwrap();
+        let event = Event { chain: row.get(1)?, action: row.get(2)?, at, text: text.as_deref().map(read) };
+        Ok((row.get(0)?, event))
+    });
+    unchained.chain(chained.unwrap().map(Result::unwrap)).collect()
 }
 
 fn records(control: &Connection, table: &str) -> BTreeMap<String, Value> {

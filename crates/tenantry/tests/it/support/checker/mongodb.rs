@@ -1,8 +1,10 @@
 //! See [`super`]: a database of MongoDB, with the databases of organizations beside it.
 
 use super::steady::{Fault, Stamps, read as read_steadily};
+use super::trail::Event;
 use super::{Container, Dump, Snapshot, carried_trails, text};
 use crate::support::mongodb::{Database, RECORDS, run};
+use jiff::Timestamp;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Error;
@@ -245,22 +247,29 @@ fn without_events(mut document: Document) -> Document {
     document
 }
 
-/// The id and the action of every event, wherever it is; without those that imports have brought along.
-fn events(database: &Database, organizations: &[Value]) -> BTreeMap<String, String> {
+/// Every event, wherever it is; without those that imports have brought along.
+fn events(database: &Database, organizations: &[Value]) -> BTreeMap<String, Event> {
     let mut events = BTreeMap::new();
     for collection in RECORDS {
         for document in database.find(collection, doc! { EVENTS: { "$exists": true } }) {
             for carried in document.get_array(EVENTS).unwrap() {
                 let carried = carried.as_document().unwrap();
                 let event: Value = serde_json::from_str(carried.get_str("text").unwrap()).unwrap();
-                events.insert(text(&event["id"]).to_owned(), text(&event["action"]).to_owned());
+                events.insert(text(&event["id"]).to_owned(), Event::unchained(event));
             }
         }
     }
     let carried: Vec<&str> = organizations.iter().flat_map(carried_trails).collect();
     for entry in database.find("audit_entries", doc! { "chain": { "$nin": carried } }) {
         let id = entry.get_object_id("id").unwrap().to_hex();
-        events.insert(id, entry.get_str("action").unwrap().to_owned());
+        let at = entry.get_datetime("at").unwrap().timestamp_millis();
+        let event = Event {
+            chain: entry.get_str("chain").unwrap().to_owned(),
+            action: entry.get_str("action").unwrap().to_owned(),
+            at: Timestamp::from_millisecond(at).unwrap(),
+            text: entry.get_str("event").ok().map(|text| serde_json::from_str(text).unwrap()),
+        };
+        events.insert(id, event);
     }
     events
 }
