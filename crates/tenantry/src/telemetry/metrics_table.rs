@@ -176,9 +176,11 @@ pub const METRICS: &[Metric] = &[
             HTTP2_CONNECTIONS_CUT_OFF,
             Counter,
             Unit::Count,
-            "HTTP/2 connections that were closed for what their client did.",
+            "HTTP/2 connections that were closed for what their client did: too many resets, or pieces of heads and bodies (`flood`); \
+             too many frames without a request (`frames`); a head that came too slowly (`head`); what the protocol forbids \
+             (`protocol`); too many responses left standing (`stalled`).",
         ),
-        &[fixed("reason", || vec!["frames", "head", "stalled"])],
+        &[fixed("reason", || vec!["flood", "frames", "head", "protocol", "stalled"])],
     ),
     metric(
         TLS_CERTIFICATE_EXPIRY,
