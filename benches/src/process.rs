@@ -37,7 +37,8 @@ impl Process {
         let mut line = String::new();
         stdout.read_line(&mut line)?;
         let url = line.trim().split_once("listens on ").map(|(_, url)| url);
-        let address = url.and_then(|url| url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")));
+        let address =
+            url.and_then(|url| url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")));
         let Some(address) = address else {
             let status = child.wait()?;
             bail!("the server did not start ({status}): {line}");
