@@ -52,7 +52,7 @@ pub enum Measure {
     Neighbours,
     /// Memory to export and import a million documents, against ten thousand
     Archives,
-    /// Slow clients, overload, and the cost of traces
+    /// Slow clients, overload, and the cost of traces and of TLS
     Edge,
     /// The service, against an earlier version of it (needs --before)
     Versions,

@@ -5,13 +5,17 @@
 
 mod exchange;
 mod framing;
+mod stream;
 
 use anyhow::{Result, bail, ensure};
 use framing::{Body, body_of, chunks_end, remove_framing};
+use rustls::ClientConfig;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
+use stream::Stream;
 
 /// For one response to arrive.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -72,16 +76,25 @@ fn head(method: &str, path: &str, token: Option<&str>) -> String {
 
 /// A kept connection.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     buffer: Vec<u8>,
 }
 
 impl Connection {
     /// Connects.
     pub fn open(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(RESPONSE_TIMEOUT))?;
+        Self::open_by(address, None)
+    }
+
+    /// Connects, within TLS if it is given.
+    pub fn open_by(address: SocketAddr, tls: Option<&Arc<ClientConfig>>) -> Result<Self> {
+        let socket = TcpStream::connect(address)?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(RESPONSE_TIMEOUT))?;
+        let stream = match tls {
+            None => Stream::Plain(socket),
+            Some(config) => Stream::within_tls(socket, config)?,
+        };
         Ok(Self { stream, buffer: vec![0; RESPONSE_BYTES] })
     }
 

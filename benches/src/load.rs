@@ -5,7 +5,9 @@
 
 use crate::client::{Connection, Request};
 use anyhow::{Result, anyhow};
+use rustls::ClientConfig;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,9 +17,19 @@ pub struct Load(Vec<Vec<Connection>>);
 impl Load {
     /// Opens `connections` connections, to be served by `threads` threads.
     pub fn open(address: SocketAddr, threads: usize, connections: usize) -> Result<Self> {
+        Self::open_by(address, None, threads, connections)
+    }
+
+    /// Likewise, within TLS if it is given.
+    pub fn open_by(
+        address: SocketAddr,
+        tls: Option<&Arc<ClientConfig>>,
+        threads: usize,
+        connections: usize,
+    ) -> Result<Self> {
         let lane = |number| {
             let share = connections / threads + usize::from(number < connections % threads);
-            (0..share).map(|_| Connection::open(address)).collect::<Result<Vec<_>>>()
+            (0..share).map(|_| Connection::open_by(address, tls)).collect::<Result<Vec<_>>>()
         };
         Ok(Self((0..threads).map(lane).collect::<Result<_>>()?))
     }

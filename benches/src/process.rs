@@ -36,7 +36,10 @@ impl Process {
         let mut stdout = BufReader::new(child.stdout.take().context("the server has no output")?);
         let mut line = String::new();
         stdout.read_line(&mut line)?;
-        let Some((_, address)) = line.trim().split_once("listens on http://") else {
+        let url = line.trim().split_once("listens on ").map(|(_, url)| url);
+        let address =
+            url.and_then(|url| url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")));
+        let Some(address) = address else {
             let status = child.wait()?;
             bail!("the server did not start ({status}): {line}");
         };

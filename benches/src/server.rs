@@ -4,11 +4,13 @@ use crate::Bench;
 use crate::client::Connection;
 use crate::process::Process;
 use anyhow::{Context, Result};
+use rustls::ClientConfig;
 use std::env::current_exe;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use std::{fs, io};
@@ -37,7 +39,17 @@ impl Server {
 
     /// The service that is `program`, likewise.
     pub fn program<F: AsRef<OsStr>>(program: &Path, data_dir: &Path, flags: &[F]) -> Result<Self> {
-        Self::wait_for("/health", || Process::service(program, data_dir, flags))
+        Self::wait_for("/health", None, || Process::service(program, data_dir, flags))
+    }
+
+    /// The service on `data_dir`, which `flags` make speak TLS, for a client with that configuration.
+    pub fn service_by_tls(
+        bench: &Bench,
+        data_dir: &Path,
+        flags: &[&str],
+        tls: &Arc<ClientConfig>,
+    ) -> Result<Self> {
+        Self::wait_for("/health", Some(tls), || Process::service(&bench.service, data_dir, flags))
     }
 
     /// A bare axum route at `/org/get` that returns `body`.
@@ -58,14 +70,18 @@ impl Server {
     fn baseline(probe: &str, command: &str, argument: &OsStr) -> Result<Self> {
         let mut baseline = Command::new(current_exe()?);
         baseline.arg(command).arg(argument);
-        Self::wait_for(probe, || Process::start(baseline))
+        Self::wait_for(probe, None, || Process::start(baseline))
     }
 
-    fn wait_for(probe: &str, start: impl FnOnce() -> Result<Process>) -> Result<Self> {
+    fn wait_for(
+        probe: &str,
+        tls: Option<&Arc<ClientConfig>>,
+        start: impl FnOnce() -> Result<Process>,
+    ) -> Result<Self> {
         let began = Instant::now();
         let process = start()?;
         let address = process.address;
-        Connection::open(address)?.get(probe)?;
+        Connection::open_by(address, tls)?.get(probe)?;
         Ok(Self { process, address, first_response: began.elapsed() })
     }
 

@@ -234,3 +234,18 @@ fn run_tests(runs: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<()> {
 fn seconds(elapsed: Duration) -> String {
     format!("{:.1} s", elapsed.as_secs_f64())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::shell::root;
+
+    /// Nothing is published before the long form has passed.
+    #[test]
+    fn release_waits_for_the_long_form_of_ci() {
+        let workflow = std::fs::read_to_string(root().join(".github/workflows/release.yml")).unwrap();
+        let (before, publish) = workflow.split_once("\n  publish:\n").unwrap();
+        let (_, check) = before.split_once("\n  check:\n").unwrap();
+        assert!(check.contains("cargo xtask ci --long\n") && check.contains("fetch-depth: 0"), "{check}");
+        assert!(publish.starts_with("    needs: [build, check]\n"), "{publish}");
+    }
+}

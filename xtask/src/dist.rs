@@ -1,5 +1,5 @@
 //! What is shipped: the stripped binary against an old glibc, its manual and completions, the list of what is in it
-//! (SBOM), an archive, a Debian package, the context of the image, and the checksums of all.
+//! (SBOM), an archive with the samples of `deploy/`, a Debian package, the context of the image, and the checksums of all.
 //!
 //! Everything goes to `target/package`. Nothing is published here: `.github/workflows/release.yml` does that.
 
@@ -14,6 +14,13 @@ use std::process::Command;
 
 /// The newest glibc that a shipped binary may need: that of 2018, in Debian 10, Ubuntu 20.04, RHEL 8 and all later ones.
 const GLIBC_FLOOR: (u32, u32) = (2, 28);
+
+/// Folders whose files are in what is made, in another form.
+const BUILT_IN: [&str; 3] = ["deploy/debian/", "deploy/docker/", "deploy/systemd/"];
+
+/// What else the archive must have.
+const ARCHIVED: [&str; 5] =
+    ["tenantry", "tenantry.service", "tenantry.cdx.json", "completions/tenantry", "man/tenantry-serve.1.gz"];
 
 /// The command.
 #[derive(clap::Args, Default)]
@@ -107,10 +114,17 @@ pub fn run(arguments: &Arguments) -> Result<Package> {
         install(&root().join(name), &files.join(name), 0o644)?;
     }
     install(&root().join(crate::deploy::UNIT), &files.join("tenantry.service"), 0o644)?;
+    let samples = samples()?;
+    for sample in &samples {
+        let to = files.join(sample);
+        fs::create_dir_all(to.parent().unwrap_or(&files))?;
+        install(&root().join(sample), &to, 0o644)?;
+    }
     sbom(target, &files.join("tenantry.cdx.json"))?;
     let version = env!("CARGO_PKG_VERSION");
     let name = format!("tenantry-{version}-{}", target.name());
     archive(&directory, &name)?;
+    check_archive(&directory, &name, &samples)?;
     install(&files.join("tenantry.cdx.json"), &directory.join(format!("{name}.cdx.json")), 0o644)?;
     let deb = match target {
         Target::X86_64Musl => None,
@@ -118,6 +132,16 @@ pub fn run(arguments: &Arguments) -> Result<Package> {
     };
     checksums(&directory)?;
     Ok(Package { binary, deb, image })
+}
+
+/// The files of `deploy/` that are for operators: without those that the archive, the package and the image are made with.
+/// Only what is committed: who has tried the compose files has secrets beside them.
+fn samples() -> Result<Vec<String>> {
+    let files = String::from_utf8(output(command("git", &["ls-files", "deploy"]))?)?;
+    let is_sample = |file: &&str| !BUILT_IN.iter().any(|folder| file.starts_with(folder));
+    let samples: Vec<String> = files.lines().filter(is_sample).map(str::to_owned).collect();
+    ensure!(!samples.is_empty(), "git knows no files of deploy/: build in a clone");
+    Ok(samples)
 }
 
 /// Builds it with zig as the C compiler and linker, which has the symbols of every glibc.
@@ -233,6 +257,19 @@ fn archive(directory: &Path, name: &str) -> Result<()> {
     sh(pack)
 }
 
+/// Refuses an archive without a file that `docs/guides/install.md` promises.
+fn check_archive(directory: &Path, name: &str, samples: &[String]) -> Result<()> {
+    let mut list = command("tar", &["--list", "--gzip", "--file"]);
+    list.arg(directory.join(format!("{name}.tar.gz")));
+    let listed = String::from_utf8(output(list)?)?;
+    for file in ARCHIVED.into_iter().chain(samples.iter().map(String::as_str)) {
+        let path = format!("{name}/{file}");
+        ensure!(listed.lines().any(|line| line == path), "the archive lacks {path}");
+    }
+    println!("{name}.tar.gz: {} files and folders", listed.lines().count());
+    Ok(())
+}
+
 /// The Debian package, as `[package.metadata.deb]` of the binary's manifest says.
 fn debian_package(target: Target, directory: &Path) -> Result<PathBuf> {
     for old in packages_in(directory)? {
@@ -275,6 +312,55 @@ fn install(from: &Path, to: &Path, mode: u32) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn archive_has_samples_that_operators_use() {
+        let samples = samples().unwrap();
+        for file in [
+            "deploy/compose/mongodb.yaml",
+            "deploy/kubernetes/embedded.yaml",
+            "deploy/prometheus/alerts.yaml",
+            "deploy/grafana/tenantry.json",
+            "deploy/nginx.conf",
+            "deploy/haproxy.cfg",
+            "deploy/Caddyfile",
+        ] {
+            assert!(samples.iter().any(|sample| sample == file), "{file} is not among {samples:?}");
+        }
+        assert!(!samples.iter().any(|sample| sample.ends_with("Dockerfile")), "{samples:?}");
+    }
+
+    #[test]
+    fn archive_that_lacks_a_file_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let samples = samples().unwrap();
+        let make = |file: &str| {
+            let path = directory.path().join("files").join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, file).unwrap();
+        };
+        ARCHIVED.into_iter().for_each(make);
+        archive(directory.path(), "some").unwrap();
+        let refused = check_archive(directory.path(), "some", &samples).unwrap_err().to_string();
+        assert!(refused.contains("lacks some/deploy/"), "{refused}");
+        samples.iter().for_each(|file| make(file));
+        archive(directory.path(), "some").unwrap();
+        check_archive(directory.path(), "some", &samples).unwrap();
+    }
+
+    /// Each file of `deploy/` is in the table of `docs/guides/install.md`, by itself or by its folder.
+    #[test]
+    fn artefact_table_names_every_file_of_deploy() {
+        let page = fs::read_to_string(root().join("docs/guides/install.md")).unwrap();
+        let rows: String = page.lines().filter(|line| line.starts_with('|')).collect();
+        let files = String::from_utf8(output(command("git", &["ls-files", "deploy"])).unwrap()).unwrap();
+        let is_named = |file: &str| {
+            let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+            rows.contains(&format!("`{file}`")) || rows.contains(&format!("`{folder}/`"))
+        };
+        let missing: Vec<&str> = files.lines().filter(|file| !is_named(file)).collect();
+        assert!(files.lines().count() > 10 && missing.is_empty(), "no row for {missing:?}");
+    }
 
     #[test]
     fn newest_glibc_is_compared_as_numbers() {

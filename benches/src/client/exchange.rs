@@ -29,17 +29,18 @@ impl Connection {
         mut body: impl Read + Send,
         response: &mut impl Write,
     ) -> Result<u64> {
-        self.stream.set_read_timeout(Some(RESPONSE_TIMEOUT))?;
-        let mut sending = self.stream.try_clone()?;
+        let socket = self.stream.socket()?;
+        socket.set_read_timeout(Some(RESPONSE_TIMEOUT))?;
+        let mut sending = socket.try_clone()?;
         thread::scope(|scope| {
             let sender = scope.spawn(move || {
                 sending.write_all(&request.0)?;
                 copy(&mut body, &mut sending)
             });
-            let received = receive(&self.stream, response);
+            let received = receive(socket, response);
             if received.is_err() {
                 // The sender may wait for a server that reads no more; that it fails then is no news.
-                let _ = self.stream.shutdown(Shutdown::Both);
+                let _ = socket.shutdown(Shutdown::Both);
             }
             let sent = sender.join().map_err(|_| anyhow!("the sender panicked"))?;
             let received = received?;

@@ -1,8 +1,9 @@
-//! The edge of the service: slow clients, more load than it can bear, and what watching it costs.
+//! The edge of the service: slow clients, more load than it can bear, and what TLS and watching it cost.
 
 mod collector;
 mod overload;
 mod slow_sockets;
+mod tls;
 mod traces;
 
 use crate::Bench;
@@ -14,5 +15,6 @@ pub fn measure(bench: &Bench) -> Result<Vec<Finding>> {
     let mut findings = vec![slow_sockets::measure(bench)?];
     findings.extend(overload::measure(bench)?);
     findings.extend(traces::measure(bench)?);
+    findings.extend(tls::measure(bench)?);
     Ok(findings)
 }

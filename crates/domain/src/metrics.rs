@@ -9,6 +9,10 @@ pub const OPERATION_RECOVERIES: &str = "operation_recoveries_total";
 pub const PASSWORD_HASH_DURATION: &str = "password_hash_seconds";
 /// Writes that were made durable together.
 pub const STORE_WRITE_BATCH_SIZE: &str = "store_write_batch_size";
+/// How long calls of the engine took, by `call`: [`crate::store::STORE_CALLS`].
+pub const STORE_CALL_DURATION: &str = "store_call_duration_seconds";
+/// Calls of the engine that failed, by `call`.
+pub const STORE_CALL_ERRORS: &str = "store_call_errors_total";
 /// Whether this instance follows the stream of others' changes, so that cached records stay valid for long: 1
 /// or 0.
 pub const STORE_CHANGE_STREAM_ALIVE: &str = "store_change_stream_alive";

@@ -19,6 +19,7 @@
 mod api_keys;
 mod audit;
 mod batch;
+mod call;
 mod collections;
 mod documents;
 mod expiries;
@@ -32,6 +33,7 @@ mod named_containers;
 pub use api_keys::ApiKeys;
 pub use audit::{AppendOutcome, Audit, AuditQuery};
 pub use batch::{BatchChange, BatchStep, operation_pointer};
+pub use call::{STORE_CALLS, StoreCall, StoreFailure};
 pub use collections::{CollectionInfo, Collections, SchemaChange};
 pub use documents::Documents;
 pub use expiries::{Expiries, Expiry};

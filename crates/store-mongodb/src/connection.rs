@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use tenantry_domain::Error;
+use tenantry_domain::store::StoreCall;
 use tenantry_domain::store::invalidation::Invalidation;
 
 /// A server, and whether its schema is known to be up to date. Cheap to clone.
@@ -94,8 +95,29 @@ impl Connection {
         self.call_within(self.deadline(), call).await
     }
 
+    /// Runs a call for records within the deadline.
+    pub(crate) async fn call_for_records<T>(
+        &self,
+        call: impl IntoFuture<Output = mongodb::error::Result<T>>,
+    ) -> EngineResult<T> {
+        StoreCall::RecordCommand.measure(self.run(self.deadline(), call)).await
+    }
+
     /// Runs a call that may take `time`.
     pub(crate) async fn call_within<T>(
+        &self,
+        time: Duration,
+        call: impl IntoFuture<Output = mongodb::error::Result<T>>,
+    ) -> EngineResult<T> {
+        StoreCall::ContainerCommand.measure(self.run(time, call)).await
+    }
+
+    /// Moves a cursor on; whether there is a further item. Not a call of its own: nearly always the item has arrived.
+    pub(crate) async fn advance<T>(&self, cursor: &mut Cursor<T>) -> EngineResult<bool> {
+        self.run(self.deadline(), cursor.advance()).await
+    }
+
+    async fn run<T>(
         &self,
         time: Duration,
         call: impl IntoFuture<Output = mongodb::error::Result<T>>,
@@ -111,7 +133,7 @@ impl Connection {
     where
         T: DeserializeOwned + Send + Sync,
     {
-        if self.call(cursor.advance()).await? { Ok(Some(cursor.deserialize_current()?)) } else { Ok(None) }
+        if self.advance(cursor).await? { Ok(Some(cursor.deserialize_current()?)) } else { Ok(None) }
     }
 
     /// Runs a command that writes to the database of the records, durably.

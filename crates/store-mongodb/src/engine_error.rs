@@ -7,6 +7,7 @@
 use super::names::{ACCOUNTS_BY_EMAIL, ORGANIZATIONS_RESERVED};
 use mongodb::error::{Error as DriverError, ErrorKind, WriteFailure};
 use tenantry_documents::query::SORT_POINTER;
+use tenantry_domain::store::StoreFailure;
 use tenantry_domain::{Error, ErrorCode};
 
 /// Why a call failed.
@@ -105,6 +106,20 @@ impl From<EngineError> for Error {
                 ACCOUNTS_BY_EMAIL => ErrorCode::EmailTaken.into(),
                 _ => Self::internal(format!("something else has the same key in the index {index}")),
             },
+        }
+    }
+}
+
+impl StoreFailure for EngineError {
+    /// Not what callers go on after: somebody else was first, or the query is bad or too long.
+    fn is_failure(&self) -> bool {
+        match self {
+            Self::Refused(error) => error.is_failure(),
+            Self::Forbidden { .. } => true,
+            Self::ServerError { code, .. } => *code != MAX_TIME_EXPIRED && !refuses_query(*code),
+            Self::Duplicate { .. } | Self::Elsewhere { .. } | Self::NamespaceExists | Self::Interrupted => {
+                false
+            }
         }
     }
 }
@@ -293,6 +308,20 @@ mod tests {
         for code in [11600, 10107, 6, 112, 14031] {
             assert_eq!(query_error(code), ErrorCode::StoreUnavailable, "{code}");
         }
+    }
+
+    #[test]
+    fn only_what_the_server_cannot_do_is_a_failure() {
+        let failed = |code| EngineError::ServerError { code, message: String::new() }.is_failure();
+        // InterruptedAtShutdown, NotWritablePrimary, OutOfDiskSpace.
+        for code in [11600, 10107, 14031] {
+            assert!(failed(code), "{code}");
+        }
+        for code in [MAX_TIME_EXPIRED, BAD_VALUE, 292] {
+            assert!(!failed(code), "{code}");
+        }
+        assert!(!EngineError::Duplicate { index: PRIMARY_INDEX.to_owned() }.is_failure());
+        assert!(EngineError::from(Error::unavailable("no reply")).is_failure());
     }
 
     #[test]

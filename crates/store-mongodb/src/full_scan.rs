@@ -87,7 +87,7 @@ impl FullScan {
         cursor: &mut Cursor<RawDocumentBuf>,
     ) -> EngineResult<Vec<RawDocumentBuf>> {
         let (mut page, mut bytes) = (Vec::new(), 0);
-        while page.len() < DOCUMENTS && bytes < BYTES && self.connection.call(cursor.advance()).await? {
+        while page.len() < DOCUMENTS && bytes < BYTES && self.connection.advance(cursor).await? {
             let document = stored.decode(cursor.current())?;
             bytes += document.as_bytes().len();
             page.push(document);

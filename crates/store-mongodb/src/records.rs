@@ -52,7 +52,7 @@ impl Records {
         &self,
         call: impl IntoFuture<Output = mongodb::error::Result<T>>,
     ) -> EngineResult<T> {
-        self.connection.call(call).await
+        self.connection.call_for_records(call).await
     }
 
     /// The next document of a cursor.

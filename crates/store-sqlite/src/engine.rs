@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tenantry_domain::Result;
 use tenantry_domain::clock::Clock;
 use tenantry_domain::processor::Processor;
-use tenantry_domain::store::Store;
+use tenantry_domain::store::{Store, StoreCall};
 
 /// How the embedded engine is opened.
 #[derive(Clone)]
@@ -107,7 +107,7 @@ impl Sqlite {
         &self,
         work: impl FnOnce(&Connection) -> EngineResult<T> + Send + 'static,
     ) -> Result<T> {
-        self.writer.write(work).await
+        StoreCall::RecordWrite.measure(self.writer.write(work)).await
     }
 
     /// What the writer has done so far.

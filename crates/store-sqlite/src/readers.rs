@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use tenantry_domain::store::StoreCall;
 use tenantry_domain::{Error, Result};
 
 /// The connections; closing the store removes them.
@@ -37,16 +38,26 @@ impl Readers {
         &self,
         read: impl FnOnce(&Connection) -> EngineResult<T> + Send + 'static,
     ) -> Result<T> {
-        // In a block of its own: the guard of a connection must not live across an await.
-        let read = match self.0.free() {
-            Some(slot) => return with(&slot, read),
-            None => read,
+        let reading = async {
+            // In a block of its own: the guard of a connection must not live across an await.
+            let read = match self.0.free() {
+                Some(slot) => return with(&slot, read),
+                None => read,
+            };
+            self.read_elsewhere(read).await
         };
-        self.scan(read).await
+        StoreCall::RecordRead.measure(reading).await
     }
 
     /// Runs a read that may take longer, on a blocking thread.
     pub(super) async fn scan<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> EngineResult<T> + Send + 'static,
+    ) -> Result<T> {
+        StoreCall::RecordScan.measure(self.read_elsewhere(read)).await
+    }
+
+    async fn read_elsewhere<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> EngineResult<T> + Send + 'static,
     ) -> Result<T> {

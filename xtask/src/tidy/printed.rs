@@ -1,4 +1,4 @@
-//! Every block of commands, code or settings on a page of README and `docs` is taken by a test, or is listed in [`OTHERWISE`]
+//! Every block of commands, code or settings on README, CONTRIBUTING and a page of `docs` is taken by a test, or is listed in [`OTHERWISE`]
 //! with its reason.
 //!
 //! Tests take blocks by three functions (`crates/tenantry/tests/it/support/printed.rs`), whose calls are read here:
@@ -22,6 +22,7 @@ enum Reason {
     NotRun(&'static str),
 }
 
+const CONTRIBUTING: &str = "CONTRIBUTING.md";
 const BACKEND: &str = "docs/guides/backend.md";
 const INSTALL: &str = "docs/guides/install.md";
 const EXAMPLES: Reason =
@@ -33,9 +34,20 @@ const ON_THE_MACHINE: Reason = Reason::NotRun(
 );
 
 /// The page, how the block begins, and why no call takes it.
-const OTHERWISE: [(&str, &str, Reason); 17] = [
+const OTHERWISE: [(&str, &str, Reason); 20] = [
     ("README.md", "cargo run --release", BUILDS),
     ("README.md", "cargo xtask ci", Reason::NotRun("the run of all tests itself")),
+    (
+        CONTRIBUTING,
+        "cargo xtask ci  ",
+        Reason::NotRun("the automation itself: what each command does is run by CI, or takes hours"),
+    ),
+    (CONTRIBUTING, "cargo nextest run", Reason::NotRun("runs a test, as CI runs all of them")),
+    (
+        CONTRIBUTING,
+        "mkdir -p /tmp/mongod",
+        Reason::NotRun("starts a server on a fixed port and leaves it running"),
+    ),
     ("docs/start.md", "cargo run --release", BUILDS),
     ("docs/benchmarks.md", "cargo xtask bench  ", BENCHMARK),
     ("docs/benchmarks.md", "git worktree add", BENCHMARK),
@@ -85,7 +97,7 @@ struct Taken {
 
 /// Whether this page must have only blocks that are run.
 pub fn is_checked(file: &str) -> bool {
-    file == "README.md" || (file.starts_with("docs/") && file.ends_with(".md"))
+    ["README.md", CONTRIBUTING].contains(&file) || (file.starts_with("docs/") && file.ends_with(".md"))
 }
 
 /// What is wrong with `pages`, where `sources` may take their blocks; both are paths with texts.

@@ -16,6 +16,7 @@ use crate::metrics::HTTP2_CONNECTIONS_CUT_OFF;
 use crate::paced_stream::ReadPace;
 use axum::Router;
 use axum::body::Body;
+use h2::Reason;
 use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderValue};
 use hyper::server::conn::http2;
@@ -23,6 +24,7 @@ use hyper::service::service_fn;
 use hyper::{Error, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::error::Error as _;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -74,19 +76,32 @@ pub async fn serve(
     let connection = builder(&limits).serve_connection(TokioIo::new(socket), service);
     let mut connection = pin!(connection);
     let closing = tokio::select! {
-        ended = connection.as_mut() => return ended,
+        ended = connection.as_mut() => return count_cut_off(ended),
         () = context.drain.begins() => None,
         () = streams.should_close(&context.slots, limits.idle_timeout, limits.header_timeout) => {
             Some(limits.header_timeout)
         }
     };
     connection.as_mut().graceful_shutdown();
-    let Some(time) = closing else { return connection.await };
+    let Some(time) = closing else { return count_cut_off(connection.await) };
     if streams.have_stalled() {
         metrics::counter!(HTTP2_CONNECTIONS_CUT_OFF, "reason" => "stalled").increment(1);
     }
     // A client that does not react is not waited for.
     timeout(time, connection).await.unwrap_or(Ok(()))
+}
+
+/// Counts a connection that the HTTP library has ended for what its client did, and passes on how it ended.
+fn count_cut_off(ended: Result<(), Error>) -> Result<(), Error> {
+    let cause = ended.as_ref().err().and_then(|error| error.source());
+    let cause = cause.and_then(|cause| cause.downcast_ref::<h2::Error>());
+    // Not what the client itself reports, and not a connection that broke.
+    if let Some(error) = cause.filter(|error| error.is_library() && error.is_go_away()) {
+        let is_flood = error.reason() == Some(Reason::ENHANCE_YOUR_CALM);
+        let reason = if is_flood { "flood" } else { "protocol" };
+        metrics::counter!(HTTP2_CONNECTIONS_CUT_OFF, "reason" => reason).increment(1);
+    }
+    ended
 }
 
 fn patience(limits: &Limits) -> Duration {

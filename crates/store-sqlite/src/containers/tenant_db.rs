@@ -17,6 +17,7 @@ use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::store::StoreCall;
 use tenantry_domain::{Error, Result};
 
 /// An open container.
@@ -97,26 +98,30 @@ impl Container {
         self: &Arc<Self>,
         work: impl FnOnce(Scope<'_>) -> EngineResult<T> + Send + 'static,
     ) -> Result<T> {
-        let place = self.queue.acquire_place().await?;
-        let container = self.clone();
-        let work = move |connection: &Connection| work(container.scope(connection));
-        let (answer, needs_worker) = self.queue.push(place, work)?;
-        if needs_worker {
-            let worker = Worker::new(OpenQueue(self.clone()));
-            // Detached: each job answers its own caller.
-            drop(tokio::task::spawn_blocking(move || worker.run()));
-        }
-        answer.await.map_err(|_| queue::cut_off())?
+        let writing = async {
+            let place = self.queue.acquire_place().await?;
+            let container = self.clone();
+            let work = move |connection: &Connection| work(container.scope(connection));
+            let (answer, needs_worker) = self.queue.push(place, work)?;
+            if needs_worker {
+                let worker = Worker::new(OpenQueue(self.clone()));
+                // Detached: each job answers its own caller.
+                drop(tokio::task::spawn_blocking(move || worker.run()));
+            }
+            answer.await.map_err(|_| queue::cut_off())?
+        };
+        StoreCall::ContainerWrite.measure(writing).await
     }
 
     /// Runs a short read by an index, with one statement, on this thread.
     pub(crate) async fn point<T>(&self, read: impl FnOnce(&Connection) -> EngineResult<T>) -> Result<T> {
-        self.readers.point(read).await
+        StoreCall::ContainerRead.measure(self.readers.point(read)).await
     }
 
     /// Runs a read that is always short on this thread, in one snapshot.
     pub(crate) async fn glance<T>(&self, read: impl FnOnce(Scope<'_>) -> EngineResult<T>) -> Result<T> {
-        self.readers.point(|connection| in_snapshot(connection, || read(self.scope(connection)))).await
+        let read = |connection: &Connection| in_snapshot(connection, || read(self.scope(connection)));
+        StoreCall::ContainerRead.measure(self.readers.point(read)).await
     }
 
     /// Runs a read that may take longer, on a blocking thread and in one snapshot.
@@ -124,15 +129,18 @@ impl Container {
         self: &Arc<Self>,
         read: impl FnOnce(Scope<'_>) -> EngineResult<T> + Send + 'static,
     ) -> Result<T> {
-        let place = self.readers.acquire_scan().await?;
-        let container = self.clone();
-        let scanning = tokio::task::spawn_blocking(move || {
-            let _permit = place;
-            let read =
-                |connection: &Connection| in_snapshot(connection, || read(container.scope(connection)));
-            container.readers.with(read)
-        });
-        scanning.await.map_err(|error| engine_error::cut_off(&error))?
+        let scanning = async {
+            let place = self.readers.acquire_scan().await?;
+            let container = self.clone();
+            let scan = tokio::task::spawn_blocking(move || {
+                let _permit = place;
+                let read =
+                    |connection: &Connection| in_snapshot(connection, || read(container.scope(connection)));
+                container.readers.with(read)
+            });
+            scan.await.map_err(|error| engine_error::cut_off(&error))?
+        };
+        StoreCall::ContainerScan.measure(scanning).await
     }
 
     /// Removes the leftovers of removed collections and indexes, in the background. Several such tasks at

@@ -22,10 +22,12 @@ use tenantry_domain::metrics::{
     DOCUMENTS_EXPIRED, MAIL_DROP_REASONS, MAILS_DROPPED, MAILS_SENT, MAILS_TRIED_AGAIN, MAILS_WAITING,
     OPERATION_RECOVERIES, OPERATIONS, ORGANIZATION_TURN_WAITS, ORGANIZATIONS, PASSWORD_HASH_DURATION,
     QUERY_STARTS, QUERY_THREADS, SCHEMA_WARNINGS, SIGN_IN_FAILURE_KINDS, SIGN_IN_FAILURES,
-    STORE_CACHE_INVALIDATIONS, STORE_CHANGE_STREAM_ALIVE, STORE_WRITE_BATCH_SIZE,
+    STORE_CACHE_INVALIDATIONS, STORE_CALL_DURATION, STORE_CALL_ERRORS, STORE_CHANGE_STREAM_ALIVE,
+    STORE_WRITE_BATCH_SIZE,
 };
 use tenantry_domain::operation::{OperationKind, OperationState};
 use tenantry_domain::organization::Status;
+use tenantry_domain::store::STORE_CALLS;
 
 /// When the process started.
 pub const PROCESS_START_TIME: &str = "process_start_time_seconds";
@@ -176,9 +178,11 @@ pub const METRICS: &[Metric] = &[
             HTTP2_CONNECTIONS_CUT_OFF,
             Counter,
             Unit::Count,
-            "HTTP/2 connections that were closed for what their client did.",
+            "HTTP/2 connections that were closed for what their client did: too many resets, or pieces of heads and bodies (`flood`); \
+             too many frames without a request (`frames`); a head that came too slowly (`head`); what the protocol forbids \
+             (`protocol`); too many responses left standing (`stalled`).",
         ),
-        &[fixed("reason", || vec!["frames", "head", "stalled"])],
+        &[fixed("reason", || vec!["flood", "frames", "head", "protocol", "stalled"])],
     ),
     metric(
         TLS_CERTIFICATE_EXPIRY,
@@ -251,6 +255,26 @@ pub const METRICS: &[Metric] = &[
         metric(MAILS_DROPPED, Counter, Unit::Count, "Mails that were given up."),
         &[fixed("reason", || MAIL_DROP_REASONS.to_vec())],
     ),
+    labeled(
+        metric(
+            STORE_CALL_DURATION,
+            Histogram,
+            Unit::Seconds,
+            "Calls of the engine, with the time that they wait for it: reads and writes of records and of organizations' data \
+             on the embedded engine, commands on them on MongoDB. What the cache answers is not in it.",
+        ),
+        &[fixed("call", || STORE_CALLS.to_vec())],
+    ),
+    labeled(
+        metric(
+            STORE_CALL_ERRORS,
+            Counter,
+            Unit::Count,
+            "Calls of the engine that failed: it did not answer, or could not do what it should. A refusal, such as a name \
+             that is taken, is none.",
+        ),
+        &[fixed("call", || STORE_CALLS.to_vec())],
+    ),
     metric(
         STORE_WRITE_BATCH_SIZE,
         Histogram,
@@ -297,7 +321,7 @@ pub const METRICS: &[Metric] = &[
     ),
     metric(PROCESS_RESIDENT_MEMORY, Gauge, Unit::Bytes, "Memory of the process that is in use."),
     metric(PROCESS_VIRTUAL_MEMORY, Gauge, Unit::Bytes, "Memory that the process has reserved."),
-    metric(PROCESS_CPU, Counter, Unit::Seconds, "Processor time of the process, in whole seconds."),
+    metric(PROCESS_CPU, Counter, Unit::Seconds, "Processor time of the process."),
     metric(PROCESS_OPEN_FDS, Gauge, Unit::Count, "Open files and connections of the process."),
     metric(PROCESS_MAX_FDS, Gauge, Unit::Count, "How many of them the process may have."),
     metric(PROCESS_START_TIME, Gauge, Unit::Seconds, "When the process started, in seconds since 1970."),

@@ -15,6 +15,8 @@ pub const PROCESS_RESIDENT_MEMORY: &str = "process_resident_memory_bytes";
 pub const PROCESS_VIRTUAL_MEMORY: &str = "process_virtual_memory_bytes";
 /// Processor time of the process.
 pub const PROCESS_CPU: &str = "process_cpu_seconds_total";
+/// How the line with its value begins.
+const CPU_SAMPLE: &str = "\nprocess_cpu_seconds_total ";
 /// Open files of the process.
 pub const PROCESS_OPEN_FDS: &str = "process_open_fds";
 /// How many files the process may have open.
@@ -47,8 +49,22 @@ pub fn record_process() {
             gauge!(name).set(bytes);
         }
     }
-    let processor_time = clock_gettime(ClockId::ProcessCPUTime);
-    counter!(PROCESS_CPU).absolute(u64::try_from(processor_time.tv_sec).unwrap_or_default());
+    counter!(PROCESS_CPU).absolute(processor_time().as_secs());
+}
+
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or_default();
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), nanoseconds)
+}
+
+/// The text of all metrics, with the processor time in fractions of a second: counters of the recorder are whole numbers,
+/// and in steps of a second a rate over some scrapes says little.
+pub fn with_fractions(text: String) -> String {
+    let Some(at) = text.find(CPU_SAMPLE).map(|at| at + CPU_SAMPLE.len()) else { return text };
+    let (before, sample) = text.split_at(at);
+    let after = sample.find('\n').map_or("", |end| &sample[end..]);
+    format!("{before}{:.3}{after}", processor_time().as_secs_f64())
 }
 
 fn bytes_of(status: &str, field: &str) -> Option<f64> {
@@ -105,6 +121,20 @@ mod tests {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let bytes = bytes_of(&status, "VmRSS:").unwrap();
         assert!((1e6..1e11).contains(&bytes), "{bytes}");
+    }
+
+    #[test]
+    fn processor_time_has_fractions_of_a_second() {
+        let text =
+            "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total 7\n\nother 7\n".to_owned();
+        let began = processor_time().as_secs_f64();
+        let text = with_fractions(text);
+        let (_, sample) = text.split_once(CPU_SAMPLE).unwrap();
+        let (value, rest) = sample.split_once('\n').unwrap();
+        assert_eq!((value.split_once('.').unwrap().1.len(), rest), (3, "\nother 7\n"), "{text}");
+        let value: f64 = value.parse().unwrap();
+        assert!((began - 0.001..=processor_time().as_secs_f64() + 0.001).contains(&value), "{value} {began}");
+        assert_eq!(with_fractions("other 7\n".to_owned()), "other 7\n");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::support::app::App;
 use crate::support::client::Client;
 use crate::support::fixtures::{PASSWORD, credentials, insert_lines, organization};
+use crate::support::test_env::Engine;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -71,6 +72,45 @@ async fn value(client: &Client, series: &str, is_there: impl Fn(f64) -> bool) ->
             _ => assert!(Instant::now() < deadline, "{series} is {value:?}"),
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Where the time went: each engine counts the calls that it was asked for, and none of the other's.
+#[tokio::test(flavor = "multi_thread")]
+async fn engine_calls_are_measured_by_what_they_are() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme Corp").await;
+    acme.store(&[json!({ "_id": 1 })]).await;
+    let (own, others): (&[&str], &[&str]) = match crate::engine() {
+        Engine::Embedded => (
+            &["record_read", "record_write", "container_read", "container_write"],
+            &["record_command", "container_command"],
+        ),
+        Engine::MongoDb => (
+            &["record_command", "container_command"],
+            &[
+                "record_read",
+                "record_scan",
+                "record_write",
+                "container_read",
+                "container_scan",
+                "container_write",
+            ],
+        ),
+    };
+    let (client, call) = (app.client(), if own.len() > 2 { "container_read" } else { "container_command" });
+    let count = |call: &str| format!("store_call_duration_seconds_count{{call=\"{call}\"}}");
+    let before = value(&client, &count(call), |_| true).await;
+    acme.owner.get(&format!("{}/~1", acme.documents())).await.ok();
+    // At least one: the service also works by itself.
+    value(&client, &count(call), |now| now > before).await;
+    for call in own {
+        value(&client, &count(call), |calls| calls > 0.0).await;
+        value(&client, &format!("store_call_errors_total{{call=\"{call}\"}}"), |errors| errors == 0.0).await;
+    }
+    let text = client.get("/metrics").await.text;
+    for call in others {
+        assert!(text.contains(&format!("{} 0\n", count(call))), "{call}\n{text}");
     }
 }
 
@@ -151,7 +191,7 @@ async fn process_and_disk_are_measured() {
     }
     let open = value(&client, "process_open_fds", |value| value > 3.0).await;
     assert!(value(&client, "process_max_fds", |value| value > 0.0).await >= open);
-    if crate::engine() == crate::support::test_env::Engine::Embedded {
+    if crate::engine() == Engine::Embedded {
         let free = value(&client, "data_disk_free_bytes", |value| value > 0.0).await;
         assert!(value(&client, "data_disk_size_bytes", |value| value > 0.0).await >= free);
     }

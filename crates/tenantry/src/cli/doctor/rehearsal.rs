@@ -48,7 +48,7 @@ fn done(report: &mut Report, rehearsal: &Rehearsal) {
         None => report.ok(CHECK, "there is nothing to upgrade yet"),
         Some(file) => {
             report.ok(CHECK, format!("control.db: {}", upgraded(file)));
-            list(report, file.from, CONTROL_SCHEMA_STEPS);
+            list(report, file.from, CONTROL_SCHEMA_STEPS, "step");
         }
     }
     let Rehearsal { containers, outdated, containers_took, failures, .. } = rehearsal;
@@ -87,19 +87,27 @@ fn seconds(time: Duration) -> String {
     format!("{:.2} s", time.as_secs_f64())
 }
 
-/// Says which steps an upgrade of a MongoDB at that version takes. They are not run: no copy of a server can be made here.
+/// Says which steps an upgrade of a MongoDB at that version takes, and that they are not run: no copy of a server can be
+/// made here.
 #[cfg(feature = "mongodb")]
 pub fn list_mongodb_steps(report: &mut Report, from: i64) {
-    if usize::try_from(from).is_ok_and(|from| from >= MONGODB_SCHEMA_STEPS.len()) {
-        report.ok(CHECK, "no step would run");
-    } else {
-        list(report, from, MONGODB_SCHEMA_STEPS);
+    let missing = MONGODB_SCHEMA_STEPS.len().saturating_sub(usize::try_from(from).unwrap_or(0));
+    if missing == 0 {
+        return report.ok(CHECK, "no step would run");
     }
+    report.warn(
+        CHECK,
+        format!(
+            "steps of the upgrade: {missing}, listed here and not run, because a server cannot be copied here"
+        ),
+        "restore a backup into another server, and start this version on that",
+    );
+    list(report, from, MONGODB_SCHEMA_STEPS, "not run: step");
 }
 
-fn list(report: &mut Report, from: i64, steps: &[&str]) {
+fn list(report: &mut Report, from: i64, steps: &[&str], what: &str) {
     let from = usize::try_from(from).unwrap_or(0);
     for (version, step) in (1..).zip(steps).skip(from) {
-        report.ok(CHECK, format!("step to version {version}: {step}"));
+        report.ok(CHECK, format!("{what} to version {version}: {step}"));
     }
 }

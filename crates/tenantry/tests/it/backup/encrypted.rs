@@ -6,7 +6,8 @@ use crate::support::test_env::TestEnv;
 use age::secrecy::ExposeSecret;
 use serde_json::json;
 use std::fs::File;
-use std::process::Stdio;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 const SECRET: &str = "a text that nobody else may read";
 
@@ -89,4 +90,26 @@ async fn stream_with_passphrase_is_restored_and_refused_if_cut() {
     let target = TestEnv::new();
     restore(&target, &stream).done();
     assert_restored(&target).await;
+}
+
+/// As the page says: `age` opens a stream with the identity, and `tar` lists what is in it, the manifest last.
+#[tokio::test(flavor = "multi_thread")]
+async fn stream_is_an_age_file_of_a_tar_archive() {
+    let (test_env, backups) = (installation().await, Backups::new());
+    let key = age::x25519::Identity::generate();
+    let recipient = format!("--recipient={}", key.to_public());
+    let stream = backups.home.path().join("tenantry.backup");
+    let mut command = backups.command(&test_env, &["backup", "-", &recipient]);
+    let output = command.stdout(File::create(&stream).unwrap()).stderr(Stdio::piped()).output().unwrap();
+    Printed::of(&output).done();
+    let opened = age::decrypt(&key, &std::fs::read(&stream).unwrap()).unwrap();
+    let mut tar = Command::new("tar").arg("-t").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut archive = tar.stdin.take().unwrap();
+    let writing = std::thread::spawn(move || archive.write_all(&opened).unwrap());
+    let output = tar.wait_with_output().unwrap();
+    writing.join().unwrap();
+    let listed = Printed::of(&output).done();
+    let names: Vec<&str> = listed.lines().collect();
+    assert!(names.len() > 1 && names.last().unwrap().contains("manifest"), "{names:?}");
+    assert!(age::decrypt(&age::x25519::Identity::generate(), &std::fs::read(&stream).unwrap()).is_err());
 }

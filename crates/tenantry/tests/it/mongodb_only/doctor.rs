@@ -75,13 +75,16 @@ async fn doctor_warns_until_a_restore_is_confirmed() {
 }
 
 #[tokio::test]
-async fn rehearsal_lists_the_steps_of_an_upgrade() {
+async fn rehearsal_says_that_listed_steps_are_not_run() {
     let data = DataSet::open();
-    let (text, _) = doctor(data.test_env(), &["--rehearse-upgrade"]);
-    assert_has(&text, "ok", "rehearsal", "step to version 6: the audit trail");
+    let (text, well) = doctor(data.test_env(), &["--rehearse-upgrade"]);
+    assert!(well, "{text}");
+    assert_has(&text, "warn", "rehearsal", "listed here and not run");
+    assert_has(&text, "ok", "rehearsal", "not run: step to version 6: the audit trail");
     data.start().await.stop().await;
     let (text, _) = doctor(data.test_env(), &["--rehearse-upgrade"]);
     assert_has(&text, "ok", "rehearsal", "no step would run");
+    assert!(!text.contains("not run:"), "{text}");
 }
 
 /// The settings alone decide there, and a forgotten one changes what signs.

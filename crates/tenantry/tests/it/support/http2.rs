@@ -75,9 +75,19 @@ pub fn code(body: &[u8]) -> String {
 }
 
 pub const HEADERS: u8 = 1;
+pub const RST_STREAM: u8 = 3;
 pub const SETTINGS: u8 = 4;
 pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
+
+/// A frame.
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut frame = vec![length[1], length[2], length[3], kind, flags];
+    frame.extend(stream.to_be_bytes());
+    frame.extend_from_slice(payload);
+    frame
+}
 
 /// A connection whose frames are written by hand.
 pub struct FrameConnection {
@@ -96,11 +106,12 @@ impl FrameConnection {
 
     /// Sends a frame.
     pub async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> std::io::Result<()> {
-        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        let mut frame = vec![length[1], length[2], length[3], kind, flags];
-        frame.extend(stream.to_be_bytes());
-        frame.extend_from_slice(payload);
-        self.stream.write_all(&frame).await
+        self.send_bytes(&frame(kind, flags, stream, payload)).await
+    }
+
+    /// Sends frames at once.
+    pub async fn send_bytes(&mut self, frames: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(frames).await
     }
 
     /// The next frame: its kind and payload; `None` at the end of the connection.
@@ -113,9 +124,19 @@ impl FrameConnection {
         Some((head[3], payload))
     }
 
+    /// The payload of the next frame of that kind; other frames are passed over.
+    pub async fn next(&mut self, kind: u8) -> Vec<u8> {
+        loop {
+            let (found, payload) = self.frame().await.expect("a frame before the end");
+            if found == kind {
+                return payload;
+            }
+        }
+    }
+
     /// Reads until the service announces the end of the connection.
     pub async fn announces_end(&mut self) {
-        while self.frame().await.expect("an announcement before the end").0 != GOAWAY {}
+        self.next(GOAWAY).await;
     }
 
     /// The kinds of all frames until the connection ends.

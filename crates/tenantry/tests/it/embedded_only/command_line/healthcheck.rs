@@ -27,6 +27,31 @@ async fn healthcheck_asks_the_address_of_the_settings() {
     assert_eq!(refused, format!("tenantry: nothing answers at http://127.0.0.1:{port}/\n"));
 }
 
+/// It trusts the certificate of the settings, whatever the machine trusts, and no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn healthcheck_over_tls_trusts_its_certificate_alone() {
+    let (shell, certificates) = (Shell::new(), Certificates::new());
+    let server = certificates.launch(Launch::on(&shell.data_dir())).start();
+    let port = server.address().port().to_string();
+    let over_tls = |shell: Shell, certificates: &Certificates| {
+        shell
+            .with("PORT", &port)
+            .with("SSL_CERT_FILE", "/nonexistent")
+            .with("TLS_CERT_FILE", certificates.certificate().to_str().unwrap())
+            .with("TLS_KEY_FILE", certificates.key().to_str().unwrap())
+    };
+    let shell = over_tls(shell, &certificates);
+    assert_eq!(shell.run(&["healthcheck"]).done(), "ok\n");
+    assert_eq!(shell.run(&["healthcheck", "--live"]).done(), "ok\n");
+    let other = Certificates::new();
+    let refused = over_tls(Shell::new(), &other).run(&["healthcheck"]).refused();
+    assert!(refused.contains(&format!("https://127.0.0.1:{port}/")), "{refused}");
+    // Without TLS in the settings it speaks plain HTTP, which this service refuses.
+    let refused = Shell::new().with("PORT", &port).run(&["healthcheck"]).refused();
+    assert!(refused.contains(&format!("http://127.0.0.1:{port}/")), "{refused}");
+    server.stop().await;
+}
+
 #[test]
 fn healthcheck_fails_where_another_program_or_nobody_answers() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();

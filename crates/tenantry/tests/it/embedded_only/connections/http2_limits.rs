@@ -2,7 +2,9 @@
 
 use crate::support::app::{App, Setup};
 use crate::support::fixtures::{PASSWORD, credentials, email_for, insert_lines, new_organization};
-use crate::support::http2::{FrameConnection, HEADERS, Http2Client, PING, SETTINGS, code, request, whole};
+use crate::support::http2::{
+    FrameConnection, GOAWAY, HEADERS, Http2Client, PING, RST_STREAM, SETTINGS, code, frame, request, whole,
+};
 use crate::support::process::{Launch, Server};
 use axum::body::Body;
 use http_body_util::BodyExt;
@@ -22,9 +24,32 @@ async fn app(flags: &[&str]) -> App {
         .await
 }
 
-async fn metric(app: &App, line: &str) -> bool {
-    app.client().get("/metrics").await.text.lines().any(|found| found.starts_with(line))
+/// Waits until so many connections were cut off for `reason`.
+async fn cut_off(app: &App, reason: &str, count: u32) {
+    let line = format!("http2_connections_cut_off_total{{reason=\"{reason}\"}} {count}");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !app.client().get("/metrics").await.text.lines().any(|found| found == line) {
+        assert!(Instant::now() < deadline, "never: {line}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
+
+/// A literal of HPACK that is not indexed, after the byte of its name.
+fn literal(name: &[u8], value: &str) -> Vec<u8> {
+    [name, &[u8::try_from(value.len()).unwrap()], value.as_bytes()].concat()
+}
+
+/// The head of a sign-in, whose body is to come.
+fn sign_in() -> Vec<u8> {
+    let (path, authority) = (literal(&[0x04], "/admin/login"), literal(&[0x01], "localhost"));
+    // POST, http.
+    [vec![0x83, 0x86], path, authority, literal(&[0x0f, 0x10], "application/json")].concat()
+}
+
+const END_HEADERS: u8 = 4;
+/// The streams that one connection may have, and those that it may reset before anything is done for them.
+const STREAMS: u32 = 128;
+const RESETS: u32 = 20;
 
 #[tokio::test]
 async fn http2_settings_bound_streams_and_heads() {
@@ -76,7 +101,7 @@ async fn http2_head_that_is_too_slow_ends_connection() {
     let mut head = FrameConnection::open(app.address()).await;
     head.send(HEADERS, 0, 1, &[0x82]).await.unwrap();
     head.kinds_until_end().await;
-    assert!(metric(&app, r#"http2_connections_cut_off_total{reason="head"}"#).await);
+    cut_off(&app, "head", 1).await;
     let mut preface = crate::support::raw::RawConnection::open(&app).await;
     preface.send(b"PRI * HT").await;
     preface.ends().await;
@@ -103,9 +128,63 @@ async fn flood_of_pings_ends_connection() {
         }
     }
     connection.kinds_until_end().await;
-    assert!(metric(&app, r#"http2_connections_cut_off_total{reason="frames"}"#).await);
+    cut_off(&app, "frames", 1).await;
     let client = Http2Client::open(app.address()).await;
     assert_eq!(client.get("/livez").await.0, 200);
+}
+
+/// `RESETS` of them are borne, one more is not: the client pays with its connection, and the metric says so.
+#[tokio::test]
+async fn flood_of_resets_ends_connection() {
+    let app = app(&[]).await;
+    for (resets, is_borne) in [(RESETS, true), (RESETS + 1, false)] {
+        let mut connection = FrameConnection::open(app.address()).await;
+        let one = |number: u32| {
+            let stream = 2 * number + 1;
+            let head = frame(HEADERS, END_HEADERS, stream, &sign_in());
+            [head, frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())].concat()
+        };
+        // At once: a stream that the service has begun to answer before its reset is another matter.
+        let frames: Vec<u8> = (0..resets).flat_map(one).collect();
+        connection.send_bytes(&frames).await.unwrap();
+        if is_borne {
+            connection.send(PING, 0, 0, &[7; 8]).await.unwrap();
+            assert_eq!(connection.next(PING).await, [7; 8]);
+            cut_off(&app, "flood", 0).await;
+        } else {
+            // ENHANCE_YOUR_CALM.
+            assert_eq!(connection.next(GOAWAY).await[4..8], 11_u32.to_be_bytes());
+            connection.kinds_until_end().await;
+            cut_off(&app, "flood", 1).await;
+        }
+    }
+    assert_eq!(Http2Client::open(app.address()).await.get("/livez").await.0, 200);
+}
+
+#[tokio::test]
+async fn stream_beyond_the_bound_is_refused_alone() {
+    let app = app(&[]).await;
+    let mut connection = FrameConnection::open(app.address()).await;
+    let one = |number: u32| frame(HEADERS, END_HEADERS, 2 * number + 1, &sign_in());
+    let frames: Vec<u8> = (0..=STREAMS).flat_map(one).collect();
+    connection.send_bytes(&frames).await.unwrap();
+    // REFUSED_STREAM: the client may send that request again.
+    assert_eq!(connection.next(RST_STREAM).await, 7_u32.to_be_bytes());
+    connection.send(PING, 0, 0, &[7; 8]).await.unwrap();
+    assert_eq!(connection.next(PING).await, [7; 8]);
+    cut_off(&app, "flood", 0).await;
+}
+
+#[tokio::test]
+async fn frame_that_the_protocol_forbids_ends_connection() {
+    let app = app(&[]).await;
+    let mut connection = FrameConnection::open(app.address()).await;
+    // Streams with even numbers are the server's.
+    connection.send(HEADERS, END_HEADERS, 2, &sign_in()).await.unwrap();
+    // PROTOCOL_ERROR.
+    assert_eq!(connection.next(GOAWAY).await[4..8], 1_u32.to_be_bytes());
+    connection.kinds_until_end().await;
+    cut_off(&app, "protocol", 1).await;
 }
 
 #[tokio::test]
