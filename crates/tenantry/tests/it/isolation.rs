@@ -77,7 +77,8 @@ impl Scene {
         *self.checks.entry(caller).or_default() += 1;
         let headers = format!("{:?}", answer.headers);
         for foreign in [&self.other, &self.deleted] {
-            let leaks = answer.text_beyond_request().contains(&foreign.canary) || headers.contains(&foreign.canary);
+            let leaks =
+                answer.text_beyond_request().contains(&foreign.canary) || headers.contains(&foreign.canary);
             assert!(!leaks, "{caller}: {what}: {answer}");
         }
     }

@@ -67,7 +67,9 @@ impl Mailer {
         let Some(mail) = queued.open(&self.mac_keys) else {
             return self.drop_mail(&queued, "unreadable").await;
         };
-        let Some((queued, mail)) = self.complete(queued, mail).await? else { return Ok(DeliveryOutcome::Mail) };
+        let Some((queued, mail)) = self.complete(queued, mail).await? else {
+            return Ok(DeliveryOutcome::Mail);
+        };
         match self.lookup.status_of(&mail, queued.organization_id).await? {
             MailStatus::Current => {}
             MailStatus::Outdated => return self.drop_mail(&queued, "outdated").await,

@@ -358,7 +358,7 @@ async fn update_sent_twice_with_one_key_is_done_once() {
         let is_long = number == 0;
         let known = if is_long { json!({ "_id": "d" }) } else { Value::Null };
         assert_eq!(
-            (&second["document"], &second["shortened"] == &json!(true)),
+            (&second["document"], second["shortened"] == json!(true)),
             (&known, is_long),
             "{second}"
         );

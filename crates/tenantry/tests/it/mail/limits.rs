@@ -26,7 +26,7 @@ async fn use_up_but_one(app: App, key: RateLimitKey, limit: RateLimit) -> App {
     let others = RateLimit { burst: 1, period: limit.period * (limit.burst - 1) };
     app.restart_after(|test_env| {
         let take =
-            with_store(test_env, async |store| store.rate_limits.take(&key, others, now).await.unwrap());
+            with_store(test_env, async |store| store.rate_limits.acquire(&key, others, now).await.unwrap());
         let taken = block_in_place(|| Handle::current().block_on(take));
         assert_eq!(taken, RateLimitDecision::Allowed { remaining: 0 });
     })
