@@ -357,11 +357,7 @@ async fn update_sent_twice_with_one_key_is_done_once() {
         assert_eq!(second["modified"], first["modified"]);
         let is_long = number == 0;
         let known = if is_long { json!({ "_id": "d" }) } else { Value::Null };
-        assert_eq!(
-            (&second["document"], second["shortened"] == json!(true)),
-            (&known, is_long),
-            "{second}"
-        );
+        assert_eq!((&second["document"], second["shortened"] == json!(true)), (&known, is_long), "{second}");
     }
     assert_eq!(acme.owner.get(&path).await.ok()["n"], 3);
     acme.owner.post(&acme.documents(), &json!({ "_id": "e" })).await.created();
