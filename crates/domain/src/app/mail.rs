@@ -163,6 +163,15 @@ impl Mailer {
         organization: Option<OrganizationId>,
         delay: Duration,
     ) -> Result<()> {
+        self.insert(mail, organization, delay).await.map(|_| ())
+    }
+
+    async fn insert(
+        &self,
+        mail: &Mail,
+        organization: Option<OrganizationId>,
+        delay: Duration,
+    ) -> Result<QueuedMail> {
         let now = self.sources.now();
         let last = clock::after(now, MAIL_LIFETIME);
         let expires_at = mail.link_expires_at.map_or(last, |end| end.min(last));
@@ -172,8 +181,15 @@ impl Mailer {
             BoundedInsert::Full => Err(too_many(MAIL_BACKOFF)),
             BoundedInsert::New | BoundedInsert::Exists => {
                 self.wake.notify_one();
-                Ok(())
+                Ok(queued)
             }
+        }
+    }
+
+    /// Takes a mail back that waits, because what it tells of was refused.
+    pub(super) async fn recall(&self, queued: &QueuedMail) {
+        if let Err(error) = self.mails.delete_mail(queued.id, queued.version).await {
+            tracing::warn!(mail = %queued.id, %error, "a mail about a refused change stays in the queue");
         }
     }
 
@@ -188,9 +204,9 @@ impl Mailer {
         account: &Account,
         next: &EmailAddress,
         organization: Option<OrganizationId>,
-    ) -> Result<()> {
+    ) -> Result<Option<QueuedMail>> {
         if !self.is_enabled() || account.email.key() == next.key() {
-            return Ok(());
+            return Ok(None);
         }
         let mail = Mail {
             account_id: Some(account.id),
@@ -198,7 +214,7 @@ impl Mailer {
             ..Mail::new(MailKind::EmailChanged, account.email.clone())
         };
         // Not counted: no limit may keep the person from hearing of it.
-        self.enqueue(&mail, organization, MAIL_NOTICE_DELAY).await
+        self.insert(&mail, organization, MAIL_NOTICE_DELAY).await.map(Some)
     }
 
     /// How many mails wait.

@@ -7,6 +7,7 @@ use crate::app::operations::Outcome;
 use crate::app::view::Precondition;
 use crate::error::{ErrorCode, Result};
 use crate::ids::AccountId;
+use crate::mail::QueuedMail;
 use crate::name::OrganizationName;
 use crate::operation::{ChangedSettings, OperationArguments, Settings};
 use crate::organization::{Naming, QuotaChange, ReservedKey, State};
@@ -41,12 +42,13 @@ impl Organizations {
         change: OrganizationChange,
     ) -> Result<Outcome> {
         let to = change.name.map(|name| Naming::new(name, &self.policy.tenant_prefix));
-        self.tell_former_address(managed, change.credentials.as_ref()).await?;
+        let notice = self.tell_former_address(managed, change.credentials.as_ref()).await?;
         let only_hold = to.is_none()
             && change.credentials.is_none()
             && change.delete_protection.is_none()
             && change.quota.is_none();
-        self.executor
+        let begun = self
+            .executor
             .begin(managed.organization.id, &managed.authority, expected, |next| {
                 let possible = next.state == State::Active || (next.state == State::Deleted && only_hold);
                 require(possible, ErrorCode::OrganizationNotActive)?;
@@ -76,7 +78,13 @@ impl Organizations {
                     changed,
                 })
             })
-            .await
+            .await;
+        if let (Some(notice), Err(refusal)) = (notice, &begun)
+            && !matches!(refusal.code(), ErrorCode::StoreUnavailable | ErrorCode::Internal)
+        {
+            self.mailer.recall(&notice).await;
+        }
+        begun
     }
 
     /// Tells the address that an account is about to leave by new credentials.
@@ -84,8 +92,8 @@ impl Organizations {
         &self,
         managed: &ManageAccess,
         credentials: Option<&(AccountId, CredentialChange)>,
-    ) -> Result<()> {
-        let Some((id, CredentialChange { email: Some(email), .. })) = credentials else { return Ok(()) };
+    ) -> Result<Option<QueuedMail>> {
+        let Some((id, CredentialChange { email: Some(email), .. })) = credentials else { return Ok(None) };
         let account = self.accounts.get_account(*id).await?.ok_or(ErrorCode::TokenRevoked)?;
         self.mailer.tell_former_address(&account, email, Some(managed.organization.id)).await
     }
