@@ -2,6 +2,7 @@
 
 mod collector;
 mod overload;
+mod side;
 mod slow_sockets;
 mod tls;
 mod traces;

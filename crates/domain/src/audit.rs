@@ -110,7 +110,7 @@ actions! {
     SigningKeyPublished "signing_key.published" "A key that will sign tokens was published.";
     SigningKeyRotated "signing_key.rotated" "The operator had the next key take over the signing of tokens.";
     SigningKeyRetired "signing_key.retired" "A key that signs tokens, and every token of it, was ended.";
-    OperatorKeyReplaced "operator_key.replaced" "The operator key was replaced: the one of before is good for nothing.";
+    OperatorKeyReplaced "operator_key.replaced" "The operator key was replaced: the earlier one is no longer valid.";
     InstallationRestored "installation.restored" "The installation was restored from a backup: credentials from before are refused until that is confirmed.";
     RestoreConfirmed "installation.restore_confirmed" "A restore was confirmed: credentials from before work again.";
     InstallationAdopted "installation.adopted" "The organizations of another program were adopted.";

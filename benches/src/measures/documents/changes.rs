@@ -14,6 +14,7 @@ use crate::tenant::Tenant;
 use crate::workload::Workload;
 use anyhow::Result;
 use serde_json::json;
+use std::time::Duration;
 use tenantry_domain::organization::Placement;
 
 const DOCUMENTS: u32 = 100_000;
@@ -28,10 +29,7 @@ pub fn counter(bench: &Bench, server: &Server) -> Result<Finding> {
     let tenant = Tenant::sign_in(server, 0)?;
     let mut counters = side(server, vec![tenant.update(0, &json!({ "$inc": { "pages": 1 } }))])?;
     let mut inserts = side(server, tenant.inserts(&lines(DOCUMENTS, INSERTED, unnamed)))?;
-    let mut rates = Pairs::default();
-    for _ in 0..=bench.rounds {
-        rates.push(counters.run(bench.span)?.per_second(), inserts.run(bench.span)?.per_second());
-    }
+    let rates = in_turns(bench, &mut counters, |span| Ok(inserts.run(span)?.per_second()))?;
     finding(
         "documents_embedded_counter",
         "documents, embedded: `$inc` of one document, to single inserts",
@@ -46,12 +44,8 @@ pub fn updates(bench: &Bench, server: &Server, uri: &str, direct: &str, document
     let set = json!({ "$set": { "owner": "sales" }, "$inc": { "pages": 1 } });
     let mut updates =
         side(server, (0..INSERTED * 2).map(|turn| tenant.update(turn % documents, &set)).collect())?;
-    let mut rates = Pairs::default();
-    for _ in 0..bench.rounds {
-        let rate = updates.run(bench.span)?.per_second();
-        rates
-            .push(rate, driver::measure(uri, direct, Operation::Update, documents, CONNECTIONS, bench.span)?);
-    }
+    let direct = |span| driver::measure(uri, direct, Operation::Update, documents, CONNECTIONS, span);
+    let rates = in_turns(bench, &mut updates, direct)?;
     finding(
         "documents_mongodb_update",
         "documents, mongodb: updates of different documents, of the driver",
@@ -76,18 +70,30 @@ pub fn shared_inserts(bench: &Bench, uri: &str, direct: &str, documents: u32) ->
         requests.extend(of_each.iter_mut().filter_map(Vec::pop));
     }
     let mut inserts = side(&server, requests)?;
-    let mut rates = Pairs::default();
-    for _ in 0..bench.rounds {
-        let rate = inserts.run(bench.span)?.per_second();
-        rates
-            .push(rate, driver::measure(uri, direct, Operation::Insert, documents, CONNECTIONS, bench.span)?);
-    }
+    let direct = |span| driver::measure(uri, direct, Operation::Insert, documents, CONNECTIONS, span);
+    let rates = in_turns(bench, &mut inserts, direct)?;
     finding(
         "documents_mongodb_shared_insert",
         "documents, mongodb: inserts of 64 organizations in `shared`, of the driver",
         1.5,
         &rates,
     )
+}
+
+/// The rates of the service and of what it is compared with. The first round warms up.
+fn in_turns(
+    bench: &Bench,
+    service: &mut Workload,
+    mut other: impl FnMut(Duration) -> Result<f64>,
+) -> Result<Pairs> {
+    let mut rates = Pairs::default();
+    for turn in 0..=bench.rounds {
+        let pair = (service.run(bench.span)?.per_second(), other(bench.span)?);
+        if turn > 0 {
+            rates.push(pair.0, pair.1);
+        }
+    }
+    Ok(rates)
 }
 
 fn side(server: &Server, requests: Vec<Request>) -> Result<Workload> {

@@ -1,13 +1,11 @@
 //! What TLS costs the service on connections that are kept: point reads within TLS, and without, in turns.
 
+use super::side::Side;
 use crate::Bench;
-use crate::client::Request;
 use crate::data::organizations::seed_embedded;
 use crate::load::Load;
-use crate::measures::get::round;
 use crate::report::{Aim, Finding};
 use crate::server::Server;
-use crate::statistics::Pairs;
 use crate::tenant::Tenant;
 use anyhow::Result;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -28,36 +26,9 @@ const THREADS: usize = 2;
 /// Two services with the same data; the handshakes are over before anything is measured.
 pub fn measure(bench: &Bench) -> Result<Vec<Finding>> {
     let certificate = Certificate::make(bench)?;
-    let mut sides = [side(bench, Some(&certificate))?, side(bench, None)?];
-    let (mut rates, mut costs) = (Pairs::default(), Pairs::default());
-    for turn in 0..=bench.rounds {
-        let (rate, cost) = sides[0].run(bench)?;
-        let (plain_rate, plain_cost) = sides[1].run(bench)?;
-        // The first round warms up.
-        if turn > 0 {
-            rates.push(rate, plain_rate);
-            costs.push(cost, plain_cost);
-        }
-    }
-    let detail = format!(
-        "{:.2} µs, {:.2} µs; throughput {:.3}: {:.0}/s, {:.0}/s",
-        costs.first()?,
-        costs.second()?,
-        rates.ratio()?,
-        rates.first()?,
-        rates.second()?
-    );
-    for side in sides {
-        side.server.stop()?;
-    }
-    Ok(vec![Finding {
-        name: "edge_tls",
-        what: "edge: processor time per read within TLS, to plain HTTP".to_owned(),
-        measured: costs.ratio()?,
-        unit: "",
-        aim: Aim::AtMost(1.25),
-        detail,
-    }])
+    let what = "edge: processor time per read within TLS, to plain HTTP";
+    let sides = [side(bench, Some(&certificate))?, side(bench, None)?];
+    Ok(vec![Side::compare(bench, sides, "edge_tls", what, Aim::AtMost(1.25))?])
 }
 
 /// A certificate that signs itself: the files for the service, and a client that trusts it.
@@ -82,20 +53,6 @@ impl Certificate {
         // No ALPN: both sides speak HTTP/1.1.
         let client = Arc::new(builder.with_root_certificates(roots).with_no_client_auth());
         Ok(Self { file, key_file, client })
-    }
-}
-
-struct Side {
-    server: Server,
-    load: Load,
-    reads: Vec<Request>,
-}
-
-impl Side {
-    /// Reads per second, and the processor time of one in microseconds.
-    fn run(&mut self, bench: &Bench) -> Result<(f64, f64)> {
-        let (rate, cost) = round(&self.server, &mut self.load, &self.reads, bench.span)?;
-        Ok((rate.per_second(), cost))
     }
 }
 

@@ -204,7 +204,7 @@ async fn address_is_proven_and_changed_by_mailed_links() {
     assert!(is_verified(&acme.owner).await);
 }
 
-/// The classic call changes an address at once: the old one is told, whatever it was used for.
+/// The classic call changes an address at once: the old one is told.
 #[tokio::test(flavor = "multi_thread")]
 async fn address_left_by_the_classic_update_is_told() {
     let smtp = SmtpServer::start();

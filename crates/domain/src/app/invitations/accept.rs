@@ -260,7 +260,7 @@ impl Invitations {
     }
 
     /// The organization and the invitation as they are, if somebody can join by it. What this refuses is refused
-    /// whoever has the invited address, and whatever password was given.
+    /// for every invited address and every password.
     pub(super) async fn require_open(
         &self,
         token: &InvitationToken,

@@ -369,7 +369,7 @@ async fn update_sent_twice_with_one_key_is_done_once() {
     acme.owner.get(&format!("{}/e", acme.documents())).await.ok();
 }
 
-/// Who lost the response learns which document was taken, whatever its length.
+/// A caller who lost the response learns which document was taken, also if it was long.
 #[tokio::test]
 async fn repeated_delete_names_the_document_it_took() {
     let app = App::start().await;

@@ -27,7 +27,7 @@ async fn healthcheck_asks_the_address_of_the_settings() {
     assert_eq!(refused, format!("tenantry: nothing answers at http://127.0.0.1:{port}/\n"));
 }
 
-/// It trusts the certificate of the settings, whatever the machine trusts, and no other.
+/// It trusts the certificate of the settings and no other, also none that the machine trusts.
 #[tokio::test(flavor = "multi_thread")]
 async fn healthcheck_over_tls_trusts_its_certificate_alone() {
     let (shell, certificates) = (Shell::new(), Certificates::new());
